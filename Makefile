@@ -1,0 +1,55 @@
+# Everything happens below this folder: the environment is .venv, what runs write is under data/ and build/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DATA := $(CURDIR)/data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve sandbox test check fix test-postgres test-clients migration lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(READY): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## three runs through sandbox and service, shown live; under a minute
+	$(BIN)/tunegate demo
+
+serve: $(READY) ## run the service (settings: TUNEGATE_… variables)
+	$(BIN)/tunegate serve
+
+sandbox: $(READY) ## run the local Hugging Face server
+	$(BIN)/tunegate sandbox
+
+test: $(READY) ## all tests that need only Python
+	$(BIN)/python -m pytest
+
+check: $(READY) ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(READY) ## format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
+	$(BIN)/python -m pytest --postgres tests/store tests/flow
+
+migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
+	$(BIN)/python -m migrations.draft "$(NAME)"
+
+lock: $(READY) ## bring the hashed requirement files up to date with pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --output-file requirements/service.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --group dev --constraint requirements/service.txt --output-file requirements/dev.txt
+
+clean: ## remove the environment and everything that runs wrote
+	rm -rf $(VENV) build data .pytest_cache .mypy_cache .ruff_cache

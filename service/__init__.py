@@ -1,0 +1,1 @@
+"""Tunegate: a gate in front of Hugging Face Jobs."""

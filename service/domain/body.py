@@ -1,0 +1,55 @@
+"""The ground of every request body: unknown fields are refused with a suggestion, values are not bent to fit."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from service.domain.errors import NotAvailable, UnknownField
+
+
+class Body(BaseModel):
+    """`not_available` names fields of the contract that this release refuses rather than ignores, with the reason."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    not_available: ClassVar[dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_fields(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if name in cls.not_available:
+                raise NotAvailable(
+                    f"'{name}' is not built yet: {cls.not_available[name]}", field=name, remedy=f"Leave '{name}' out."
+                )
+            if name not in cls.model_fields:
+                raise UnknownField(f"there is no field '{name}'", field=str(name), remedy=_suggestion(cls, str(name)))
+        return value
+
+
+def _suggestion(body: type[Body], name: str) -> str:
+    close = get_close_matches(name, body.model_fields, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"Known fields: {', '.join(body.model_fields)}."
+
+
+def _decimal(value: object) -> object:
+    # A JSON number arrives as a double; its shortest decimal text is what was written.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            return value
+    return value
+
+
+Usd = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    Field(ge=0, le=1_000_000_000, decimal_places=6, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1_000_000_000, "multipleOf": 0.000001}),
+]

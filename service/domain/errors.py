@@ -1,0 +1,97 @@
+"""What a client can do wrong, one class each. Raised anywhere, rendered once as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ServiceError(Exception):
+    """A fault in the caller's terms. `detail` says what, `remedy` what to do; `extra` members join the document."""
+
+    status = 500
+    code = "internal_error"
+    title = "Something went wrong here"
+
+    def __init__(self, detail: str, *, remedy: str | None = None, field: str | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.remedy = remedy
+        self.field = field
+        self.extra = extra
+        self.headers: dict[str, str] = {}
+
+
+class NotAuthenticated(ServiceError):
+    """No key, or one that is not valid."""
+
+    status, code, title = 401, "not_authenticated", "A valid API key is needed"
+
+    def __init__(self, detail: str, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers = {"www-authenticate": "Bearer"}
+
+
+class NotAllowed(ServiceError):
+    """The key's role does not reach that far."""
+
+    status, code, title = 403, "not_allowed", "The key's role does not allow this"
+
+
+class NotFound(ServiceError):
+    """No such object, or one of another team: the two are not told apart."""
+
+    status, code, title = 404, "not_found", "No such object"
+
+
+class Conflict(ServiceError):
+    """The object is in a state that does not allow this, or the name is taken."""
+
+    status, code, title = 409, "conflict", "In conflict with what is there"
+
+
+class IdempotencyConflict(Conflict):
+    """The key was used before with another body."""
+
+    code, title = "idempotency_key_reused", "The Idempotency-Key was used with another body"
+
+
+class Invalid(ServiceError):
+    """A value that cannot be right."""
+
+    status, code, title = 422, "invalid", "The request cannot be carried out"
+
+
+class UnknownField(Invalid):
+    """A field that this body does not have."""
+
+    code, title = "unknown_field", "The body has an unknown field"
+
+
+class NotAvailable(Invalid):
+    """A field of the contract that this release does not have yet."""
+
+    code, title = "not_available", "Not available in this release"
+
+
+class ExceedsBudget(Invalid):
+    """Can never fit the budget, however long it waits."""
+
+    code, title = "exceeds_budget", "The run can never fit its budget"
+
+
+class ExceedsLimit(Invalid):
+    """Breaks a limit that waiting does not lift."""
+
+    code, title = "exceeds_limit", "The run breaks a limit"
+
+
+class UnknownFlavor(Invalid):
+    """Hugging Face does not offer this hardware."""
+
+    code, title = "unknown_flavor", "Unknown hardware flavor"
+
+
+class HubDown(ServiceError):
+    """Hugging Face did not answer; nothing was changed."""
+
+    status, code, title = 503, "hub_unavailable", "Hugging Face did not answer"

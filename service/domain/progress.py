@@ -1,0 +1,94 @@
+"""What a training log says about how far the run is.
+
+Trainer prints a dict per logging step: transformers 4 with numbers, transformers 5 with quoted numbers; tqdm's bar
+(`5/20 [00:00<00:00, 18.05it/s]`) uses `\\r` and may share a line with a dict. Both are searched for, not anchored.
+A script of the caller's own is understood when it prints the same dict.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+
+BAR = re.compile(r"(\d+)/(\d+) \[(?:\d+:)?[\d:]+<((?:\d+:)?\d+:\d+|\?)")
+DICT = re.compile(r"\{'[^{}]*\}")
+STEP_KEYS = ("step", "global_step")
+TOTAL_KEYS = ("total_steps", "max_steps")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The latest known numbers; None where the log has not said."""
+
+    step: int | None = None
+    total_steps: int | None = None
+    loss: float | None = None
+    eta_seconds: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the log said anything at all."""
+        return self != Progress()
+
+    def as_json(self) -> dict[str, int | float | None]:
+        """The `progress` member of the run object."""
+        return asdict(self)
+
+
+def read(lines: Iterable[str], known: Progress | None = None) -> Progress:
+    """Read log lines in order on top of what is known already."""
+    progress = known or Progress()
+    for line in lines:
+        for bar in BAR.finditer(line):
+            progress = _with_bar(progress, bar)
+        for text in DICT.findall(line):
+            progress = _with_dict(progress, text)
+    return progress
+
+
+def _with_bar(progress: Progress, bar: re.Match[str]) -> Progress:
+    step, total = int(bar[1]), int(bar[2])
+    if step > total or (progress.total_steps not in (None, total) and total < (progress.total_steps or 0)):
+        return progress  # another bar: shards, tokenizing, evaluation
+    return replace(progress, step=step, total_steps=total, eta_seconds=_seconds(bar[3]))
+
+
+def _with_dict(progress: Progress, text: str) -> Progress:
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return progress
+    if not isinstance(values, dict):
+        return progress
+    loss = _number(values, ("loss",))
+    step = _number(values, STEP_KEYS)
+    total = _number(values, TOTAL_KEYS)
+    return replace(
+        progress,
+        loss=progress.loss if loss is None else loss,
+        step=progress.step if step is None else int(step),
+        total_steps=progress.total_steps if total is None else int(total),
+    )
+
+
+def _number(values: dict[object, object], keys: tuple[str, ...]) -> float | None:
+    for key in keys:
+        try:
+            number = float(str(values[key]))
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(number):
+            return number
+    return None
+
+
+def _seconds(clock: str) -> int | None:
+    if clock == "?":
+        return None
+    total = 0
+    for part in clock.split(":"):
+        total = total * 60 + int(part)
+    return total

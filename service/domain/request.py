@@ -1,0 +1,100 @@
+"""What a caller asks for: the body of POST /runs, with the rules that need nothing but the body itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from service.domain.body import Body, Usd
+from service.domain.duration import Seconds
+from service.domain.job import LABEL_PREFIX
+from service.domain.recipe import Recipe, RepoId, TrlSft
+
+# Hugging Face's own rules for a job's variables and labels (Hub OpenAPI, 2026-08): a job that breaks one is refused
+# whole, so they are kept here, before anything waits or costs.
+ENV_NAME = re.compile(r"[a-zA-Z][_a-zA-Z0-9]+")
+SECRET_NAME = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
+LABEL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
+LABEL_VALUE = re.compile(r"[a-zA-Z0-9._-]{0,100}")
+RESERVED_NAMES = frozenset({"HF_TOKEN", "HF_ENDPOINT", "JOB_ID", "ACCELERATOR", "CPU_CORES", "MEMORY"})
+MAX_VALUE_BYTES = 64 * 1024
+
+Text = Annotated[str, StringConstraints(max_length=MAX_VALUE_BYTES)]
+
+
+class RunRequest(Body):
+    """One supervised fine-tuning run. `timeout` or `max_cost_usd` must be given; with only the latter, the timeout is
+    the longest that the money allows."""
+
+    not_available: ClassVar[dict[str, str]] = {
+        "retry": "runs are not repeated by themselves",
+        "after": "runs do not wait for other runs",
+        "pilot": "there are no pilot runs",
+        "on_behalf_of": "a run belongs to the key that submits it",
+        "start_before": "a run waits until it can start",
+    }
+
+    recipe: Recipe
+    flavor: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+        description="Hugging Face hardware; GET /flavors lists it with prices", examples=["a10g-large"]
+    )
+    timeout: Seconds | None = None
+    max_cost_usd: Usd | None = None
+    output_repo: RepoId | None = Field(None, description="Where the model goes; `script` recipes may leave it out")
+    namespace: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")] | None = None
+    env: dict[str, Text] = Field(default_factory=dict, max_length=100)
+    secrets: dict[str, Text] = Field(default_factory=dict, max_length=100)
+    priority: int = Field(50, ge=0, le=100, description="Higher starts first, within the team")
+    labels: dict[str, str] = Field(default_factory=dict, max_length=50)
+    team: str | None = Field(None, description="For admins, whose keys belong to no team")
+
+    @field_validator("env")
+    @classmethod
+    def _env_names(cls, env: dict[str, str]) -> dict[str, str]:
+        _check_names(env, ENV_NAME, "a letter, then at least one letter, digit or underscore")
+        return env
+
+    @field_validator("secrets")
+    @classmethod
+    def _secret_names(cls, secrets: dict[str, str]) -> dict[str, str]:
+        _check_names(secrets, SECRET_NAME, "a letter, then letters, digits and underscores")
+        for name, value in secrets.items():
+            if not value:
+                raise ValueError(f"the secret '{name}' is empty")
+        return secrets
+
+    @field_validator("labels")
+    @classmethod
+    def _label_form(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name, value in labels.items():
+            if not LABEL_NAME.fullmatch(name) or not LABEL_VALUE.fullmatch(value):
+                raise ValueError(
+                    f"'{name}': names and values of labels hold letters, digits, '.', '_', '-'; at most 100"
+                )
+            if name.startswith(LABEL_PREFIX) or name == "name":
+                raise ValueError(f"'{name}': the service sets this label itself")
+        return labels
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunRequest:
+        if self.timeout is None and self.max_cost_usd is None:
+            raise ValueError("give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything")
+        if isinstance(self.recipe, TrlSft) and self.output_repo is None:
+            raise ValueError("give 'output_repo': trl_sft publishes its model there")
+        if both := sorted(self.env.keys() & self.secrets.keys()):
+            raise ValueError(f"'{both[0]}' is in env and in secrets; choose one")
+        return self
+
+
+def _check_names(variables: dict[str, str], form: re.Pattern[str], rule: str) -> None:
+    for name, value in variables.items():
+        if not form.fullmatch(name):
+            raise ValueError(f"'{name}': a variable's name is {rule}")
+        if name.upper() in RESERVED_NAMES or name.upper().startswith("TUNEGATE_"):
+            raise ValueError(f"'{name}' is set by the service or by Hugging Face")
+        if "\0" in value:
+            raise ValueError(f"'{name}': a value holds no NUL character")
+        if len(value.encode()) > MAX_VALUE_BYTES:
+            raise ValueError(f"'{name}': a value has at most {MAX_VALUE_BYTES} bytes")

@@ -1,0 +1,95 @@
+"""A run's states, the moves between them, and the reasons that explain where a run is.
+
+States are few and drive the machine; reasons are many and only explain. `NEXT` is the machine:
+`store.runs.advance` refuses every move that is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """Where a run is on its way. `submitting`: money is reserved and a create call may be under way."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in TERMINAL
+
+
+class Reason(StrEnum):
+    """Why a run is where it is. Always shown together with a sentence for people."""
+
+    # waiting
+    CHECKING = "checking"
+    WAITING_FOR_BUDGET = "waiting_for_budget"
+    WAITING_FOR_SLOT = "waiting_for_slot"
+    WAITING_FOR_OUTPUT = "waiting_for_output"
+    BACKING_OFF = "backing_off"
+    NO_CAPACITY = "no_capacity"
+    PRICE_UNKNOWN = "price_unknown"
+    # failure causes
+    JOB_TIMEOUT = "job_timeout"
+    NO_CREDITS = "no_credits"
+    SPEND_LIMIT = "spend_limit"
+    HUB_AUTH = "hub_auth"
+    HUB_FORBIDDEN = "hub_forbidden"
+    HUB_UNAVAILABLE = "hub_unavailable"
+    GATED_MODEL = "gated_model"
+    MODEL_NOT_FOUND = "model_not_found"
+    DATASET_NOT_FOUND = "dataset_not_found"
+    BAD_ARGUMENT = "bad_argument"
+    MISSING_DEPENDENCY = "missing_dependency"
+    CUDA_OOM = "cuda_oom"
+    HOST_OOM = "host_oom"
+    DISK_FULL = "disk_full"
+    SCRIPT_ERROR = "script_error"
+    PUSH_FAILED = "push_failed"
+    OUTPUT_MISSING = "output_missing"
+    CANCELLED_OUTSIDE = "cancelled_outside"
+    JOB_VANISHED = "job_vanished"
+    EXCEEDS_LIMIT = "exceeds_limit"
+    UNKNOWN = "unknown"
+
+
+NEXT: Mapping[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.SUBMITTING, RunState.FAILED, RunState.CANCELLED}),
+    RunState.SUBMITTING: frozenset({RunState.STARTING, RunState.QUEUED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.STARTING: frozenset({RunState.RUNNING, RunState.QUEUED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset({RunState.QUEUED, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.SUCCEEDED: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+TERMINAL = frozenset(state for state, following in NEXT.items() if not following)
+
+# These hold a slot: a job exists for them, or may exist.
+ACTIVE = frozenset({RunState.SUBMITTING, RunState.STARTING, RunState.RUNNING})
+
+# The event that tells of a state's beginning. Admission (queued -> submitting) is told by the `run.submitted` that
+# follows it, once a job exists: a run that goes back to the queue instead is told as `run.queued` again.
+EVENT: Mapping[RunState, str] = {
+    RunState.QUEUED: "run.queued",
+    RunState.STARTING: "run.submitted",
+    RunState.RUNNING: "run.started",
+    RunState.SUCCEEDED: "run.succeeded",
+    RunState.FAILED: "run.failed",
+    RunState.CANCELLED: "run.cancelled",
+}
+
+
+def require_edge(source: RunState, target: RunState) -> None:
+    """Raise ValueError for a move that the machine does not have: a fault of ours, never of a caller."""
+    if target not in NEXT[source]:
+        raise ValueError(f"no move from {source} to {target}")

@@ -1,0 +1,67 @@
+"""Where a webhook may go. By default only to public addresses over https: an address inside the network would let
+anyone with a key make this service call what the outside cannot reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+
+def url_refusal(url: str, allowed: Sequence[str]) -> str | None:
+    """Why an endpoint's address is not accepted, or None. Names are looked up when a delivery is made."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("https", "http") or not host:
+        return "an endpoint is an address that begins with https://"
+    if parts.username or parts.password:
+        return "an endpoint's address holds no user name and no password"
+    addresses = [host] if _is_address(host) else []
+    if _is_allowed(host, addresses, allowed):
+        return None
+    if parts.scheme == "http":
+        return "an endpoint is reached over https; plain http only where the operator allows the target"
+    return address_refusal(host, addresses, allowed)
+
+
+def address_refusal(host: str, addresses: Iterable[str], allowed: Sequence[str]) -> str | None:
+    """Why a host must not be called at these addresses, or None."""
+    addresses = list(addresses)
+    if _is_allowed(host, addresses, allowed):
+        return None
+    for address in addresses:
+        if not _is_public(address):
+            return f"{host} is at {address}, which is not a public address"
+    return None
+
+
+def _is_allowed(host: str, addresses: Sequence[str], allowed: Sequence[str]) -> bool:
+    if any("/" not in target and host.lower() == target.lower() for target in allowed):
+        return True
+    networks = [ip_network(target, strict=False) for target in allowed if "/" in target or _is_address(target)]
+    return bool(addresses) and all(any(_plain(address) in network for network in networks) for address in addresses)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_public(address: str) -> bool:
+    plain = _plain(address)
+    return plain.is_global and not plain.is_multicast
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    """An address without the IPv6 clothes of an IPv4 one (::ffff:127.0.0.1)."""
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        return parsed.ipv4_mapped or parsed.sixtofour or parsed
+    return parsed

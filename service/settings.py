@@ -1,0 +1,87 @@
+"""Every setting, read once from `TUNEGATE_…` variables. Nothing below `app`, `worker` and `cli` knows of them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Values are checked at start; a wrong one ends the program with its name and the rule it broke."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNEGATE_", frozen=True, env_ignore_empty=True)
+
+    database_url: str = Field(
+        "sqlite:///data/tunegate.db", description="SQLite file or PostgreSQL (`postgresql://user:password@host/name`)."
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Where keys and the installation's id are kept when the database is not a file."
+    )
+    hf_endpoint: str = Field("https://huggingface.co", description="Base address of Hugging Face.")
+    hf_token: SecretStr | None = Field(None, description="Control token: starts and stops jobs; never enters a job.")
+    job_hf_token: SecretStr | None = Field(
+        None, description="What a job gets as its `HF_TOKEN` secret: rights on repositories only."
+    )
+    allow_broad_job_token: bool = Field(
+        False, description="Accept a job token that could itself start jobs (and so spend past every budget)."
+    )
+    hf_namespace: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
+        description="User or organisation that runs and pays the jobs; where unset, every run names its own.",
+    )
+    admin_key: SecretStr | None = Field(
+        None, min_length=16, description="The first admin's API key; made and kept beside the database if unset."
+    )
+    secret_key: SecretStr | None = Field(
+        None, min_length=16, description="Encrypts secrets at rest; made and kept beside the database if unset."
+    )
+    listing_lag_seconds: float = Field(
+        120, ge=0, description="How long after a create call's deadline a job may be missing from Hugging Face's lists."
+    )
+    hub_timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of Hugging Face.")
+    max_scheduling_seconds: float = Field(
+        6 * 3600, gt=0, description="How long a job may wait for hardware before it is cancelled and queued again."
+    )
+    poll_seconds: float = Field(5, gt=0, description="How often the states of active jobs are read.")
+    max_concurrent_runs: int = Field(20, ge=0, description="Active runs of the whole service.")
+    webhook_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts, addresses or CIDRs that webhooks may reach although private, and over plain http."
+    )
+    role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    @field_validator("hf_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("begins with https:// (http:// for the sandbox)")
+        return value.rstrip("/")
+
+    @field_validator("webhook_allowed_targets", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            raise ValueError("a comma-separated list of hosts, addresses or CIDRs")
+        targets = tuple(str(part).strip() for part in parts if str(part).strip())
+        for target in targets:
+            if "/" in target:
+                ip_network(target)  # raises ValueError with the reason
+        return targets
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of ours."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def home(self) -> Path:
+        """The folder for what lives beside the database."""
+        if self.is_sqlite:
+            return Path(self.database_url.removeprefix("sqlite:///")).parent
+        return self.data_dir
