@@ -1,0 +1,39 @@
+"""Alembic's entry: runs migrations on the connection that `service.migrate` opened, in its transaction."""
+
+from typing import Literal
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlmodel import AutoString, SQLModel
+
+from service.store import tables
+
+
+def render(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Write migrations in plain SQLAlchemy: they must still run when this project's own types have moved on."""
+    if kind == "type" and isinstance(item, AutoString):
+        return "sa.String()"
+    if kind == "type" and isinstance(item, tables.UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def run(connection: Connection) -> None:
+    """Migrate over one connection. SQLite cannot alter most of a table: batch mode copies it."""
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+        render_item=render,
+    )
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET lock_timeout = '10s'")
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+connection = context.config.attributes.get("connection")
+if connection is None:
+    raise SystemExit("run migrations with 'tunegate migrate'")
+run(connection)

@@ -1,0 +1,38 @@
+"""Brings a database to this release's schema, with Alembic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from service.store.db import open_engine
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+# "tune", as one number: PostgreSQL's lock under which only one process migrates.
+ADVISORY_LOCK = 0x74756E65
+
+
+def migrate(database_url: str, revision: str = "head") -> None:
+    """Upgrade to `revision`. Two processes may call this at once: the second waits, and finds nothing to do."""
+    engine = open_engine(database_url)
+    try:
+        with engine.connect().execution_options(is_writer=True) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+            command.upgrade(alembic_config(connection), revision)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file of its own."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

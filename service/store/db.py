@@ -1,0 +1,162 @@
+"""The database: reads as they come, writes in groups.
+
+All writes go through `Database.write`: a function from a session to a value. One thread takes whatever is waiting,
+gives each work its own savepoint, commits the group once, and only then resolves the works' futures: an answered
+write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+T = TypeVar("T")
+Work = Callable[[Session], T]
+
+MAX_GROUP = 128
+
+
+@dataclass
+class _Waiting:
+    """A work, where its value goes, and what it came to inside the group."""
+
+    work: Work[Any]
+    future: Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+
+
+class GroupLost(Exception):
+    """An error inside one work ended the transaction of the whole group (SQLite does so for SQLITE_FULL and others)."""
+
+
+class Database:
+    """Opened once by `app` or `worker`, closed by them."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._writer = threading.Thread(target=self._write_groups, name="writer", daemon=True)
+        self._writer.start()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one committed state and writes nothing."""
+        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+            yield session
+
+    def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction and return its value once it is durable. What it raises is raised here."""
+        return self.submit(work).result()
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """The same without waiting: for callers on an event loop."""
+        waiting = _Waiting(work, Future())
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("the database is closed")
+            self._waiting.put(waiting)
+        return waiting.future
+
+    def close(self) -> None:
+        """Finish what waits, then close every connection."""
+        with self._closing:
+            self._is_closed = True
+            self._waiting.put(None)
+        self._writer.join()
+        self.engine.dispose()
+
+    def _write_groups(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            group = [first]
+            while len(group) < MAX_GROUP and not self._waiting.empty():
+                if (following := self._waiting.get()) is None:
+                    self._waiting.put(None)
+                    break
+                group.append(following)
+            self._write_group(group)
+
+    def _write_group(self, group: list[_Waiting]) -> None:
+        try:
+            self._commit(group)
+        except BaseException as error:
+            if len(group) > 1 and (isinstance(error, GroupLost) or self.is_sqlite):
+                # Nothing of the group is in the database. Each work is run again alone, so that one cannot fail others.
+                for waiting in group:
+                    self._write_group([waiting])
+                return
+            for waiting in group:
+                cause = error.__cause__ if isinstance(error, GroupLost) else error
+                waiting.future.set_exception(cause or error)
+            return
+        for waiting in group:
+            if waiting.error is not None:
+                waiting.future.set_exception(waiting.error)
+            else:
+                waiting.future.set_result(waiting.value)
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        with self.engine.connect().execution_options(is_writer=True) as connection, connection.begin():
+            for waiting in group:
+                waiting.value, waiting.error = None, None
+                try:
+                    waiting.value = _run(waiting.work, connection)
+                except BaseException as error:
+                    if self._has_lost_transaction(connection):
+                        raise GroupLost from error
+                    waiting.error = error
+
+    def _has_lost_transaction(self, connection: Connection) -> bool:
+        if connection.invalidated:
+            return True
+        return self.is_sqlite and not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
+
+
+def _run(work: Work[T], connection: Connection) -> T:
+    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+        value = work(session)
+        session.commit()
+        return value
+
+
+def open_engine(url: str) -> Engine:
+    """An engine with this project's settings; `postgresql://` means psycopg 3."""
+    if not url.startswith("sqlite"):
+        return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True)
+    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    # isolation_level=None keeps Python's driver from beginning and committing by itself.
+    engine = create_engine(url, connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 30})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes the lock at once: upgrading a read transaction later fails without waiting (SQLITE_BUSY_SNAPSHOT).
+    is_writer = connection.get_execution_options().get("is_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def is_connection_trouble(error: BaseException) -> bool:
+    """Whether an error says that the database could not be reached, rather than that a statement was wrong."""
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or type(error).__name__ == "OperationalError"
+    )

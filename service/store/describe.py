@@ -1,0 +1,142 @@
+"""The run object: what the API answers and what an event carries, built in one place so that both tell the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from service.domain.money import minutes, to_usd
+from service.domain.run import RunState
+from service.store.tables import Attempt, LedgerEntry, Run
+
+
+@dataclass(frozen=True)
+class RunMoney:
+    """A run's ledger in micro-dollars: what is still held, and what was charged (None: nothing yet)."""
+
+    reserved: int
+    charged: int | None
+
+
+def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
+    """One run, whole."""
+    return describe_runs(session, [run], now)[0]
+
+
+def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[dict[str, Any]]:
+    """Many runs with two queries, in the order given."""
+    ids = [run.id for run in runs]
+    attempts: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in session.exec(select(Attempt).where(col(Attempt.run_id).in_(ids)).order_by(col(Attempt.attempt))):
+        attempts[attempt.run_id].append(attempt)
+    entries: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in session.exec(select(LedgerEntry).where(col(LedgerEntry.run_id).in_(ids))):
+        entries[entry.run_id].append(entry)
+    return [run_object(run, attempts[run.id], money_of(entries[run.id]), now) for run in runs]
+
+
+def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:
+    """Sum a run's entries. A charge closes as much of the reservation as is not an overrun."""
+    sums: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        sums[entry.kind] += entry.amount_micro_usd
+    charged = sums.get("charge")
+    reserved = sums["reserve"] + sums["overrun"] - sums["charge"] - sums["release"]
+    return RunMoney(reserved, charged)
+
+
+def run_object(run: Run, attempts: Sequence[Attempt], money: RunMoney, now: datetime) -> dict[str, Any]:
+    """The object of the contract. `metered_usd` ticks while a job runs, by the same minute rule as the charge."""
+    state = RunState(run.state)
+    latest = attempts[-1] if attempts else None
+    metered = money.charged
+    if latest is not None and state is RunState.RUNNING and latest.started_at is not None:
+        metered = (metered or 0) + _cost_so_far(latest, now)
+    return {
+        "id": run.id,
+        "object": "run",
+        "state": run.state,
+        "reason": run.reason,
+        "message": run.message,
+        "is_terminal": state.is_terminal,
+        "team": run.team,
+        "requested_by": run.requested_by,
+        "recipe": run.recipe,
+        "flavor": run.flavor,
+        "timeout_seconds": run.timeout_seconds if latest is None else latest.timeout_seconds,
+        "max_cost_usd": _usd(run.max_cost_micro_usd),
+        "priority": run.priority,
+        "labels": run.labels,
+        "env": run.env,
+        "secrets": run.secret_names,
+        "namespace": run.namespace,
+        "attempt": run.attempt,
+        "attempts": [attempt_object(attempt) for attempt in attempts],
+        "cost": {
+            "estimated_usd": None,
+            "ceiling_usd": _usd(run.ceiling_micro_usd),
+            "reserved_usd": to_usd(money.reserved),
+            "metered_usd": _usd(metered),
+            "billed_usd": None,
+        },
+        "hub_job": None if latest is None else _hub_job(latest),
+        "output": _output(run),
+        "failure": run.failure,
+        "progress": run.progress,
+        "parent": None,
+        "created_at": _iso(run.created_at),
+        "admitted_at": _iso(run.admitted_at),
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.finished_at),
+        "cancel_requested_at": _iso(run.cancel_requested_at),
+    }
+
+
+def attempt_object(attempt: Attempt) -> dict[str, Any]:
+    """One item of `attempts[]`."""
+    return {
+        "attempt": attempt.attempt,
+        "hub_job": _hub_job(attempt),
+        "flavor": attempt.flavor,
+        "price_per_minute_usd": to_usd(attempt.price_per_minute_micro_usd),
+        "running_seconds": None if attempt.running_ms is None else attempt.running_ms / 1000,
+        "minutes": attempt.minutes,
+        "cost_usd": _usd(attempt.cost_micro_usd),
+        "metered_source": attempt.metered_source,
+        "cause": attempt.cause,
+        "change": attempt.change,
+    }
+
+
+def _cost_so_far(attempt: Attempt, now: datetime) -> int:
+    assert attempt.started_at is not None
+    running_ms = max(0, round((now - attempt.started_at).total_seconds() * 1000))
+    return minutes(running_ms) * attempt.price_per_minute_micro_usd
+
+
+def _hub_job(attempt: Attempt) -> dict[str, Any] | None:
+    return None if attempt.hub_job_id is None else {"id": attempt.hub_job_id, "url": attempt.hub_job_url}
+
+
+def _output(run: Run) -> dict[str, Any] | None:
+    if run.output_repo is None:
+        return None
+    return run.output or {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
+
+
+def _usd(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else to_usd(micro_usd)
+
+
+def _iso(value: datetime | None) -> str | None:
+    return None if value is None else iso(value)
+
+
+def iso(value: datetime) -> str:
+    """A time on the wire: RFC 3339, UTC, milliseconds."""
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

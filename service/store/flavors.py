@@ -1,0 +1,55 @@
+"""Hardware and prices as Hugging Face last listed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from service.store.tables import Flavor
+
+# An older price is a guess.
+MAX_PRICE_AGE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A flavor of the Hub's list; the price in micro-USD per minute."""
+
+    name: str
+    price_per_minute_micro_usd: int
+    hardware: dict[str, Any]
+
+
+def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> None:
+    """Take over a list that was just read; a flavor that is no longer listed keeps its old time and so grows stale."""
+    for one in listed:
+        session.merge(
+            Flavor(
+                name=one.name,
+                price_per_minute_micro_usd=one.price_per_minute_micro_usd,
+                hardware=one.hardware,
+                read_at=now,
+            )
+        )
+
+
+def every(session: Session) -> list[Flavor]:
+    """All flavors, cheapest first."""
+    return list(session.exec(select(Flavor).order_by(col(Flavor.price_per_minute_micro_usd), col(Flavor.name))))
+
+
+def last_read(session: Session) -> datetime | None:
+    """When the list was last read."""
+    return session.exec(select(Flavor.read_at).order_by(col(Flavor.read_at).desc()).limit(1)).first()
+
+
+def fresh_price(session: Session, name: str, now: datetime) -> int | None:
+    """The price per minute in micro-USD, or None where it is unknown or too old to trust."""
+    flavor = session.get(Flavor, name)
+    if flavor is None or now - flavor.read_at > MAX_PRICE_AGE:
+        return None
+    return flavor.price_per_minute_micro_usd

@@ -1,0 +1,28 @@
+"""Idempotency keys: which run a team's key made, and from what body."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from service.store.tables import IdempotencyKey
+
+
+def find(session: Session, team: str, key: str) -> IdempotencyKey | None:
+    """What a key was used for."""
+    return session.get(IdempotencyKey, (team, key))
+
+
+def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, now: datetime) -> IdempotencyKey:
+    """Bind a key to a run, unless it is bound already: the binding that holds, which may be an earlier request's.
+
+    Two requests at the same instant meet here: the database lets one insert win, and the other reads it.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    values = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
+    session.execute(dialect.insert(IdempotencyKey).values(**values).on_conflict_do_nothing())
+    found = find(session, team, key)
+    assert found is not None
+    return found

@@ -1,0 +1,174 @@
+"""Runs and their attempts. `advance` is the only writer of a run's state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult
+from sqlmodel import Session, col, select, update
+
+from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
+from service.store import events
+from service.store.tables import Attempt, Run
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """What a page of runs is narrowed to; None and empty narrow nothing."""
+
+    team: str | None = None
+    states: Collection[str] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+def insert(session: Session, run: Run, now: datetime) -> None:
+    """A new run, with its first event."""
+    run.sequence = 1
+    session.add(run)
+    session.flush()
+    events.append(session, run, EVENT[RunState.QUEUED], now)
+
+
+def get(session: Session, run_id: str) -> Run | None:
+    """One run."""
+    return session.get(Run, run_id)
+
+
+def lock(session: Session, run_id: str) -> Run | None:
+    """One run, held until the transaction ends (SQLite's one writer holds everything anyway)."""
+    return session.get(Run, run_id, with_for_update=True)
+
+
+def lock_submission(session: Session, run_id: str, submission: str) -> tuple[Run, Attempt] | None:
+    """A run with the attempt that it is on, held for a change; None where the attempt is no longer this submission or
+    the run has ended: whoever acted on it was overtaken, and drops its work."""
+    run = lock(session, run_id)
+    if run is None or RunState(run.state).is_terminal:
+        return None
+    attempt = current_attempt(session, run)
+    if attempt is None or attempt.submission != submission:
+        return None
+    return run, attempt
+
+
+def page(session: Session, narrowed: RunFilter, after: str | None, limit: int) -> list[Run]:
+    """Runs newest first, those older than the run `after`."""
+    query = select(Run).order_by(col(Run.id).desc()).limit(limit)
+    if narrowed.team is not None:
+        query = query.where(Run.team == narrowed.team)
+    if narrowed.states:
+        query = query.where(col(Run.state).in_(narrowed.states))
+    for name, value in narrowed.labels:
+        query = query.where(col(Run.labels)[name].as_string() == value)
+    if narrowed.created_after is not None:
+        query = query.where(Run.created_at > narrowed.created_after)
+    if narrowed.created_before is not None:
+        query = query.where(Run.created_at < narrowed.created_before)
+    if after is not None:
+        query = query.where(Run.id < after)
+    return list(session.exec(query))
+
+
+def advance(
+    session: Session,
+    run: Run,
+    to: RunState,
+    *,
+    now: datetime,
+    reason: Reason | None = None,
+    message: str | None = None,
+    **changes: Any,
+) -> bool:
+    """Move a run and tell of it. False means someone moved it first: the caller drops its work.
+
+    Ledger entries belong before this call, so that the event shows the money.
+    """
+    require_edge(RunState(run.state), to)
+    values = {"state": to.value, "reason": reason, "message": message, **changes}
+    if to in EVENT:
+        values["sequence"] = run.sequence + 1
+    if to.is_terminal:
+        # A run that has ended needs no secrets any more.
+        values = {"finished_at": now, **values, "sealed_secrets": None, "not_before": None}
+    if not _guarded_update(session, run, values):
+        return False
+    if to in EVENT:
+        events.append(session, run, EVENT[to], now)
+    return True
+
+
+def explain(session: Session, run: Run, reason: Reason | None, message: str | None) -> bool:
+    """Say anew why a run is where it is; nothing is written where nothing is new."""
+    if (run.reason, run.message) == (reason, message):
+        return False
+    return _guarded_update(session, run, {"reason": reason, "message": message})
+
+
+def _guarded_update(session: Session, run: Run, values: dict[str, Any]) -> bool:
+    session.flush()
+    result = session.exec(
+        update(Run)
+        .where(col(Run.id) == run.id, col(Run.state) == run.state, col(Run.attempt) == run.attempt)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    session.refresh(run)
+    return result.rowcount == 1
+
+
+def in_states(session: Session, states: Collection[RunState], limit: int) -> list[tuple[Run, Attempt]]:
+    """Runs that have an attempt under way, with that attempt, longest admitted first."""
+    rows = session.exec(
+        select(Run, Attempt)
+        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
+        .where(col(Run.state).in_([state.value for state in states]))
+        .order_by(col(Attempt.admitted_at), col(Run.id))
+        .limit(limit)
+    )
+    return [(run, attempt) for run, attempt in rows]
+
+
+def current_attempt(session: Session, run: Run) -> Attempt | None:
+    """The attempt that a run is on."""
+    return session.get(Attempt, (run.id, run.attempt)) if run.attempt else None
+
+
+def request_cancel(session: Session, run: Run, by: str, now: datetime) -> bool:
+    """Note that someone wants the run stopped; the steps do the rest. The first request counts."""
+    result = session.exec(
+        update(Run)
+        .where(col(Run.id) == run.id, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
+        .values(cancel_requested_at=now, cancel_requested_by=by)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def to_cancel(session: Session, limit: int) -> list[tuple[Run, Attempt | None]]:
+    """Runs that someone wants stopped and that have not ended, with their current attempt if they have one."""
+    rows = session.exec(
+        select(Run, Attempt)
+        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt), isouter=True)
+        .where(col(Run.cancel_requested_at).is_not(None), col(Run.finished_at).is_(None))
+        .order_by(col(Run.cancel_requested_at))
+        .limit(limit)
+    )
+    return [(run, attempt) for run, attempt in rows]
+
+
+def writer_of(session: Session, output_repo: str, but: str) -> str | None:
+    """The active run that writes to a repository, other than `but`."""
+    return session.exec(
+        select(Run.id)
+        .where(
+            Run.output_repo == output_repo, col(Run.state).in_([state.value for state in ACTIVE]), col(Run.id) != but
+        )
+        .limit(1)
+    ).first()
