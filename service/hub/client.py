@@ -1,0 +1,309 @@
+"""The only user of huggingface_hub: headers, error classes and repository calls are its own; the Jobs endpoints are
+read here as raw JSON, because its JobInfo drops `cancelReason` and `timeout`, and a paid job must not be lost to a
+field that it cannot parse.
+
+Every call has a timeout. Nothing is redirected, and only `Link`s of the same origin are followed: both would carry the
+token, or a job's secrets, to wherever an answer points.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub import HfApi, set_client_factory
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+from service.domain.job import JobSpec
+from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
+from service.hub.governor import Governor
+from service.hub.models import Job, LogLine, RepoState, job_from_json
+
+MAX_PAGES = 1000
+NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+JOB_ID = re.compile(r"[0-9A-Za-z]{1,64}")
+NOTHING_WAS_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+class HubClient:
+    """Talks to one Hugging Face endpoint: with the control token about jobs, with the jobs' own about repositories."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        control_token: str,
+        job_token: str,
+        *,
+        clock: Callable[[], datetime],
+        timeout_seconds: float = 30,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.timeout_seconds = timeout_seconds
+        self.governor = Governor()
+        # what was last learnt of the job token, by namespace: when, and whether it is too broad
+        self.job_token_checks: dict[str, tuple[datetime, bool]] = {}
+        self._control_token = control_token
+        self.job_token = job_token
+        self._clock = clock
+        self._transport = transport
+        self._http = self._new_http(follow_redirects=False)
+        # huggingface_hub's own session waits for ever by default.
+        set_client_factory(lambda: self._new_http(follow_redirects=True))
+        self._repos = HfApi(endpoint=endpoint, token=job_token)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create_job(self, namespace: str, spec: JobSpec) -> Job:
+        """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear
+        for any other outcome."""
+        try:
+            response = self._send("POST", _jobs(namespace), body=_job_body(spec))
+        except NOTHING_WAS_SENT as error:
+            raise connection_fault(error) from None
+        except httpx2.HTTPError as error:
+            raise HubUnclear(connection_fault(error).message) from None
+        try:
+            hf_raise_for_status(response)
+            job = job_from_json(response.json())
+        except HfHubHTTPError as error:
+            raise create_fault(error) from None
+        except Exception:
+            raise HubUnclear(f"an answer that is no job (HTTP {response.status_code})", response.status_code) from None
+        if not JOB_ID.fullmatch(job.id):
+            raise HubUnclear("an answer with a job id of unknown form", response.status_code)
+        return job
+
+    def list_jobs(self, namespace: str, labels: Mapping[str, str], *, only_active: bool = False) -> list[Job]:
+        """All jobs with these labels, newest first, every page. Raises HubFault rather than give part of a list."""
+        params = [("label", f"{name}={value}") for name, value in labels.items()]
+        if only_active:
+            params += [("stage", "SCHEDULING"), ("stage", "RUNNING")]
+        jobs: dict[str, Job] = {}
+        url: str | None = str(httpx2.URL(self.endpoint + _jobs(namespace), params=params))
+        for _ in range(MAX_PAGES):
+            if url is None:
+                return list(jobs.values())
+            response = self._read(url)
+            page = _json(response)
+            if not isinstance(page, list):
+                raise HubUnavailable("a job list that is no list", response.status_code)
+            jobs.update((job.id, job) for job in map(job_from_json, page))
+            url = self._next_page(response)
+        raise HubUnavailable(f"a job list of more than {MAX_PAGES} pages")
+
+    def get_job(self, namespace: str, job_id: str) -> Job | None:
+        """One job, or None where it is gone."""
+        try:
+            return job_from_json(_json(self._read(self.endpoint + _job(namespace, job_id))))
+        except HubRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def cancel_job(self, namespace: str, job_id: str) -> None:
+        """Ask for a job's end; that it came is seen by reading the job. A job that is gone needs no cancel."""
+        try:
+            response = self._send("POST", _job(namespace, job_id) + "/cancel")
+            _check(response)
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        except HubRefused as error:
+            if error.status != 404:
+                raise
+
+    def job_url(self, namespace: str, job_id: str) -> str:
+        """The job's page."""
+        return f"{self.endpoint}/jobs/{namespace}/{job_id}"
+
+    def hardware(self) -> list[dict[str, Any]]:
+        """The price list as it stands, one object per flavor."""
+        listed = _json(self._read(self.endpoint + "/api/jobs/hardware"))
+        if not isinstance(listed, list):
+            raise HubUnavailable("a price list that is no list")
+        return listed
+
+    def read_log(
+        self,
+        namespace: str,
+        job_id: str,
+        *,
+        tail: int | None = None,
+        silence_seconds: float = 5,
+        max_seconds: float = 30,
+    ) -> tuple[list[LogLine], bool]:
+        """A job's log lines so far, and whether the stream ended by itself (it does once the job has ended).
+
+        The server replays the log and then holds the stream open, so reading stops at a silence or a time limit.
+        """
+        params = {} if tail is None else {"tail": tail}
+        timeout = httpx2.Timeout(self.timeout_seconds, connect=5, read=silence_seconds)
+        lines: list[LogLine] = []
+        stops_at = time.monotonic() + max_seconds
+        try:
+            with self._http.stream(
+                "GET",
+                self.endpoint + _job(namespace, job_id) + "/logs",
+                params=params,
+                headers=self._headers(self._control_token),
+                timeout=timeout,
+            ) as response:
+                if response.status_code != 200:
+                    response.read()
+                    _check(response)
+                for line in _log_lines(response.iter_lines()):
+                    lines.append(line)
+                    if time.monotonic() > stops_at:
+                        return lines, False
+            return lines, True
+        except httpx2.ReadTimeout:
+            return lines, False
+        except httpx2.HTTPError as error:
+            if lines:
+                return lines, False
+            raise connection_fault(error) from None
+
+    def repo_state(self, repo: str) -> RepoState | None:
+        """A model repository's head as the job's token sees it; None where there is none."""
+        try:
+            info = self._repos.model_info(repo, files_metadata=True, token=self.job_token, timeout=self.timeout_seconds)
+        except RepositoryNotFoundError:
+            return None
+        except HfHubHTTPError as error:
+            if error.response.status_code == 404:
+                return None
+            raise refusal(error) from None
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        if info.sha is None:
+            return None
+        files = tuple((file.rfilename, file.size) for file in info.siblings or ())
+        return RepoState(info.sha, files)
+
+    def repo_url(self, repo: str, revision: str) -> str:
+        """A model's page at a commit."""
+        return f"{self.endpoint}/{repo}/tree/{revision}"
+
+    def job_token_may_start_jobs(self, namespace: str) -> bool:
+        """Whether the token that jobs are given could start jobs itself. `auth-check` is the authoritative answer; a
+        server that does not know it is asked for the token's role."""
+        try:
+            response = self._send("POST", f"{_jobs(namespace)}/auth-check/write", token=self.job_token)
+            if response.status_code in (401, 403):
+                return False
+            if response.is_success:
+                return True
+            whoami = self._send("GET", "/api/whoami-v2", token=self.job_token)
+            _check(whoami)
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        return _grants_job_write(_json(whoami))
+
+    def _read(self, url: str) -> httpx2.Response:
+        try:
+            response = self._send("GET", url)
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        _check(response)
+        return response
+
+    def _send(
+        self, method: str, url: str, *, body: dict[str, Any] | None = None, token: str | None = None
+    ) -> httpx2.Response:
+        if not url.startswith("http"):
+            url = self.endpoint + url
+        response = self._http.request(method, url, json=body, headers=self._headers(token or self._control_token))
+        self.governor.observe(response.headers, self._clock())
+        return response
+
+    def _headers(self, token: str) -> dict[str, str]:
+        return build_hf_headers(token=token, library_name="tunegate")
+
+    def _next_page(self, response: httpx2.Response) -> str | None:
+        url = response.links.get("next", {}).get("url")
+        if url is not None and _origin(url) != _origin(self.endpoint):
+            raise HubRefused("a job list whose next page is on another host", response.status_code)
+        return url
+
+    def _new_http(self, *, follow_redirects: bool) -> httpx2.Client:
+        timeout = httpx2.Timeout(self.timeout_seconds, connect=min(5, self.timeout_seconds))
+        return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
+
+
+def _jobs(namespace: str) -> str:
+    # Namespace and id go into the path: "../" in them would reach other endpoints with the token.
+    if not NAMESPACE.fullmatch(namespace) or ".." in namespace:
+        raise HubRefused(f"'{namespace}' is no namespace")
+    return f"/api/jobs/{namespace}"
+
+
+def _job(namespace: str, job_id: str) -> str:
+    if not JOB_ID.fullmatch(job_id):
+        raise HubRefused(f"'{job_id}' is no job id")
+    return f"{_jobs(namespace)}/{job_id}"
+
+
+def _job_body(spec: JobSpec) -> dict[str, Any]:
+    body = {
+        "dockerImage": spec.image,
+        "command": list(spec.command),
+        "arguments": [],
+        "environment": dict(spec.environment),
+        "flavor": spec.flavor,
+        "timeoutSeconds": spec.timeout_seconds,
+        "labels": dict(spec.labels),
+    }
+    return {**body, "secrets": dict(spec.secrets)} if spec.secrets else body
+
+
+def _check(response: httpx2.Response) -> None:
+    """Raise the HubFault of an answer that is not a success."""
+    try:
+        hf_raise_for_status(response)
+    except HfHubHTTPError as error:
+        raise refusal(error) from None
+    except Exception:
+        # huggingface_hub's formatter itself fails on some error bodies (a JSON list, for one)
+        raise HubUnavailable(f"an unreadable answer (HTTP {response.status_code})", response.status_code) from None
+    if not response.is_success:
+        raise HubRefused(f"an answer that is not followed (HTTP {response.status_code})", response.status_code)
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise HubUnavailable("an answer that is no JSON", response.status_code) from None
+
+
+def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:
+    for line in lines:
+        if not line.startswith("data: {"):
+            continue
+        try:
+            event = json.loads(line.removeprefix("data: "))
+        except ValueError:
+            continue
+        text = event.get("data")
+        if isinstance(text, str) and not text.startswith(("===== Job started", "===== Job finished")):
+            yield LogLine(str(event.get("timestamp", "")), text)
+
+
+def _grants_job_write(whoami: Mapping[str, Any]) -> bool:
+    access = ((whoami.get("auth") or {}).get("accessToken")) or {}
+    scoped: Sequence[Mapping[str, Any]] = (access.get("fineGrained") or {}).get("scoped") or ()
+    return access.get("role") in ("write", "god") or any("job.write" in one.get("permissions", ()) for one in scoped)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port

@@ -1,0 +1,102 @@
+"""What is observed of Hugging Face, in this project's words. Their *stages* do not leave this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class JobPhase(StrEnum):
+    """A job's stage as far as it matters here. A stage not known counts as RUNNING only if the job has started."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job will not change any more."""
+        return self not in (JobPhase.WAITING, JobPhase.RUNNING)
+
+
+STAGES = {
+    "SCHEDULING": JobPhase.WAITING,
+    "RUNNING": JobPhase.RUNNING,
+    "COMPLETED": JobPhase.COMPLETED,
+    "ERROR": JobPhase.FAILED,
+    "CANCELED": JobPhase.CANCELLED,
+    "DELETED": JobPhase.DELETED,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its JSON says. `running_ms` is finishedAt − startedAt; HF's own `runningSecs` is floored to seconds."""
+
+    id: str
+    phase: JobPhase
+    message: str | None
+    cancel_reason: str | None
+    created_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    labels: Mapping[str, str]
+
+    @property
+    def running_ms(self) -> int | None:
+        """How long it ran, in milliseconds; None where HF gave no times."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a job's log."""
+
+    timestamp: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RepoState:
+    """A repository's head: the commit's sha and its files with their sizes in bytes (None where not told)."""
+
+    sha: str
+    files: tuple[tuple[str, int | None], ...]
+
+
+def job_from_json(value: Mapping[str, Any]) -> Job:
+    """Read a job object, needing of it only its id: a paid job must not be lost to a field that changed its form."""
+    status = value.get("status") or {}
+    started_at = _time(value.get("startedAt"))
+    phase = STAGES.get(status.get("stage", ""))
+    if phase is None:
+        phase = JobPhase.RUNNING if started_at is not None else JobPhase.WAITING
+    labels = value.get("labels")
+    return Job(
+        id=str(value["id"]),
+        phase=phase,
+        message=status.get("message"),
+        cancel_reason=status.get("cancelReason"),
+        created_at=_time(value.get("createdAt")),
+        started_at=started_at,
+        finished_at=_time(value.get("finishedAt")),
+        labels=labels if isinstance(labels, dict) else {},
+    )
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo is not None else None
