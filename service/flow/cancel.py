@@ -1,0 +1,90 @@
+"""cancel: what someone wants stopped is stopped, and called cancelled only once it is.
+
+Without a job that is a change of our own rows. With one, Hugging Face is asked again and again until `watch` sees a
+terminal stage. Jobs that waited too long for hardware are ended the same way, and their runs queued again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlmodel import Session
+
+from service.domain.run import RunState
+from service.flow.gate import Gate
+from service.flow.submit import go_back
+from service.hub.faults import HubFault
+from service.store import runs
+from service.store.tables import Attempt, Run
+
+log = structlog.get_logger()
+BATCH = 1000
+
+# A cancel may be lost: it is asked for again after this long.
+ASK_AGAIN = timedelta(seconds=30)
+
+
+def run_once(gate: Gate) -> int:
+    """Carry out what was asked for; how many runs or jobs were stopped."""
+    with gate.db.read() as session:
+        unwanted = runs.to_cancel(session, BATCH)
+        starting = runs.in_states(session, [RunState.STARTING], BATCH)
+    stopped = sum(_cancel_one(gate, run, attempt) for run, attempt in unwanted)
+    for run, attempt in starting:
+        if run.cancel_requested_at is None and _waited_too_long(gate, attempt):
+            stopped += _cancel_job(gate, run, attempt)
+    return stopped
+
+
+def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:
+    match RunState(run.state):
+        case RunState.QUEUED:
+            return gate.db.write(partial(_cancel_queued, run_id=run.id, now=gate.clock()))
+        case RunState.SUBMITTING if attempt is not None and attempt.called_at is None:
+            return gate.db.write(partial(_cancel_uncalled, loaded=attempt, now=gate.clock()))
+        case RunState.STARTING | RunState.RUNNING if attempt is not None:
+            return _cancel_job(gate, run, attempt)
+    return False  # a create call is open: `submit` or `recover` will know whether there is a job to stop
+
+
+def _cancel_job(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    if attempt.cancel_sent_at is not None and gate.clock() - attempt.cancel_sent_at < ASK_AGAIN:
+        return False
+    assert attempt.hub_job_id is not None, "an active run has its job"
+    # Noted first: a stage CANCELED that nobody here asked for means something else.
+    gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock()))
+    try:
+        gate.hub.cancel_job(run.namespace, attempt.hub_job_id)
+    except HubFault as error:
+        log.warning("cancel_failed", run_id=run.id, hub_job_id=attempt.hub_job_id, problem=error.message)
+        return False
+    log.info("cancel_sent", run_id=run.id, hub_job_id=attempt.hub_job_id)
+    return True
+
+
+def _cancel_queued(session: Session, run_id: str, now: datetime) -> bool:
+    run = runs.lock(session, run_id)
+    if run is None or run.state != RunState.QUEUED:
+        return False
+    return runs.advance(
+        session, run, RunState.CANCELLED, now=now, message=f"cancelled at the request of {run.cancel_requested_by}"
+    )
+
+
+def _cancel_uncalled(session: Session, loaded: Attempt, now: datetime) -> bool:
+    found = runs.lock_submission(session, loaded.run_id, loaded.submission)
+    if found is None or found[1].called_at is not None:
+        return False
+    return go_back(session, found[1], None, now)
+
+
+def _note_cancel(session: Session, loaded: Attempt, now: datetime) -> None:
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is not None:
+        found[1].cancel_sent_at = now
+        session.add(found[1])
+
+
+def _waited_too_long(gate: Gate, attempt: Attempt) -> bool:
+    return attempt.scheduled_at is not None and gate.clock() - attempt.scheduled_at > gate.limits.max_scheduling

@@ -1,0 +1,128 @@
+"""enqueue: a request becomes a queued run, durably and once.
+
+Everything here comes from the body and the database; Hugging Face is not asked. What can never run is refused with
+its numbers, what may run later is accepted and waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from sqlmodel import Session
+
+from service.domain.admission import cap_refusal, effective_timeout
+from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid, UnknownFlavor
+from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
+from service.domain.request import RunRequest
+from service.domain.run import Reason, RunState
+from service.store import flavors, idempotency, ledger, runs
+from service.store.describe import describe_run
+from service.store.ids import new_id
+from service.store.tables import Run
+from service.store.vault import Vault
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Who submits, for which team, and the idempotency key that came with it."""
+
+    team: str
+    name: str
+    idempotency_key: str | None = None
+    body_hmac: str = ""
+
+
+def enqueue(
+    session: Session, request: RunRequest, submitter: Submitter, namespace: str | None, vault: Vault, now: datetime
+) -> tuple[dict[str, Any], bool]:
+    """The run object, and whether it is the run of an earlier request under the same key.
+
+    `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
+    UnknownFlavor, ExceedsLimit or ExceedsBudget; then nothing was stored.
+    """
+    run = _run(request, submitter, _namespace(request, namespace), vault, now)
+    _refuse_impossible(session, run, now)
+    if submitter.idempotency_key is not None:
+        key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
+        if key.run_id != run.id:  # another request with this key got here first
+            return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
+    runs.insert(session, run, now)
+    return describe_run(session, run, now), False
+
+
+def replay(session: Session, run_id: str, stored_hmac: str, body_hmac: str, now: datetime) -> dict[str, Any]:
+    """The run that a key made before. Raises IdempotencyConflict where the body was another."""
+    if stored_hmac != body_hmac:
+        raise IdempotencyConflict(
+            f"this Idempotency-Key made {run_id} from another body",
+            remedy="Use a new key for a new request.",
+            run_id=run_id,
+        )
+    run = runs.get(session, run_id)
+    assert run is not None, "a claimed key has its run"
+    return describe_run(session, run, now)
+
+
+def _namespace(request: RunRequest, own: str | None) -> str:
+    if own is None and request.namespace is None:
+        raise Invalid("no namespace is configured", field="namespace", remedy="Name the namespace that pays the job.")
+    if own is not None and request.namespace not in (None, own):
+        raise Invalid(f"this service starts jobs in '{own}' only", field="namespace", remedy="Leave 'namespace' out.")
+    return own or request.namespace or ""
+
+
+def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, now: datetime) -> Run:
+    return Run(
+        id=new_id("run", now),
+        team=submitter.team,
+        state=RunState.QUEUED.value,
+        reason=Reason.CHECKING.value,
+        message="just arrived; the gates are checked next",
+        requested_by=submitter.name,
+        recipe=request.recipe.model_dump(mode="json"),
+        flavor=request.flavor,
+        timeout_seconds=request.timeout,
+        max_cost_micro_usd=None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd),
+        output_repo=request.output_repo,
+        namespace=namespace,
+        env=request.env,
+        secret_names=sorted(request.secrets),
+        sealed_secrets=vault.seal(request.secrets) if request.secrets else None,
+        priority=request.priority,
+        labels=request.labels,
+        created_at=now,
+    )
+
+
+def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
+    price = flavors.fresh_price(session, run.flavor, now)
+    if price is None:
+        _refuse_unknown_flavor(session, run.flavor)
+        return
+    if (refusal := cap_refusal(run.timeout_seconds, run.max_cost_micro_usd, price)) is not None:
+        raise ExceedsLimit(refusal, field="max_cost_usd", remedy="Raise max_cost_usd, or choose a cheaper flavor.")
+    need = ceiling(price, effective_timeout(run.timeout_seconds, run.max_cost_micro_usd, price))
+    run.ceiling_micro_usd = need
+    budget = ledger.budget_of(session, run.team)
+    if budget is not None and need > budget.limit_micro_usd:
+        raise ExceedsBudget(
+            f"the run can cost {dollars(need)}, and team {run.team} has {dollars(budget.limit_micro_usd)} a month",
+            remedy="Choose a cheaper flavor or a shorter timeout, or have the budget raised.",
+            need_usd=to_usd(need),
+            limit_usd=to_usd(budget.limit_micro_usd),
+        )
+
+
+def _refuse_unknown_flavor(session: Session, name: str) -> None:
+    """Raise where Hugging Face's list is known and has no such flavor; without a list the run waits for its price."""
+    known = [flavor.name for flavor in flavors.every(session)]
+    if known and name not in known:
+        close = get_close_matches(name, known, n=3)
+        raise UnknownFlavor(
+            f"Hugging Face offers no flavor '{name}'",
+            field="flavor",
+            remedy=f"Did you mean {', '.join(close)}?" if close else "GET /flavors lists them with prices.",
+        )

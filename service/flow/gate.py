@@ -1,0 +1,36 @@
+"""What every step works with, handed down by `app` and `worker`: nothing below them reads settings or the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.hub.client import HubClient
+from service.store.db import Database
+from service.store.vault import Vault
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The installation's own limits."""
+
+    max_concurrent_runs: int = 20
+    listing_lag: timedelta = timedelta(seconds=120)
+    create_timeout: timedelta = timedelta(seconds=30)
+    max_scheduling: timedelta = timedelta(hours=6)
+    allow_broad_job_token: bool = False
+    webhook_allowed_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One installation. `boot` names this start of the process: a create call made under another boot is unclear."""
+
+    db: Database
+    hub: HubClient
+    vault: Vault
+    limits: Limits
+    installation: str
+    boot: str
+    clock: Callable[[], datetime]

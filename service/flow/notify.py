@@ -1,0 +1,100 @@
+"""notify: events become deliveries, deliveries become signed POSTs, and what came of each is written down.
+
+The event table is the outbox: a change and its event are one transaction, so nothing is told that did not happen and
+nothing that happened goes untold. Delivery is at least once; receivers order by `sequence`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import datetime
+from functools import partial
+
+import httpx2
+import structlog
+from sqlmodel import Session
+
+from service.domain.backoff import delivery_backoff
+from service.flow.deliver import Letter, Outcome, body_of, deliver
+from service.flow.gate import Gate
+from service.store import events, webhooks
+from service.store.tables import Delivery, Endpoint, Event
+
+log = structlog.get_logger()
+BATCH = 100
+GONE = 410
+
+
+def run_once(gate: Gate) -> int:
+    """Stamp new events, make their deliveries, send what is due; how many deliveries were tried."""
+    gate.db.write(partial(_fan_out, now=gate.clock()))
+    with gate.db.read() as session:
+        due = webhooks.due(session, gate.clock(), BATCH)
+    if not due:
+        return 0
+    letters = [_letter(gate, *row) for row in due]
+    outcomes = asyncio.run(_send_all(letters, gate.limits.webhook_allowed_targets))
+    for (delivery, endpoint, event), outcome in zip(due, outcomes, strict=True):
+        gate.db.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
+        log.info(
+            "webhook_sent" if outcome.is_success else "webhook_failed",
+            run_id=event.run_id,
+            event_type=event.type,
+            endpoint_id=endpoint.id,
+            status=outcome.status,
+            problem=outcome.error,
+        )
+    return len(due)
+
+
+def _fan_out(session: Session, now: datetime) -> int:
+    return webhooks.fan_out(session, events.stamp(session), now)
+
+
+def _letter(gate: Gate, delivery: Delivery, endpoint: Endpoint, event: Event) -> Letter:
+    return Letter(
+        delivery_id=delivery.id,
+        event_id=event.id,
+        url=endpoint.url,
+        secret=gate.vault.open(endpoint.sealed_secret)["secret"],
+        body=body_of(event.type, event.timestamp, event.data),
+        sent_at=gate.clock(),
+    )
+
+
+async def _send_all(letters: list[Letter], allowed: tuple[str, ...]) -> list[Outcome]:
+    """All at once: an endpoint that hangs costs its own ten seconds, not everyone's."""
+    async with httpx2.AsyncClient(follow_redirects=False, timeout=10, trust_env=False) as client:
+        return await asyncio.gather(*(deliver(client, letter, allowed) for letter in letters))
+
+
+def _record(session: Session, delivery_id: str, outcome: Outcome, now: datetime) -> None:
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None or delivery.state != "pending":
+        return
+    delivery.tries += 1
+    delivery.last_status = outcome.status
+    delivery.last_error = outcome.error
+    delivery.last_response = outcome.response
+    delivery.last_latency_ms = outcome.latency_ms
+    if outcome.is_success:
+        delivery.state, delivery.delivered_at = "delivered", now
+    else:
+        delivery.first_failed_at = delivery.first_failed_at or now
+        pause = delivery_backoff(delivery.tries, random.random())  # noqa: S311 - jitter is no secret
+        if outcome.status == GONE:
+            _disable(session, delivery.endpoint_id, now)
+        if pause is None or outcome.status == GONE:
+            delivery.state = "failed"
+        else:
+            delivery.next_try_at = now + pause
+    session.add(delivery)
+
+
+def _disable(session: Session, endpoint_id: str, now: datetime) -> None:
+    """410 Gone: the receiver wants no more."""
+    endpoint = webhooks.get(session, endpoint_id)
+    if endpoint is not None:
+        endpoint.disabled_at = endpoint.disabled_at or now
+        session.add(endpoint)

@@ -1,0 +1,89 @@
+"""recover: create calls whose outcome is open are cleared up, by finding the job or by proving that there is none.
+
+A call is open when its answer was lost, or when the process that made it died. Its job carries the submission as a
+label: found, it is adopted. Absent is proven only by three complete, error-free listings without a stage filter, the
+last at least `listing_lag` after the call's deadline (assumption A: by then an accepted job is listed).
+Until one of the two is certain, the money stays reserved and nothing is submitted again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlmodel import Session
+
+from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
+from service.domain.run import RunState
+from service.flow.gate import Gate
+from service.flow.submit import go_back, take_job
+from service.hub.faults import HubFault
+from service.hub.models import Job
+from service.store import runs
+from service.store.tables import Attempt, Run
+
+log = structlog.get_logger()
+LISTINGS_FOR_PROOF = 3
+BATCH = 100
+
+# A call of this process ends by its deadline; one that has not said so long after is taken for open.
+OVERDUE = timedelta(seconds=60)
+
+
+def run_once(gate: Gate) -> int:
+    """Look once for the job of every open call; how many runs were cleared up."""
+    with gate.db.read() as session:
+        submitting = runs.in_states(session, [RunState.SUBMITTING], BATCH)
+    return sum(recover_one(gate, run, attempt) for run, attempt in submitting if is_open(gate, attempt))
+
+
+def is_open(gate: Gate, attempt: Attempt) -> bool:
+    """Whether a create call was made and nobody is waiting for its answer any more."""
+    if attempt.called_at is None or attempt.call_deadline is None:
+        return False
+    is_overdue = gate.clock() > attempt.call_deadline + OVERDUE
+    return attempt.is_unclear or attempt.called_by != gate.boot or is_overdue
+
+
+def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    """One listing for one open call. False: not cleared up yet."""
+    try:
+        listed = gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
+    except HubFault as error:
+        log.info("recover_listing_failed", run_id=run.id, problem=error.message)
+        return False
+    mine = sorted(
+        (job for job in listed if job.labels.get(LABEL_SUBMISSION) == attempt.submission), key=lambda job: job.id
+    )
+    if not mine:
+        return gate.db.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
+    oldest, *others = mine
+    moved = gate.db.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
+    log.info("job_adopted", run_id=run.id, attempt=attempt.attempt, hub_job_id=oldest.id)
+    for other in others:
+        _stop(gate, run, other)
+    return moved
+
+
+def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) -> bool:
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    assert attempt.call_deadline is not None
+    attempt.absent_listings += 1
+    session.add(attempt)
+    if attempt.absent_listings < LISTINGS_FOR_PROOF or now < attempt.call_deadline + gate.limits.listing_lag:
+        runs.explain(session, run, None, "the create call's outcome is open; looking for the job by its label")
+        return False
+    log.info("job_proven_absent", run_id=run.id, attempt=attempt.attempt, listings=attempt.absent_listings)
+    return go_back(session, attempt, None, now)
+
+
+def _stop(gate: Gate, run: Run, job: Job) -> None:
+    """End a second job under one submission: two answers to one call were not promised, so it may exist."""
+    log.error("second_job_stopped", run_id=run.id, hub_job_id=job.id)
+    try:
+        gate.hub.cancel_job(run.namespace, job.id)
+    except HubFault as error:
+        log.error("second_job_not_stopped", run_id=run.id, hub_job_id=job.id, problem=error.message)

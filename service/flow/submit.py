@@ -1,0 +1,195 @@
+"""submit: an admitted run becomes a job, by one create call.
+
+The order makes a crash harmless. The intent is committed by `admit`; here the call is claimed (who makes it, until
+when), then made, then its outcome applied. A process that dies in between leaves a claim without an outcome, and
+`recover` finds the job by its label or proves that there is none.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from service.domain import job
+from service.domain.backoff import hub_backoff
+from service.domain.diagnosis import failure
+from service.domain.recipe import Recipe, Script, TrlSft
+from service.domain.run import Reason, RunState
+from service.flow.gate import Gate
+from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
+from service.hub.models import Job
+from service.store import flavors, ledger, runs
+from service.store.tables import Attempt, Run
+
+log = structlog.get_logger()
+RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
+BATCH = 50
+
+# What a definite refusal of the create call means for the run. 429 and a refused connection pass by themselves.
+REFUSALS = {
+    400: Reason.BAD_ARGUMENT,
+    401: Reason.HUB_AUTH,
+    402: Reason.NO_CREDITS,
+    403: Reason.HUB_FORBIDDEN,
+    404: Reason.HUB_FORBIDDEN,
+    422: Reason.BAD_ARGUMENT,
+}
+
+
+def run_once(gate: Gate) -> int:
+    """Make the create call of every run that is due one; how many runs moved."""
+    with gate.db.read() as session:
+        due = [
+            (run, attempt)
+            for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
+            if attempt.called_at is None
+        ]
+    return sum(_submit_or_log(gate, run, attempt) for run, attempt in due)
+
+
+def _submit_or_log(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    # One run that cannot be submitted (a secret sealed under another key, say) must not hold up the others.
+    try:
+        return submit_one(gate, run, attempt)
+    except Exception:
+        log.exception("submit_failed", run_id=run.id, attempt=attempt.attempt)
+        return False
+
+
+def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    """Claim the call, make it, apply its outcome. False: nothing moved, or another process was here first."""
+    spec = _spec(gate, run, attempt)
+    try:
+        head = _output_head(gate, run)
+    except HubFault as error:
+        return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+    if not gate.db.write(partial(_claim, gate=gate, loaded=attempt, head=head, now=gate.clock())):
+        return True  # cancelled or un-admitted, or claimed by another process
+    try:
+        created = gate.hub.create_job(run.namespace, spec)
+    except HubUnclear as error:
+        log.warning("create_unclear", run_id=run.id, attempt=attempt.attempt, problem=error.message)
+        gate.db.write(partial(_leave_open, loaded=attempt))
+        return False
+    except HubUnavailable as error:
+        return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+    except HubRefused as error:
+        log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
+        return gate.db.write(partial(_refused, loaded=attempt, error=error, now=gate.clock()))
+    if not gate.db.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
+        # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
+        log.error("job_without_run", run_id=run.id, hub_job_id=created.id)
+        gate.hub.cancel_job(run.namespace, created.id)
+        return False
+    log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
+    return True
+
+
+def take_job(session: Session, gate: Gate, loaded: Attempt, job: Job, now: datetime) -> bool:
+    """submitting -> starting: this job is the attempt's."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    if run.state != RunState.SUBMITTING:
+        return attempt.hub_job_id == job.id
+    attempt.hub_job_id = job.id
+    attempt.hub_job_url = gate.hub.job_url(run.namespace, job.id)
+    attempt.scheduled_at = now
+    attempt.seen_at = now
+    attempt.is_unclear = False
+    session.add(attempt)
+    return runs.advance(session, run, RunState.STARTING, now=now, message="waiting for hardware", tries=0)
+
+
+def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: datetime) -> bool:
+    """submitting -> queued: it is certain that no job was made. The money is free again."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    ledger.release(session, attempt, now)
+    if run.cancel_requested_at is not None:
+        return runs.advance(session, run, RunState.CANCELLED, now=now, message="cancelled before a job was made")
+    if problem is None:
+        return runs.advance(session, run, RunState.QUEUED, now=now, reason=Reason.CHECKING, message="queued again")
+    tries = run.tries + 1
+    pause = max(hub_backoff(tries), timedelta(seconds=problem.retry_after_seconds or 0))
+    return runs.advance(
+        session,
+        run,
+        RunState.QUEUED,
+        now=now,
+        reason=Reason.BACKING_OFF,
+        message=f"Hugging Face did not take the job: {problem.message}",
+        tries=tries,
+        not_before=now + pause,
+    )
+
+
+def _claim(session: Session, gate: Gate, loaded: Attempt, head: str | None, now: datetime) -> bool:
+    """Commit that this process now makes the call, or take the run back where it must not be made any more."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    if attempt.called_at is not None:
+        return False
+    price = flavors.fresh_price(session, attempt.flavor, now)
+    if run.cancel_requested_at is not None or price is None or price > attempt.price_per_minute_micro_usd:
+        go_back(session, attempt, None, now)
+        return False
+    attempt.called_at = now
+    attempt.call_deadline = now + gate.limits.create_timeout
+    attempt.called_by = gate.boot
+    attempt.output_head = head
+    session.add(attempt)
+    return True
+
+
+def _leave_open(session: Session, loaded: Attempt) -> None:
+    """The call's outcome is unknown: the money stays reserved until `recover` knows."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is not None:
+        run, attempt = found
+        attempt.is_unclear = True
+        session.add(attempt)
+        runs.explain(session, run, None, "Hugging Face's answer was lost; looking for the job by its label")
+
+
+def _refused(session: Session, loaded: Attempt, error: HubRefused, now: datetime) -> bool:
+    cause = REFUSALS.get(error.status or 0)
+    if cause is None:
+        return go_back(session, loaded, error, now)
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    ledger.release(session, attempt, now)
+    attempt.cause = cause.value
+    session.add(attempt)
+    diagnosis = failure(cause, f"HTTP {error.status}: {error.message}")
+    return runs.advance(
+        session, run, RunState.FAILED, now=now, reason=cause, message=diagnosis.message, failure=diagnosis.as_json()
+    )
+
+
+def _output_head(gate: Gate, run: Run) -> str | None:
+    """The commit that the output repository is at before the job: what comes after it is the job's work."""
+    if run.output_repo is None:
+        return None
+    state = gate.hub.repo_state(run.output_repo)
+    return None if state is None else state.sha
+
+
+def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
+    recipe = RECIPE.validate_python(run.recipe)
+    secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
+    return job.JobSpec(
+        image=job.IMAGE,
+        command=job.command(recipe, run.output_repo),
+        flavor=attempt.flavor,
+        timeout_seconds=attempt.timeout_seconds,
+        environment=job.environment(recipe, run.env, run.id, run.output_repo),
+        secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
+        labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.labels),
+    )

@@ -1,0 +1,96 @@
+"""watch: what became of the jobs. One list per namespace tells of all that are active; a job that has left the list
+is asked for by its id, which is the truth.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from functools import partial
+
+import structlog
+from sqlmodel import Session
+
+from service.domain.job import LABEL_INSTALLATION
+from service.domain.run import RunState
+from service.flow.gate import Gate
+from service.flow.settle import settle_one
+from service.hub.faults import HubFault
+from service.hub.models import Job, JobPhase
+from service.store import runs
+from service.store.tables import Attempt, Run
+
+log = structlog.get_logger()
+BATCH = 20_000
+
+
+def run_once(gate: Gate) -> int:
+    """Observe every active job once; how many runs moved."""
+    if not gate.hub.governor.may_poll(gate.clock()):
+        log.info("watch_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
+        return 0
+    with gate.db.read() as session:
+        active = runs.in_states(session, [RunState.STARTING, RunState.RUNNING], BATCH)
+    by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
+    for run, attempt in active:
+        by_namespace[run.namespace].append((run, attempt))
+    return sum(_watch_namespace(gate, namespace, watched) for namespace, watched in by_namespace.items())
+
+
+def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attempt]]) -> int:
+    try:
+        listed = gate.hub.list_jobs(namespace, {LABEL_INSTALLATION: gate.installation}, only_active=True)
+    except HubFault as error:
+        log.warning("watch_failed", namespace=namespace, problem=error.message)
+        return 0
+    jobs = {job.id: job for job in listed}
+    return sum(_watch_one(gate, run, attempt, jobs.get(attempt.hub_job_id or "")) for run, attempt in watched)
+
+
+def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None) -> bool:
+    try:
+        if listed is not None and not listed.phase.is_final:
+            return observe(gate, run, attempt, listed)
+        assert attempt.hub_job_id is not None, "an active run has its job"
+        job = gate.hub.get_job(run.namespace, attempt.hub_job_id)
+        if job is not None and not job.phase.is_final:
+            return observe(gate, run, attempt, job)  # not in the list yet: lists lag behind
+        return settle_one(gate, run, attempt, job)
+    except HubFault as error:
+        log.warning("watch_failed", run_id=run.id, problem=error.message)
+        return False
+    except Exception:
+        log.exception("watch_failed", run_id=run.id)
+        return False
+
+
+def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:
+    """A job that is still going: note its start. Nothing is written where nothing is new."""
+    has_started = job.phase is JobPhase.RUNNING and run.state == RunState.STARTING
+    waits = run.state == RunState.STARTING and not has_started
+    says = f"waiting for hardware: {job.message}" if job.message else "waiting for hardware"
+    if not has_started and not (waits and says != run.message):
+        return False
+    return gate.db.write(partial(_note, loaded=attempt, job=job, says=says, now=gate.clock()))
+
+
+def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime) -> bool:
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    if run.state != RunState.STARTING:
+        return False
+    if job.phase is not JobPhase.RUNNING:
+        runs.explain(session, run, None, says)
+        return False
+    return start(session, run, attempt, job.started_at or now, now)
+
+
+def start(session: Session, run: Run, attempt: Attempt, started_at: datetime, now: datetime) -> bool:
+    """starting -> running: from here the minutes cost."""
+    attempt.started_at = started_at
+    attempt.seen_at = now
+    session.add(attempt)
+    return runs.advance(
+        session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or started_at
+    )

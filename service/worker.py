@@ -1,0 +1,143 @@
+"""The steps, their intervals, and who wakes whom.
+
+Each step runs in a thread of its own, one pass at a time. APScheduler is only the alarm clock: it wakes a step at its
+interval, as the safety net; what makes a run start at once is that an event wakes the step which that event concerns.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from service.flow import admit, cancel, logs, notify, prices, recover, submit, watch
+from service.flow.gate import Gate
+from service.leader import Leader
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass over whatever is due. `wakes` names the steps that have work after a pass that moved something;
+    a step that `repeats` is then one of them, as its next pass may find more."""
+
+    name: str
+    run_once: Callable[[Gate], int]
+    interval_seconds: float
+    wakes: Sequence[str] = ()
+    repeats: bool = False
+
+
+def steps(poll_seconds: float) -> tuple[Step, ...]:
+    """Every step of a run's life, and the one that keeps prices fresh."""
+    return (
+        Step("prices", prices.run_once, 30, wakes=("admit",)),
+        Step("recover", recover.run_once, min(10, poll_seconds * 2), wakes=("admit", "watch", "notify")),
+        Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "notify")),
+        Step("admit", admit.run_once, 5, wakes=("submit", "notify"), repeats=True),
+        Step("submit", submit.run_once, 5, wakes=("watch", "admit", "notify"), repeats=True),
+        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "notify", "logs")),
+        Step("logs", logs.run_once, poll_seconds),
+        Step("notify", notify.run_once, 2, repeats=True),
+    )
+
+
+@dataclass
+class StepThread:
+    """Runs one step whenever it is woken."""
+
+    step: Step
+    gate: Gate
+    leader: Leader
+    others: Mapping[str, StepThread]
+    bell: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    last_pass: float | None = None
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, with a first pass at once."""
+        self.thread = threading.Thread(target=self._run, name=f"step-{self.step.name}", daemon=True)
+        self.thread.start()
+        self.bell.set()
+
+    def wake(self) -> None:
+        """There may be work. A bell rung during a pass is answered by another pass."""
+        self.bell.set()
+
+    def stop(self) -> None:
+        """Let the pass under way end, then stop."""
+        self.stopping.set()
+        self.bell.set()
+        if self.thread is not None:
+            self.thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self.bell.wait()
+            self.bell.clear()
+            if self.stopping.is_set():
+                return
+            if self.leader.is_leading():
+                self._pass()
+
+    def _pass(self) -> None:
+        try:
+            moved = self.step.run_once(self.gate)
+        except Exception:
+            log.exception("step_failed", step=self.step.name)
+            return
+        finally:
+            self.last_pass = time.monotonic()
+        if moved:
+            log.debug("step_moved", step=self.step.name, moved=moved)
+            if self.step.repeats:
+                self.wake()
+            for name in self.step.wakes:
+                self.others[name].wake()
+
+
+class Worker:
+    """All steps of one process."""
+
+    def __init__(self, gate: Gate, leader: Leader, poll_seconds: float) -> None:
+        self.gate = gate
+        self.leader = leader
+        self._threads: dict[str, StepThread] = {}
+        for step in steps(poll_seconds):
+            self._threads[step.name] = StepThread(step, gate, leader, self._threads)
+        self._alarm = BackgroundScheduler(timezone="UTC")
+
+    def start(self) -> None:
+        """Take the lead (or wait for it), then let every step run by itself, with a first pass at once."""
+        self.leader.start()
+        for name, thread in self._threads.items():
+            self._alarm.add_job(thread.wake, "interval", seconds=thread.step.interval_seconds, id=name)
+        self._alarm.start()
+        for thread in self._threads.values():
+            thread.start()
+
+    def wake(self, *names: str) -> None:
+        """There may be work for these steps."""
+        for name in names:
+            self._threads[name].wake()
+
+    def stop(self) -> None:
+        """End every pass under way and give the lead to the next one."""
+        self._alarm.shutdown(wait=False)
+        for thread in self._threads.values():
+            thread.stop()
+        self.leader.stop()
+
+    def ages(self) -> dict[str, float | None]:
+        """Seconds since each step's last pass; None before its first."""
+        now = time.monotonic()
+        return {
+            name: None if thread.last_pass is None else round(now - thread.last_pass, 1)
+            for name, thread in self._threads.items()
+        }
