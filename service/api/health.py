@@ -1,0 +1,57 @@
+"""Liveness and readiness. Neither needs a key, so neither says anything about teams or runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy import func
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session, col, select
+
+from service.api.schemas import Readiness
+from service.api.state import App
+from service.domain.run import RunState
+from service.store import flavors
+from service.store.tables import Run
+
+log = structlog.get_logger()
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="The process is alive")
+def healthz() -> dict[str, str]:
+    """Answers as long as the process does."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz", response_model=Readiness, summary="Requests can be served", responses={503: {"model": Readiness}}
+)
+def readyz(app: App) -> Response:
+    """Ready when the database answers: then runs can be accepted, whatever else is down. `checks` tells the rest."""
+    try:
+        with app.gate.db.read() as session:
+            checks = _checks(session, app.now())
+    except SQLAlchemyError:
+        log.exception("database_unreachable")
+        return JSONResponse({"ready": False, "checks": {"database": "unreachable"}}, 503)
+    checks |= {"leads": app.is_leading(), "step_ages_seconds": app.ages()}
+    return JSONResponse({"ready": True, "checks": checks})
+
+
+def _checks(session: Session, now: datetime) -> dict[str, Any]:
+    queued = session.exec(
+        select(func.count(), func.min(Run.created_at)).where(col(Run.state) == RunState.QUEUED.value)
+    ).one()
+    read_at = flavors.last_read(session)
+    return {
+        "database": "ok",
+        "prices_age_seconds": None if read_at is None else round((now - read_at).total_seconds()),
+        "hub": "unknown" if read_at is None else "ok" if now - read_at < flavors.MAX_PRICE_AGE else "stale",
+        "queued_runs": queued[0],
+        "oldest_queued_seconds": None if queued[1] is None else round((now - queued[1]).total_seconds()),
+    }

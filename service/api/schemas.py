@@ -1,0 +1,293 @@
+"""The wire's objects, as the OpenAPI document shows them. Tables never leave the store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.domain.body import Body, Usd
+
+TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class HubJob(BaseModel):
+    """A Hugging Face Job of ours."""
+
+    id: str
+    url: str | None
+
+
+class AttemptObject(BaseModel):
+    """One job submitted for a run."""
+
+    attempt: int
+    hub_job: HubJob | None
+    flavor: str
+    price_per_minute_usd: float
+    running_seconds: float | None
+    minutes: int | None = Field(description="Billed minutes: each started minute counts")
+    cost_usd: float | None
+    metered_source: Literal["hub", "observed"] | None
+    cause: str | None
+    change: str | None
+
+
+class Cost(BaseModel):
+    """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs."""
+
+    estimated_usd: float | None
+    ceiling_usd: float | None
+    reserved_usd: float
+    metered_usd: float | None
+    billed_usd: float | None
+
+
+class OutputFile(BaseModel):
+    """A file of the model's commit."""
+
+    path: str
+    size_bytes: int | None
+
+
+class Output(BaseModel):
+    """Where the model is. `revision` is the commit that this run made."""
+
+    repo: str
+    revision: str | None
+    url: str | None
+    verified: bool
+    files: list[OutputFile]
+
+
+class FailureObject(BaseModel):
+    """Why a run failed."""
+
+    cause: str
+    message: str
+    evidence: str | None
+    remedy: str
+    retryable: bool
+
+
+class ProgressObject(BaseModel):
+    """What the training log last said."""
+
+    step: int | None
+    total_steps: int | None
+    loss: float | None
+    eta_seconds: int | None
+
+
+class RunObject(BaseModel):
+    """A run."""
+
+    id: str
+    object: Literal["run"]
+    state: Literal["queued", "submitting", "starting", "running", "succeeded", "failed", "cancelled"]
+    reason: str | None
+    message: str | None
+    is_terminal: bool
+    team: str
+    requested_by: str
+    recipe: dict[str, Any]
+    flavor: str
+    timeout_seconds: int | None
+    max_cost_usd: float | None
+    priority: int
+    labels: dict[str, str]
+    env: dict[str, str]
+    secrets: list[str] = Field(description="Names only; values are never shown")
+    namespace: str
+    attempt: int
+    attempts: list[AttemptObject]
+    cost: Cost
+    hub_job: HubJob | None
+    output: Output | None
+    failure: FailureObject | None
+    progress: ProgressObject | None
+    parent: str | None
+    created_at: datetime
+    admitted_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+
+
+class EventObject(BaseModel):
+    """A change of a run. `sequence` counts a run's events without gaps; `position` orders all events, once stamped."""
+
+    id: str
+    position: int | None
+    sequence: int
+    type: str
+    timestamp: datetime
+    data: dict[str, Any]
+
+
+class LogLineObject(BaseModel):
+    """One line of a job's log."""
+
+    timestamp: str
+    line: str
+
+
+class LogObject(BaseModel):
+    """A log. `is_kept`: the job has ended and this is the kept copy; `is_whole` False: the end may be missing."""
+
+    data: list[LogLineObject]
+    attempt: int
+    is_kept: bool
+    is_whole: bool
+
+
+class LedgerEntryObject(BaseModel):
+    """Money that moved, with its arithmetic: amount = price per minute x minutes."""
+
+    kind: Literal["reserve", "charge", "release", "overrun"]
+    amount_usd: float
+    attempt: int
+    price_per_minute_usd: float
+    minutes: int
+    budget: str
+    at: datetime
+
+
+class FlavorObject(BaseModel):
+    """Hugging Face hardware with its price."""
+
+    name: str
+    price_per_minute_usd: float
+    price_per_hour_usd: float
+    price_read_at: datetime
+    price_is_fresh: bool
+    hardware: dict[str, Any]
+
+
+class TeamCreate(Body):
+    """A new team."""
+
+    name: TeamName
+
+
+class TeamObject(BaseModel):
+    """A team."""
+
+    name: str
+    max_concurrent_runs: int | None
+    created_at: datetime
+
+
+class KeyCreate(Body):
+    """A new key of a team."""
+
+    name: Name
+    role: Literal["lead", "member", "viewer"]
+
+
+class KeyObject(BaseModel):
+    """A key without its secret."""
+
+    id: str
+    team: str | None
+    name: str
+    role: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyObject(KeyObject):
+    """A key with its secret, shown this once."""
+
+    key: str
+
+
+class LimitsPut(Body):
+    """How many of a team's runs may be active; null is no limit of the team's own."""
+
+    max_concurrent_runs: int | None = Field(ge=0, le=100_000)
+
+
+class LimitsObject(BaseModel):
+    """A team's limits."""
+
+    max_concurrent_runs: int | None
+
+
+class BudgetPut(Body):
+    """What a team may spend in a calendar month (UTC)."""
+
+    not_available: ClassVar[dict[str, str]] = {"time_zone": "windows begin and end in UTC"}
+
+    period: Literal["month"] = "month"
+    limit_usd: Usd
+    hard: Literal[True] = True
+
+
+class BudgetObject(BaseModel):
+    """A budget and its present window. `remaining_usd` = limit − reserved − charged."""
+
+    period: str
+    hard: bool
+    limit_usd: float
+    reserved_usd: float
+    charged_usd: float
+    remaining_usd: float
+    window_start: datetime
+    window_end: datetime
+
+
+EventPattern = Annotated[str, StringConstraints(pattern=r"^(\*|run\.\*|run\.[a-z_]+)$")]
+
+
+class EndpointCreate(Body):
+    """A new webhook endpoint."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    events: list[EventPattern] = Field(default_factory=lambda: ["run.*"], min_length=1, max_length=50)
+    team: str | None = Field(None, description="For admins; without it the endpoint is told of every team")
+
+
+class EndpointObject(BaseModel):
+    """An endpoint without its secret."""
+
+    id: str
+    team: str | None
+    url: str
+    events: list[str]
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class NewEndpointObject(EndpointObject):
+    """An endpoint with its signing secret, shown this once."""
+
+    secret: str
+
+
+class DeliveryObject(BaseModel):
+    """One event for one endpoint, and what the last try brought."""
+
+    id: str
+    event_id: str
+    event_type: str
+    run_id: str
+    sequence: int
+    state: Literal["pending", "delivered", "failed"]
+    tries: int
+    next_try_at: datetime | None
+    created_at: datetime
+    delivered_at: datetime | None
+    status: int | None
+    error: str | None
+    response: str | None
+    latency_ms: int | None
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served, and how the parts stand."""
+
+    ready: bool
+    checks: dict[str, Any]

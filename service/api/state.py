@@ -1,0 +1,38 @@
+"""What routes work with, put on the application by `app.create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.flow.gate import Gate
+
+
+@dataclass(frozen=True)
+class State:
+    """`wake` tells steps of this process that there may be work; `ages` says how long ago each step last ran."""
+
+    gate: Gate
+    admin_key: str
+    namespace: str | None
+    wake: Callable[..., None]
+    ages: Callable[[], dict[str, float | None]]
+    is_leading: Callable[[], bool]
+
+    def now(self) -> datetime:
+        """The time of this request."""
+        return self.gate.clock()
+
+
+def get_state(request: Request) -> State:
+    """The application's state."""
+    state = request.app.state.tunegate
+    assert isinstance(state, State)
+    return state
+
+
+App = Annotated[State, Depends(get_state)]

@@ -1,0 +1,39 @@
+"""The application: routers, error handlers, lifespan; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service.api import flavors, health, idempotency, problems, runs, teams, webhooks
+from service.api.problems import Problem
+from service.api.state import State
+
+DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
+allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
+
+
+def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_stop: Callable[[], None]) -> FastAPI:
+    """An application over an assembled state. `on_start` and `on_stop` frame its life."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        on_start()
+        yield
+        on_stop()
+
+    app = FastAPI(
+        title="Tunegate",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        responses={422: {"model": Problem, "description": "Unprocessable"}},
+    )
+    app.state.tunegate = state
+    problems.install(app)
+    idempotency.install(app)
+    for module in (runs, teams, webhooks, flavors, health):
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,115 @@
+"""Puts one process together from its settings: database, Hugging Face client, steps, application."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from service.api.state import State
+from service.app import create_app
+from service.flow.gate import Gate, Limits
+from service.hub.client import HubClient
+from service.leader import FileLeader, Leader, LeaseLeader
+from service.migrate import migrate
+from service.settings import Settings
+from service.store import home
+from service.store.db import Database
+from service.store.vault import Vault
+from service.worker import Worker
+
+
+class Misconfigured(Exception):
+    """A setting that is missing; the message says which."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of one process."""
+
+    gate: Gate
+    leader: Leader
+    worker: Worker
+    app: FastAPI
+
+
+def now() -> datetime:
+    """The clock of a real process."""
+    return datetime.now(UTC)
+
+
+def open_gate(settings: Settings) -> Gate:
+    """Migrate and open the database, and make what every step works with. Raises Misconfigured or ForeignDatabase."""
+    if settings.hf_token is None or settings.job_hf_token is None:
+        raise Misconfigured(
+            "TUNEGATE_HF_TOKEN (starts jobs) and TUNEGATE_JOB_HF_TOKEN (what jobs get: rights on repositories only) "
+            "must be set"
+        )
+    migrate(settings.database_url)
+    db = Database(settings.database_url)
+    secret_key = _value(settings.secret_key) or home.kept_secret(settings.home, "secret.key")
+    hub = HubClient(
+        settings.hf_endpoint,
+        settings.hf_token.get_secret_value(),
+        settings.job_hf_token.get_secret_value(),
+        clock=now,
+        timeout_seconds=settings.hub_timeout_seconds,
+    )
+    return Gate(
+        db=db,
+        hub=hub,
+        vault=Vault(secret_key),
+        limits=_limits(settings),
+        installation=db.write(partial(home.installation_id, home=settings.home, now=now())),
+        boot=uuid.uuid4().hex,
+        clock=now,
+    )
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Everything for `serve`. The worker starts and stops with the application, unless the role is `api`."""
+    gate = open_gate(settings)
+    leader = leader_for(settings, gate)
+    worker = Worker(gate, leader, settings.poll_seconds)
+    runs_steps = settings.role != "api"
+    state = State(
+        gate=gate,
+        admin_key=_value(settings.admin_key) or home.kept_secret(settings.home, "admin.key"),
+        namespace=settings.hf_namespace,
+        wake=worker.wake,
+        ages=worker.ages,
+        is_leading=leader.is_leading,
+    )
+
+    def stop() -> None:
+        if runs_steps:
+            worker.stop()
+        gate.db.close()
+        gate.hub.close()
+
+    app = create_app(state, on_start=worker.start if runs_steps else lambda: None, on_stop=stop)
+    return Assembly(gate, leader, worker, app)
+
+
+def leader_for(settings: Settings, gate: Gate) -> Leader:
+    """A lock on a file for SQLite, a lease row for PostgreSQL."""
+    return FileLeader(settings.home) if settings.is_sqlite else LeaseLeader(gate.db, gate.boot, gate.clock)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_concurrent_runs=settings.max_concurrent_runs,
+        listing_lag=timedelta(seconds=settings.listing_lag_seconds),
+        create_timeout=timedelta(seconds=settings.hub_timeout_seconds),
+        max_scheduling=timedelta(seconds=settings.max_scheduling_seconds),
+        allow_broad_job_token=settings.allow_broad_job_token,
+        webhook_allowed_targets=settings.webhook_allowed_targets,
+    )
+
+
+def _value(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
