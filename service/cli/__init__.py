@@ -1,0 +1,5 @@
+"""The `tunegate` command."""
+
+from service.cli.main import app
+
+__all__ = ["app"]

@@ -1,0 +1,98 @@
+"""`tunegate serve`, `migrate` and `step`: the service's own process, and its parts run by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+) -> None:
+    """Run the service. Settings are TUNEGATE_… variables; the README lists them."""
+    import gc
+
+    import uvicorn
+
+    from service import log
+    from service.assembly import Misconfigured, assemble
+    from service.leader import AlreadyRunning
+    from service.store.home import ForeignDatabase
+
+    settings = read_settings()
+    log.configure(settings.log_level)
+    try:
+        assembly = assemble(settings)
+    except (Misconfigured, ForeignDatabase) as error:
+        raise _misconfigured(str(error)) from None
+    if settings.admin_key is None:
+        typer.echo(f"The admin's key is in {settings.home / 'admin.key'}.", err=True)
+    # What start-up made lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(assembly.app, host=host, port=port, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    try:
+        server.run()
+    except AlreadyRunning as error:
+        raise _misconfigured(str(error)) from None
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def migrate() -> None:
+    """Bring the database to this release's schema. `serve` does so by itself."""
+    from service.migrate import migrate as upgrade
+
+    settings = read_settings()
+    upgrade(settings.database_url)
+    typer.echo("The database is at this release's schema.")
+
+
+def step(name: Annotated[str, typer.Argument(help="admit, submit, watch, …")]) -> None:
+    """Run one pass of one step by hand; refused while a service works on the same database."""
+    from service import log
+    from service.assembly import Misconfigured, leader_for, open_gate
+    from service.leader import AlreadyRunning
+    from service.worker import steps
+
+    settings = read_settings()
+    log.configure(settings.log_level)
+    known = {one.name: one for one in steps(settings.poll_seconds)}
+    if name not in known:
+        raise typer.BadParameter(f"the steps are {', '.join(known)}")
+    try:
+        gate = open_gate(settings)
+        leader = leader_for(settings, gate)
+        leader.start()
+    except (Misconfigured, AlreadyRunning) as error:
+        raise _misconfigured(str(error)) from None
+    try:
+        if not leader.is_leading():
+            raise _misconfigured("another process holds the lease")
+        typer.echo(f"{name}: {known[name].run_once(gate)} moved")
+    finally:
+        leader.stop()
+        gate.db.close()
+        gate.hub.close()
+
+
+def read_settings() -> Settings:
+    """The settings, or the end of the program with the name of the wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"TUNEGATE_{'_'.join(map(str, found['loc'])).upper()}: {found['msg']}" for found in error.errors()]
+        raise _misconfigured("\n".join(wrong)) from None
+
+
+def _misconfigured(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(EXIT_MISCONFIGURED)
