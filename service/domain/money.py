@@ -29,7 +29,7 @@ def to_micro_usd(usd: Decimal) -> int:
 
 
 def to_usd(micro_usd: int) -> float:
-    """Micro-dollars as the decimal dollars of the wire; six digits survive a double up to nine billion dollars."""
+    """Micro-dollars as the decimal dollars of the wire; six digits survive a double up to a billion dollars."""
     return micro_usd / MICRO
 
 

@@ -87,7 +87,10 @@ class Database:
                     self._waiting.put(None)
                     break
                 group.append(following)
-            self._write_group(group)
+            # From here on a work cannot be cancelled; one whose caller has gone away before is not begun.
+            begun = [waiting for waiting in group if waiting.future.set_running_or_notify_cancel()]
+            if begun:
+                self._write_group(begun)
 
     def _write_group(self, group: list[_Waiting]) -> None:
         try:
@@ -113,11 +116,25 @@ class Database:
             for waiting in group:
                 waiting.value, waiting.error = None, None
                 try:
-                    waiting.value = _run(waiting.work, connection)
+                    waiting.value = self._run(waiting.work, connection)
+                except GroupLost:
+                    raise
                 except BaseException as error:
-                    if self._has_lost_transaction(connection):
-                        raise GroupLost from error
                     waiting.error = error
+
+    def _run(self, work: Work[T], connection: Connection) -> T:
+        session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        try:
+            value = work(session)
+            session.commit()
+        except BaseException as error:
+            if self._has_lost_transaction(connection):
+                session.invalidate()  # there is no savepoint left to roll back to
+                raise GroupLost from _first_fault(error)
+            session.close()
+            raise
+        session.close()
+        return value
 
     def _has_lost_transaction(self, connection: Connection) -> bool:
         if connection.invalidated:
@@ -125,11 +142,11 @@ class Database:
         return self.is_sqlite and not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
 
 
-def _run(work: Work[T], connection: Connection) -> T:
-    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-        value = work(session)
-        session.commit()
-        return value
+def _first_fault(error: BaseException) -> BaseException:
+    """The fault that ended the transaction; rolling back to a savepoint that went with it only adds another."""
+    while isinstance(error.__context__, DBAPIError):
+        error = error.__context__
+    return error
 
 
 def open_engine(url: str) -> Engine:
@@ -153,10 +170,3 @@ def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: upgrading a read transaction later fails without waiting (SQLITE_BUSY_SNAPSHOT).
     is_writer = connection.get_execution_options().get("is_writer", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
-
-
-def is_connection_trouble(error: BaseException) -> bool:
-    """Whether an error says that the database could not be reached, rather than that a statement was wrong."""
-    return isinstance(error, DBAPIError) and (
-        error.connection_invalidated or type(error).__name__ == "OperationalError"
-    )

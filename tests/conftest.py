@@ -1,0 +1,76 @@
+"""Fixtures that every suite shares: a migrated database (SQLite, or PostgreSQL with --postgres) and a clock to turn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from service.migrate import migrate
+from service.store.db import Database
+from tests.postgres import Cluster
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", action="store_true", help="run the database's tests on PostgreSQL instead of SQLite")
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until a test turns it."""
+
+    now: datetime = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **span: float) -> datetime:
+        """Move on by a timedelta's arguments."""
+        self.now += timedelta(**span)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster | None]:
+    if not request.config.getoption("--postgres"):
+        yield None
+        return
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster | None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with every migration done, once; each test gets a copy."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('template') / 'template.db'}"
+    if cluster is not None:
+        url = cluster.create("template_migrated")
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def database_url(cluster: Cluster | None, template: str, tmp_path: Path) -> str:
+    """An empty, migrated database of the test's own."""
+    if cluster is not None:
+        return cluster.copy("template_migrated")
+    path = tmp_path / "data" / "tunegate.db"
+    path.parent.mkdir()
+    shutil.copy(template.removeprefix("sqlite:///"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()

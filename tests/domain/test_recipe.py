@@ -1,0 +1,203 @@
+"""What callers may ask for, and the argv that becomes of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from service.domain import job
+from service.domain.errors import NotAvailable, UnknownField
+from service.domain.recipe import Script, TrlSft
+from service.domain.request import RunRequest
+
+TUTORIAL: dict[str, Any] = {
+    "recipe": {
+        "kind": "trl_sft",
+        "model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Base",
+        "dataset_name": "HuggingFaceTB/smoltalk2_everyday_convs_think",
+        "args": {"learning_rate": 5e-5, "per_device_train_batch_size": 4, "max_steps": 1000},
+        "report_to": "trackio",
+        "trl_version": "1.16.0",
+    },
+    "flavor": "a10g-large",
+    "timeout": "2h",
+    "max_cost_usd": 3.05,
+    "output_repo": "acme/smollm3-sft",
+}
+LORA = {"r": 8, "alpha": 16, "dropout": 0.05, "target_modules": "all-linear"}
+
+
+def trl(**changes: Any) -> TrlSft:
+    recipe = RunRequest.model_validate({**TUTORIAL, "recipe": {**TUTORIAL["recipe"], **changes}}).recipe
+    assert isinstance(recipe, TrlSft)
+    return recipe
+
+
+def script(**fields: Any) -> Script:
+    return Script.model_validate({"kind": "script", "source": "print(1)\n", **fields})
+
+
+def test_the_tutorials_request_becomes_trls_own_command() -> None:
+    argv = job.command(trl(), "acme/smollm3-sft")
+    assert " ".join(argv[4:]) == (
+        "uv run --with trl==1.16.0 https://raw.githubusercontent.com/huggingface/trl/v1.16.0/trl/scripts/sft.py "
+        "--model_name_or_path HuggingFaceTB/SmolLM3-3B-Base "
+        "--dataset_name HuggingFaceTB/smoltalk2_everyday_convs_think "
+        "--learning_rate 5e-5 --per_device_train_batch_size 4 --max_steps 1000 --report_to trackio "
+        "--output_dir smollm3-sft --push_to_hub --hub_model_id acme/smollm3-sft"
+    )
+
+
+def test_lora_is_spelt_out_in_trls_flags() -> None:
+    argv = " ".join(job.command(trl(lora=LORA), "acme/x"))
+    assert "--use_peft --lora_r 8 --lora_alpha 16 --lora_dropout 0.05 --lora_target_modules all-linear " in argv
+    listed = job.command(trl(lora={**LORA, "target_modules": ["q_proj", "v_proj"]}), "acme/x")
+    at = listed.index("--lora_target_modules")
+    assert listed[at : at + 3] == ("--lora_target_modules", "q_proj", "v_proj")
+
+
+def test_trackio_never_makes_a_static_space(tmp_path: Path) -> None:
+    argv = job.command(trl(), "acme/x")
+    stub = tmp_path / "uv"
+    stub.write_text('#!/bin/sh\nwhile [ "$1" != --config ]; do shift; done; cat "$2"\n')
+    stub.chmod(0o755)
+    out = subprocess.run(argv, capture_output=True, text=True, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert out.stdout == "trackio_static_space_id: false\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "argv"),
+    [
+        (True, ["--x"]),
+        (False, ["--x", "False"]),
+        (None, []),
+        (3, ["--x", "3"]),
+        (-1, ["--x", "-1"]),
+        (1e-05, ["--x", "1e-5"]),
+        (0.1, ["--x", "0.1"]),
+        ("--hub_model_id=evil/x", ["--x=--hub_model_id=evil/x"]),
+        (["a", 1], ["--x", "a", "1"]),
+        ({"a": [1]}, ["--x", '{"a": [1]}']),
+    ],
+)
+def test_values_of_args_become_argv_items(value: Any, argv: list[str]) -> None:
+    command = list(job.command(trl(args={"x": value}, report_to="none"), "acme/x"))
+    at = command.index("HuggingFaceTB/smoltalk2_everyday_convs_think") + 1
+    assert command[at : command.index("--report_to")] == argv
+
+
+@pytest.mark.parametrize(
+    "flag", ["push_to_hub", "hub_model_id", "hub_mod", "output_dir", "config", "use_peft", "report"]
+)
+def test_flags_of_the_services_own_are_refused_also_abbreviated(flag: str) -> None:
+    with pytest.raises(ValidationError, match="set by the service"):
+        trl(args={flag: "x"})
+
+
+@pytest.mark.parametrize("flag", ["--learning_rate", "Learning", "learning-rate", "x y", ""])
+def test_only_flags_in_trls_spelling(flag: str) -> None:
+    with pytest.raises(ValidationError, match="not a flag"):
+        trl(args={flag: 1})
+
+
+def test_a_script_travels_whole_and_runs_with_its_arguments_intact(tmp_path: Path) -> None:
+    recipe = script(
+        source="é\n" * 10, args=["a b", "$(id)", "'\"", "--x", "*"], dependencies=["numpy>=2"], python="3.12"
+    )
+    stub = tmp_path / "uv"
+    stub.write_text('#!/bin/sh\nprintf "%s|" "$@"; echo; cat "$6"; test -z "$TUNEGATE_SCRIPT"\n')
+    stub.chmod(0o755)
+    env = job.environment(recipe, {"OWN": "1"}, "run_1", "acme/x")
+    ran = subprocess.run(
+        job.command(recipe, "acme/x"),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**env, "PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+    )
+    first, _, source = ran.stdout.partition("\n")
+    words = first.split("|")
+    assert words[:5] == ["run", "--with", "numpy>=2", "--python", "3.12"]
+    assert words[5].startswith(str(tmp_path))
+    assert words[6:11] == ["a b", "$(id)", "'\"", "--x", "*"]
+    assert source == recipe.source
+    assert env["TUNEGATE_RUN_ID"] == "run_1"
+    assert env["TUNEGATE_OUTPUT_REPO"] == "acme/x"
+
+
+@given(source=st.text(min_size=1, max_size=500).filter(lambda text: "\0" not in text))
+def test_any_text_comes_out_as_it_went_in(source: str) -> None:
+    packed = job.environment(script(source=source), {}, "run_1", None)["TUNEGATE_SCRIPT"]
+    assert gzip.decompress(base64.b64decode(packed)).decode() == source
+
+
+def test_a_script_of_64_kib_fits_one_variable_and_a_larger_one_is_refused() -> None:
+    import random
+
+    noise = random.Random(0)
+    largest = "".join(chr(noise.randrange(32, 127)) for _ in range(64 * 1024))
+    packed = job.environment(script(source=largest), {}, "run_1", None)["TUNEGATE_SCRIPT"]
+    assert len(packed) < 96 * 1024
+    with pytest.raises(ValidationError, match="65537 bytes"):
+        script(source=largest + "x")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"timeout": None, "max_cost_usd": None}, "without a bound"),
+        ({"timeout": "2 hours"}, "duration"),
+        ({"timeout": 59}, "greater than or equal to 60"),
+        ({"timeout": True}, "valid integer"),
+        ({"max_cost_usd": "3"}, "instance of Decimal"),
+        ({"max_cost_usd": float("nan")}, "finite"),
+        ({"max_cost_usd": -1}, "greater than or equal to 0"),
+        ({"output_repo": None}, "output_repo"),
+        ({"output_repo": "../x"}, "pattern"),
+        ({"namespace": ".."}, "pattern"),
+        ({"priority": 101}, "less than or equal to 100"),
+        ({"labels": {"a b": "x"}}, "labels hold"),
+        ({"labels": {"tunegate-run": "x"}}, "sets this label"),
+        ({"env": {"A": "x"}}, "variable's name"),
+        ({"env": {"HF_TOKEN": "x"}}, "set by the service"),
+        ({"secrets": {"hf_token": "x"}}, "set by the service"),
+        ({"secrets": {"TUNEGATE_X": "x"}}, "set by the service"),
+        ({"secrets": {"KEY": ""}}, "empty"),
+        ({"env": {"KEY": "a"}, "secrets": {"KEY": "b"}}, "choose one"),
+        ({"flavor": "A10G large"}, "pattern"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_with_the_rule(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        RunRequest.model_validate({**TUTORIAL, **change})
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(UnknownField) as caught:
+        RunRequest.model_validate({**TUTORIAL, "time_out": "2h"})
+    assert caught.value.remedy == "Did you mean 'timeout'?"
+    with pytest.raises(UnknownField, match="dataset_nam"):
+        trl(dataset_nam="x")
+
+
+@pytest.mark.parametrize("field", ["retry", "after", "pilot", "on_behalf_of", "start_before"])
+def test_fields_of_the_contract_that_are_not_built_are_refused_not_ignored(field: str) -> None:
+    with pytest.raises(NotAvailable) as caught:
+        RunRequest.model_validate({**TUTORIAL, field: {}})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("90m", 5400), ("1.5h", 5400), ("300s", 300), ("300", 300), (300, 300), ("1d", 86400)],
+)
+def test_durations(text: object, seconds: int) -> None:
+    assert RunRequest.model_validate({**TUTORIAL, "timeout": text, "max_cost_usd": None}).timeout == seconds

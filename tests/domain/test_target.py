@@ -1,0 +1,46 @@
+"""Where webhooks may go."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.domain.target import address_refusal, url_refusal
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/hook",
+        "ftp://example.com",
+        "https://",
+        "not a url",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.1.2.3/",
+        "https://user:pass@example.com/",
+        "https://example.com:99999/",
+        "https://0.0.0.0/",
+        "https://[fe80::1%25eth0]/",
+    ],
+)
+def test_private_and_plain_targets_are_refused(url: str) -> None:
+    assert url_refusal(url, ()) is not None
+
+
+def test_public_https_is_welcome() -> None:
+    assert url_refusal("https://example.com/hook", ()) is None
+    assert address_refusal("example.com", ["93.184.216.34"], ()) is None
+
+
+@pytest.mark.parametrize("allowed", ["127.0.0.1", "127.0.0.0/8", "localhost"])
+def test_the_operator_may_allow_a_private_target(allowed: str) -> None:
+    host = "localhost" if allowed == "localhost" else "127.0.0.1"
+    assert url_refusal(f"http://{host}:9/hook", (allowed,)) is None
+    assert address_refusal(host, ["127.0.0.1"], (allowed,)) is None
+
+
+def test_one_private_address_of_several_is_enough_to_refuse() -> None:
+    assert address_refusal("example.com", ["93.184.216.34", "10.0.0.1"], ()) is not None
+    assert address_refusal("example.com", ["127.0.0.1", "10.0.0.1"], ("127.0.0.0/8",)) is not None

@@ -1,0 +1,53 @@
+"""Rows for tests, with defaults for everything that a test does not care about."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from service.domain.run import RunState
+from service.store import flavors, runs, teams
+from service.store.flavors import Listed
+from service.store.ids import new_id
+from service.store.tables import Run, Team
+
+
+def make_team(session: Session, now: datetime, name: str = "research", budget_micro_usd: int | None = None) -> Team:
+    """A team, with a monthly budget if one is given."""
+    team = teams.insert(session, name, now)
+    assert team is not None
+    session.flush()
+    if budget_micro_usd is not None:
+        teams.set_month_budget(session, name, budget_micro_usd, now)
+    return team
+
+
+def make_run(session: Session, now: datetime, **fields: Any) -> Run:
+    """A queued run of team `research`: ten minutes on cpu-basic."""
+    values: dict[str, Any] = {
+        "id": new_id("run", now),
+        "team": "research",
+        "state": RunState.QUEUED.value,
+        "requested_by": "key_test",
+        "recipe": {"kind": "script", "source": "print(1)"},
+        "flavor": "cpu-basic",
+        "timeout_seconds": 600,
+        "namespace": "acme",
+        "env": {},
+        "secret_names": [],
+        "priority": 50,
+        "labels": {},
+        "created_at": now,
+        **fields,
+    }
+    run = Run(**values)
+    runs.insert(session, run, now)
+    return run
+
+
+def make_prices(session: Session, now: datetime, **prices: int) -> None:
+    """The price list: cpu-basic at its real price, and others as given (`a10g_large=25_000`)."""
+    listed = {"cpu-basic": 167, **{name.replace("_", "-"): price for name, price in prices.items()}}
+    flavors.replace_all(session, [Listed(name, price, {"name": name}) for name, price in listed.items()], now)

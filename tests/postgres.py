@@ -1,0 +1,67 @@
+"""A PostgreSQL cluster for the tests: made in a temporary folder, on a port of its own, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+DEBIAN = "/usr/lib/postgresql"
+
+
+class Cluster:
+    """Started on entry, stopped and deleted on exit. PostgreSQL refuses to run as root: then another user runs it."""
+
+    def __enter__(self) -> Cluster:
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="tunegate-postgres-"))
+        if self._user is not None:
+            owner = pwd.getpwnam(self._user)
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._port = listener.getsockname()[1]
+        self._run("initdb", "-D", str(self._folder / "data"), "-U", "tunegate", "--auth=trust", "-N")
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        self._run(
+            "pg_ctl", "-D", str(self._folder / "data"), "-l", str(self._folder / "log"), "-o", options, "-w", "start"
+        )
+        self._copies = 0
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self._folder)
+
+    def create(self, name: str, template: str = "template0") -> str:
+        """A new database; its URL."""
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self._url(name)
+
+    def copy(self, template: str) -> str:
+        """A copy of a database; its URL."""
+        self._copies += 1
+        return self.create(f"test_{self._copies}", template)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://tunegate@127.0.0.1:{self._port}/{name}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        path = shutil.which(program) or _newest(program)
+        subprocess.run([path, *arguments], check=True, user=self._user, stdout=subprocess.DEVNULL, cwd=self._folder)
+
+
+def _newest(program: str) -> str:
+    found = sorted(Path(DEBIAN).glob(f"*/bin/{program}"))
+    if not found:
+        raise FileNotFoundError(f"{program} is not installed (Debian: apt-get install postgresql)")
+    return str(found[-1])

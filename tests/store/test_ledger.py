@@ -1,0 +1,136 @@
+"""The ledger conserves money, and the windows' sums are the sums of their entries."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, select
+
+from service.migrate import migrate
+from service.store import ledger
+from service.store.db import Database
+from service.store.describe import money_of
+from service.store.ids import new_id
+from service.store.tables import Attempt, BudgetWindow, LedgerEntry
+from tests.conftest import Clock
+from tests.factories import make_run, make_team
+
+
+def admit(session: Session, clock: Clock, price: int, ceiling_minutes: int) -> Attempt:
+    """An attempt with its reservation, as admission makes it."""
+    budget = ledger.budget_of(session, "research")
+    assert budget is not None
+    attempt = Attempt(
+        run_id=make_run(session, clock.turn(milliseconds=1)).id,
+        attempt=1,
+        submission=new_id("sub", clock.now),
+        flavor="cpu-basic",
+        timeout_seconds=600,
+        price_per_minute_micro_usd=price,
+        ceiling_micro_usd=price * ceiling_minutes,
+        window_id=ledger.open_window(session, budget, clock.now).id,
+        admitted_at=clock.now,
+    )
+    session.add(attempt)
+    session.flush()
+    ledger.reserve(session, attempt, clock.now)
+    return attempt
+
+
+def window(session: Session) -> BudgetWindow:
+    return session.exec(select(BudgetWindow)).one()
+
+
+def kinds(session: Session, attempt: Attempt) -> dict[str, int]:
+    entries = ledger.of_run(session, attempt.run_id)
+    return {entry.kind: entry.amount_micro_usd for entry in entries}
+
+
+@pytest.fixture
+def team(db: Database, clock: Clock) -> None:
+    db.write(lambda session: make_team(session, clock.now, budget_micro_usd=10_000_000))
+
+
+@pytest.mark.usefixtures("team")
+def test_what_was_not_used_comes_back(db: Database, clock: Clock) -> None:
+    def work(session: Session) -> tuple[dict[str, int], int, int]:
+        attempt = admit(session, clock, 25_000, 121)
+        assert window(session).reserved_micro_usd == 3_025_000
+        ledger.settle(session, attempt, 2, clock.now)
+        after = window(session)
+        session.refresh(after)
+        return kinds(session, attempt), after.reserved_micro_usd, after.charged_micro_usd
+
+    entries, reserved, charged = db.write(work)
+    assert entries == {"reserve": 3_025_000, "charge": 50_000, "release": 2_975_000}
+    assert (reserved, charged) == (0, 50_000)
+
+
+@pytest.mark.usefixtures("team")
+def test_an_overrun_is_an_entry_of_its_own_never_clamped(db: Database, clock: Clock) -> None:
+    def work(session: Session) -> tuple[dict[str, int], int]:
+        attempt = admit(session, clock, 1_000, 11)
+        ledger.settle(session, attempt, 13, clock.now)
+        session.refresh(window(session))
+        return kinds(session, attempt), window(session).charged_micro_usd
+
+    entries, charged = db.write(work)
+    assert entries == {"reserve": 11_000, "charge": 13_000, "overrun": 2_000}
+    assert charged == 13_000
+
+
+@pytest.mark.usefixtures("team")
+def test_a_reservation_is_closed_once(db: Database, clock: Clock) -> None:
+    attempt = db.write(lambda session: admit(session, clock, 1_000, 11))
+    db.write(lambda session: ledger.release(session, attempt, clock.now))
+    with pytest.raises(IntegrityError):
+        db.write(lambda session: ledger.release(session, attempt, clock.now))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(1, 500), st.one_of(st.none(), st.integers(0, 700))), max_size=12
+    )
+)
+def test_conservation(steps: list[tuple[int, int, int | None]]) -> None:
+    """Whatever is reserved, charged and given back: the sums hold. None leaves a reservation open."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'ledger.db'}"
+        migrate(url)
+        database = Database(url)
+        clock = Clock()
+        try:
+            database.write(lambda session: make_team(session, clock.now, budget_micro_usd=1))
+            attempts = [
+                database.write(lambda session, s=step: _one(session, clock, *s))  # type: ignore[misc]
+                for step in steps
+            ]
+            with database.read() as session:
+                entries = list(session.exec(select(LedgerEntry)))
+                assert len({(entry.submission, entry.kind) for entry in entries}) == len(entries)
+                for attempt, (price, ceiling_minutes, used) in zip(attempts, steps, strict=True):
+                    mine = [entry for entry in entries if entry.submission == attempt.submission]
+                    money = money_of(mine)
+                    assert money.reserved == (price * ceiling_minutes if used is None else 0)
+                    assert money.charged in (None, price * (used or 0))
+                if steps:
+                    total = money_of(entries)
+                    assert window(session).reserved_micro_usd == total.reserved
+                    assert window(session).charged_micro_usd == (total.charged or 0)
+        finally:
+            database.close()
+
+
+def _one(session: Session, clock: Clock, price: int, ceiling_minutes: int, used: int | None) -> Attempt:
+    attempt = admit(session, clock, price, ceiling_minutes)
+    if used == 0:
+        ledger.release(session, attempt, clock.now)
+    elif used is not None:
+        ledger.settle(session, attempt, used, clock.now)
+    return attempt
