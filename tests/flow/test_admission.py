@@ -1,0 +1,173 @@
+"""Money and slots: who starts, who waits and why, and what starts them."""
+
+from __future__ import annotations
+
+from service.flow import admit, prices, submit
+from service.store import teams
+from tests.flow.conftest import World
+
+CEILING = 167 * 11
+
+
+def reason(world: World, run_id: str) -> str | None:
+    return world.run(run_id).reason
+
+
+def test_a_run_waits_for_budget_and_starts_when_money_is_released(world: World) -> None:
+    world.budget(CEILING + 167 * 5)
+    first, second = world.enqueue(seconds=30), world.enqueue(seconds=30)
+    world.pass_all()
+    assert world.run(first).state in ("starting", "running")
+    waiting = world.run(second)
+    assert (waiting.state, waiting.reason) == ("queued", "waiting_for_budget")
+    assert "$0.001002 is missing" in (waiting.message or "")
+    world.until_end(first, second)
+    assert world.window().charged_micro_usd == 2 * 167
+
+
+def test_charged_and_reserved_never_pass_the_limit(world: World) -> None:
+    limit = CEILING * 2 + 100
+    world.budget(limit)
+    run_ids = [world.enqueue(seconds=30) for _ in range(6)]
+    for _ in range(200):
+        world.pass_all()
+        window = world.window()
+        assert window.reserved_micro_usd + window.charged_micro_usd <= limit
+        if all(world.run(run_id).finished_at for run_id in run_ids):
+            break
+        world.clock.turn(seconds=7)
+    assert world.window().charged_micro_usd == 6 * 167
+
+
+def test_without_a_budget_a_run_waits(world: World) -> None:
+    from tests.factories import make_run, make_team
+
+    world.db.write(lambda session: make_team(session, world.clock.now, name="poor"))
+    run = world.db.write(lambda session: make_run(session, world.clock.now, team="poor"))
+    assert admit.run_once(world.gate) == 0
+    assert reason(world, run.id) == "waiting_for_budget"
+    world.db.write(lambda session: teams.set_month_budget(session, "poor", 10_000, world.clock.now))
+    assert admit.run_once(world.gate) == 1
+
+
+def test_a_lowered_budget_kills_nothing_and_admits_nothing(world: World) -> None:
+    first = world.enqueue(seconds=60)
+    world.pass_all()
+    world.budget(CEILING)
+    second = world.enqueue(seconds=60)
+    world.pass_all()
+    assert world.run(first).state in ("starting", "running")
+    assert reason(world, second) == "waiting_for_budget"
+    world.until_end(first)
+    world.cancel(second)
+    world.until_end(second)
+
+
+def test_slots_of_the_team_and_of_the_installation(world: World) -> None:
+    world.limit(max_concurrent_runs=2)
+    run_ids = [world.enqueue(seconds=30) for _ in range(3)]
+    world.pass_all()
+    assert [world.run(run_id).state == "queued" for run_id in run_ids] == [False, False, True]
+    assert reason(world, run_ids[2]) == "waiting_for_slot"
+    world.until_end(*run_ids)
+
+    def limit_team(session: object) -> None:
+        team = teams.get(session, "research")  # type: ignore[arg-type]
+        assert team is not None
+        teams.set_limits(session, team, 1)  # type: ignore[arg-type]
+
+    world.db.write(limit_team)
+    run_ids = [world.enqueue(seconds=30) for _ in range(2)]
+    world.pass_all()
+    assert [world.run(run_id).state == "queued" for run_id in run_ids] == [False, True]
+    world.until_end(*run_ids)
+
+
+def test_priority_goes_first_then_arrival(world: World) -> None:
+    world.limit(max_concurrent_runs=0)
+    low, first, second, high = (world.enqueue(priority=priority) for priority in (10, 50, 50, 90))
+    admit.run_once(world.gate)
+    order = []
+    for _ in range(4):
+        world.limit(max_concurrent_runs=1)
+        admit.run_once(world.gate)
+        [started] = [one for one in (low, first, second, high) if world.run(one).state == "submitting"]
+        order.append(started)
+        world.cancel(started)
+        world.limit(max_concurrent_runs=0)
+        world.pass_all()
+    assert order == [high, first, second, low]
+
+
+def test_a_run_that_waits_holds_its_team_but_no_other(world: World) -> None:
+    from tests.factories import make_run, make_team
+
+    world.budget(CEILING)
+    world.db.write(lambda session: make_team(session, world.clock.now, name="other", budget_micro_usd=CEILING))
+    first = world.enqueue(seconds=30)
+    big = world.enqueue(seconds=30)
+    small = world.enqueue(seconds=30, timeout="1m")
+    other = world.db.write(lambda session: make_run(session, world.clock.turn(milliseconds=1), team="other"))
+    admit.run_once(world.gate)
+    assert world.run(first).state == "submitting"
+    assert reason(world, big) == "waiting_for_budget"
+    assert reason(world, small) == "waiting_for_budget"
+    assert "behind" in (world.run(small).message or "")
+    assert world.run(other.id).state == "submitting"
+    for run_id in (big, small, first, other.id):
+        world.cancel(run_id)
+    world.until_end(big, small, first, other.id)
+
+
+def test_two_live_runs_never_write_one_repository(world: World) -> None:
+    first = world.enqueue(seconds=30, output_repo="acme/model")
+    second = world.enqueue(seconds=30, output_repo="acme/model")
+    third = world.enqueue(seconds=30)
+    admit.run_once(world.gate)
+    assert world.run(first).state == "submitting"
+    assert reason(world, second) == "waiting_for_output"
+    assert world.run(third).state == "submitting"
+    world.publish("acme/model", w__bin=b"1")
+    world.until_end(first, third)
+    admit.run_once(world.gate)
+    assert world.run(second).state == "submitting"
+    world.until_end(second)
+
+
+def test_an_old_price_is_no_price(world: World) -> None:
+    run_id = world.enqueue()
+    world.clock.turn(hours=25)
+    admit.run_once(world.gate)
+    assert reason(world, run_id) == "price_unknown"
+    assert prices.run_once(world.gate) > 10
+    assert admit.run_once(world.gate) == 1
+
+
+def test_a_price_that_rises_between_admission_and_call_takes_the_run_back(world: World) -> None:
+    from tests.factories import make_prices
+
+    run_id = world.enqueue(seconds=10)
+    admit.run_once(world.gate)
+    world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=300))
+    submit.run_once(world.gate)
+    assert world.run(run_id).state == "queued"
+    assert world.jobs_of(run_id) == []
+    world.until_end(run_id)
+    assert world.show(run_id)["attempts"][0]["price_per_minute_usd"] == 300 / 1e6
+    assert world.entries(run_id) == [
+        ("reserve", CEILING),
+        ("release", CEILING),
+        ("reserve", 3300),
+        ("charge", 300),
+        ("release", 3000),
+    ]
+
+
+def test_a_job_token_that_may_start_jobs_holds_every_run(world: World) -> None:
+    run_id = world.enqueue(seconds=10)
+    world.hub.job_token = "hf_sandbox"
+    assert admit.run_once(world.gate) == 0
+    assert reason(world, run_id) == "backing_off"
+    assert "could start jobs itself" in (world.run(run_id).message or "")
+    world.limit(allow_broad_job_token=True)
+    world.until_end(run_id)

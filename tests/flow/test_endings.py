@@ -1,0 +1,227 @@
+"""The job's stage decides; a refusal has its cause; a cancel is one only once it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.flow import admit, cancel, submit, watch
+from service.hub.client import HubClient
+from tests.flow.conftest import ENDPOINT, World
+
+
+def running(world: World, **fields: object) -> str:
+    run_id = world.enqueue(**{"seconds": 600, **fields})
+    world.pass_all()
+    world.pass_all()
+    assert world.run(run_id).state == "running"
+    return run_id
+
+
+def test_a_queued_run_is_cancelled_at_once_and_costs_nothing(world: World) -> None:
+    run_id = world.enqueue()
+    world.cancel(run_id)
+    assert cancel.run_once(world.gate) == 1
+    assert world.run(run_id).state == "cancelled"
+    assert world.entries(run_id) == []
+    assert world.told(run_id) == ["run.queued", "run.cancelled"]
+
+
+def test_an_admitted_run_is_cancelled_before_its_call(world: World) -> None:
+    run_id = world.enqueue()
+    admit.run_once(world.gate)
+    world.cancel(run_id)
+    assert cancel.run_once(world.gate) == 1
+    assert world.run(run_id).state == "cancelled"
+    assert world.jobs_of(run_id) == []
+
+
+def test_a_cancel_that_comes_between_load_and_claim_is_seen(world: World) -> None:
+    run_id = world.enqueue()
+    admit.run_once(world.gate)
+    world.cancel(run_id)
+    submit.run_once(world.gate)
+    assert world.run(run_id).state == "cancelled"
+    assert world.jobs_of(run_id) == []
+
+
+def test_a_running_job_is_cancelled_when_hugging_face_says_so(world: World) -> None:
+    run_id = running(world)
+    world.clock.turn(seconds=70)
+    world.cancel(run_id)
+    assert world.show(run_id)["cancel_requested_at"] is not None
+    cancel.run_once(world.gate)
+    assert world.run(run_id).state == "running"  # asked for, not yet seen
+    watch.run_once(world.gate)
+    run = world.show(run_id)
+    assert run["state"] == "cancelled"
+    assert run["failure"] is None
+    assert run["attempts"][0]["minutes"] == 2
+    assert world.told(run_id)[-1] == "run.cancelled"
+
+
+def test_a_lost_cancel_is_asked_for_again(world: World) -> None:
+    run_id = running(world)
+    world.cancel(run_id)
+    world.faults(next_429=1)
+    assert cancel.run_once(world.gate) == 0
+    world.clock.turn(seconds=10)
+    assert cancel.run_once(world.gate) == 0  # not yet again
+    world.clock.turn(seconds=25)
+    assert cancel.run_once(world.gate) == 1
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "cancelled"
+
+
+def test_a_cancel_while_the_create_call_is_open_stops_the_job_once_it_is_found(world: World) -> None:
+    run_id = world.enqueue(seconds=600)
+    admit.run_once(world.gate)
+    world.faults(create_lost_reply=1)
+    submit.run_once(world.gate)
+    world.cancel(run_id)
+    world.until_end(run_id)
+    assert world.run(run_id).state == "cancelled"
+    assert [job.stage for job in world.jobs_of(run_id)] == ["CANCELED"]
+
+
+def test_a_cancel_while_the_create_call_is_open_ends_the_run_once_absence_is_proven(world: World) -> None:
+    run_id = world.enqueue(seconds=600)
+    admit.run_once(world.gate)
+    world.faults(create_500_before_accept=1)
+    submit.run_once(world.gate)
+    world.cancel(run_id)
+    world.until_end(run_id)
+    assert world.run(run_id).state == "cancelled"
+    assert world.jobs_of(run_id) == []
+
+
+def test_completed_wins_over_a_cancel_that_came_too_late(world: World) -> None:
+    run_id = running(world, seconds=30)
+    world.cancel(run_id)
+    world.clock.turn(seconds=40)
+    world.until_end(run_id)
+    assert world.run(run_id).state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("ending", "cause"),
+    [
+        ({"stage": "CANCELED"}, "cancelled_outside"),
+        ({"stage": "CANCELED", "cancelReason": "NO_CREDITS"}, "no_credits"),
+        ({"stage": "CANCELED", "cancelReason": "RESOURCE_GROUP_LIMIT"}, "spend_limit"),
+        ({"stage": "ERROR", "message": "Job timeout"}, "job_timeout"),
+        ({"stage": "ERROR", "message": "Job failed with exit code: 137. Reason: OOMKilled"}, "host_oom"),
+        ({"stage": "DELETED"}, "job_vanished"),
+        ({"delete": True}, "job_vanished"),
+    ],
+)
+def test_what_hugging_face_ended_has_its_cause_and_its_cost(
+    world: World, ending: dict[str, object], cause: str
+) -> None:
+    run_id = running(world)
+    world.clock.turn(seconds=61)
+    world.force(run_id, **ending)
+    watch.run_once(world.gate)
+    run = world.show(run_id)
+    assert (run["state"], run["failure"]["cause"]) == ("failed", cause)
+    assert run["attempts"][0]["minutes"] == 2
+    assert run["attempts"][0]["metered_source"] == ("observed" if "delete" in ending else "hub")
+
+
+def test_a_job_that_vanishes_before_it_started_costs_nothing(world: World) -> None:
+    world.faults(scheduling_seconds=1000)
+    run_id = world.enqueue()
+    world.pass_all()
+    assert world.run(run_id).state == "starting"
+    world.force(run_id, delete=True)
+    watch.run_once(world.gate)
+    assert world.show(run_id)["failure"]["cause"] == "job_vanished"
+    assert world.window().charged_micro_usd == 0
+
+
+def test_no_hardware_for_too_long_queues_the_run_again_as_the_next_attempt(world: World) -> None:
+    world.faults(scheduling_seconds=7 * 3600)
+    run_id = world.enqueue(seconds=10)
+    world.pass_all()
+    world.clock.turn(hours=6, seconds=1)
+    cancel.run_once(world.gate)
+    watch.run_once(world.gate)
+    run = world.run(run_id)
+    assert (run.state, run.reason) == ("queued", "no_capacity")
+    assert world.window().reserved_micro_usd == 0
+    world.faults()
+    world.until_end(run_id)
+    assert world.show(run_id)["attempt"] == 2
+    assert [job.stage for job in world.jobs_of(run_id)] == ["COMPLETED", "CANCELED"]
+
+
+@pytest.mark.parametrize(
+    ("token", "fields", "cause"),
+    [
+        ("hf_sandbox_broke", {}, "hub_forbidden"),
+        ("hf_sandbox_read", {}, "hub_forbidden"),
+        ("hf_nobody", {}, "hub_auth"),
+        ("hf_sandbox", {"env": {"NAME": "x" * 10}, "flavor": "cpu-basic"}, None),
+    ],
+)
+def test_a_refused_create_fails_the_run_and_frees_its_money(
+    world: World, token: str, fields: dict[str, object], cause: str | None
+) -> None:
+    run_id = world.enqueue(**{"seconds": 10, **fields})
+    admit.run_once(world.gate)
+    hub = HubClient(ENDPOINT, token, "hf_sandbox_job", clock=world.clock, transport=world.wire)
+    from dataclasses import replace
+
+    submit.run_once(replace(world.gate, hub=hub))
+    run = world.show(run_id)
+    if cause is None:
+        assert run["state"] == "starting"
+        world.until_end(run_id)
+        return
+    assert (run["state"], run["failure"]["cause"]) == ("failed", cause)
+    assert world.window().reserved_micro_usd == 0
+    assert run["cost"]["metered_usd"] is None
+    assert run["attempts"][0]["cause"] == cause
+
+
+def test_a_namespace_without_credit_says_so(world: World) -> None:
+    from dataclasses import replace
+
+    run_id = world.enqueue(seconds=10)
+    admit.run_once(world.gate)
+    world.db.write(lambda session: _move_to(session, run_id, "broke"))
+    hub = HubClient(ENDPOINT, "hf_sandbox_broke", "hf_sandbox_job", clock=world.clock, transport=world.wire)
+    submit.run_once(replace(world.gate, hub=hub))
+    failure = world.show(run_id)["failure"]
+    assert failure["cause"] == "no_credits"
+    assert "Pre-paid credit balance is insufficient" in failure["evidence"]
+
+
+def test_a_poll_costs_one_list_call_however_many_jobs_are_active(world: World) -> None:
+    run_ids = [world.enqueue(seconds=500) for _ in range(10)]
+    world.pass_all()
+    world.wire.seen.clear()
+    watch.run_once(world.gate)
+    assert world.wire.seen == [("GET", "/api/jobs/acme")]
+    world.until_end(*run_ids, minutes=2)
+
+
+def test_polling_leaves_the_rest_of_a_rate_limit_to_submissions_and_cancels(world: World) -> None:
+    world.faults(rate_limit=20)
+    run_id = running(world)
+    for _ in range(40):
+        watch.run_once(world.gate)
+    polled = world.wire.count("GET", "/api/jobs/acme")
+    assert polled < 20
+    world.cancel(run_id)
+    assert cancel.run_once(world.gate) == 1
+    world.clock.turn(minutes=6)
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "cancelled"
+
+
+def _move_to(session: object, run_id: str, namespace: str) -> None:
+    from sqlmodel import update
+
+    from service.store.tables import Run
+
+    session.exec(update(Run).where(Run.id == run_id).values(namespace=namespace))  # type: ignore[attr-defined,arg-type]

@@ -1,0 +1,169 @@
+"""A run's way from the queue to its cost and its model, told as scenarios."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.flow import admit, submit, watch
+from tests.flow.conftest import World
+
+CEILING = 167 * 11
+
+
+def test_a_run_is_reserved_submitted_watched_charged_and_released(world: World) -> None:
+    run_id = world.enqueue(seconds=78)
+    assert world.show(run_id)["cost"] == {
+        "estimated_usd": None,
+        "ceiling_usd": CEILING / 1e6,
+        "reserved_usd": 0.0,
+        "metered_usd": None,
+        "billed_usd": None,
+    }
+    assert admit.run_once(world.gate) == 1
+    assert world.run(run_id).state == "submitting"
+    assert world.entries(run_id) == [("reserve", CEILING)]
+    assert submit.run_once(world.gate) == 1
+    assert world.run(run_id).state == "starting"
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "running"
+    world.clock.turn(seconds=61)
+    assert world.show(run_id)["cost"]["metered_usd"] == 2 * 167 / 1e6
+    world.clock.turn(seconds=60)
+    watch.run_once(world.gate)
+
+    run = world.show(run_id)
+    assert run["state"] == "succeeded"
+    assert run["output"] is None
+    assert run["attempts"][0]["running_seconds"] == 78
+    assert run["attempts"][0]["minutes"] == 2
+    assert run["attempts"][0]["metered_source"] == "hub"
+    assert run["cost"]["metered_usd"] == 334 / 1e6
+    assert world.entries(run_id) == [("reserve", CEILING), ("charge", 334), ("release", CEILING - 334)]
+    assert world.told(run_id) == ["run.queued", "run.submitted", "run.started", "run.succeeded"]
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(0, 1), (1, 1), (60, 1), (60.001, 2), (599, 10)])
+def test_minutes_are_started_minutes(world: World, seconds: float, minutes: int) -> None:
+    run_id = world.enqueue(seconds=seconds)
+    world.until_end(run_id, minutes=1)
+    assert world.show(run_id)["attempts"][0]["minutes"] == minutes
+    assert world.told(run_id) == ["run.queued", "run.submitted", "run.started", "run.succeeded"]
+
+
+def test_a_job_that_hits_its_timeout_costs_less_than_was_reserved(world: World) -> None:
+    run_id = world.enqueue(seconds=5000)
+    world.until_end(run_id, minutes=2)
+    run = world.show(run_id)
+    assert (run["state"], run["failure"]["cause"]) == ("failed", "job_timeout")
+    assert world.entries(run_id)[1:] == [("charge", 1670), ("release", 167)]
+
+
+def test_what_is_sent_is_what_was_asked_for(world: World) -> None:
+    world.budget(10_000_000)
+    run_id = world.enqueue(
+        recipe={
+            "kind": "trl_sft",
+            "model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Base",
+            "dataset_name": "HuggingFaceTB/smoltalk2_everyday_convs_think",
+            "args": {"max_steps": 1000},
+        },
+        flavor="a10g-large",
+        timeout=None,
+        max_cost_usd=0.3,
+        output_repo="acme/smollm3-sft",
+        secrets={"WANDB_API_KEY": "very-secret-value"},
+        labels={"project": "support-bot"},
+    )
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    at = world.wire.seen.index(("POST", "/api/jobs/acme"))
+    body = json.loads(world.wire.bodies[at])
+    assert body["flavor"] == "a10g-large"
+    assert body["timeoutSeconds"] == (300_000 // 25_000 - 1) * 60
+    assert body["dockerImage"].startswith("ghcr.io/astral-sh/uv:")
+    assert body["secrets"] == {"WANDB_API_KEY": "very-secret-value", "HF_TOKEN": "hf_sandbox_job"}
+    assert body["labels"] == {
+        "name": f"{run_id}-1",
+        "project": "support-bot",
+        "tunegate-run": run_id,
+        "tunegate-attempt": "1",
+        "tunegate-submission": world.attempt(run_id).submission,
+        "tunegate-installation": "ins_test",
+    }
+    assert body["environment"]["TUNEGATE_RUN_ID"] == run_id
+    assert body["environment"]["TUNEGATE_OUTPUT_REPO"] == "acme/smollm3-sft"
+    assert world.wire.tokens[at] == "Bearer hf_sandbox"
+    assert not any(b"hf_sandbox_job" in sent or b'"hf_sandbox"' in sent for sent in world.wire.bodies[at + 1 :])
+    world.cancel(run_id)
+    world.until_end(run_id)
+
+
+def test_a_models_new_commit_is_recorded_with_its_files(world: World) -> None:
+    before = world.publish("acme/model", model__safetensors=b"old")
+    run_id = world.enqueue(output_repo="acme/model", seconds=30)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    assert world.attempt(run_id).output_head == before
+    after = world.publish("acme/model", model__safetensors=b"newer")
+    world.until_end(run_id)
+    output = world.show(run_id)["output"]
+    assert output["revision"] == after
+    assert output["verified"] is True
+    assert output["url"].endswith(f"/acme/model/tree/{after}")
+    assert {"path": "model.safetensors", "size_bytes": 5} in output["files"]
+
+
+@pytest.mark.parametrize("kind", ["absent", "unchanged", "made but empty"])
+def test_a_job_that_ends_well_without_a_model_has_failed(world: World, kind: str) -> None:
+    if kind == "unchanged":
+        world.publish("acme/model", model__safetensors=b"old")
+    run_id = world.enqueue(output_repo="acme/model", seconds=30)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    if kind == "made but empty":
+        world.publish("acme/model", README__md=b"# a model")
+    world.until_end(run_id)
+    run = world.show(run_id)
+    assert (run["state"], run["reason"]) == ("failed", "output_missing")
+    assert run["output"] == {"repo": "acme/model", "revision": None, "url": None, "verified": False, "files": []}
+    assert run["cost"]["metered_usd"] == 167 / 1e6
+
+
+def test_a_failed_job_has_its_cause_its_evidence_and_its_log(world: World) -> None:
+    log = "starting\nTraceback (most recent call last):\nNameError: name 'los' is not defined"
+    run_id = world.enqueue(seconds=3, exit_code=1, log=log)
+    world.until_end(run_id)
+    run = world.show(run_id)
+    assert run["failure"]["cause"] == run["reason"] == run["attempts"][0]["cause"] == "script_error"
+    assert run["failure"]["evidence"] == "NameError: name 'los' is not defined"
+    assert run["cost"]["metered_usd"] == 167 / 1e6
+
+
+def test_progress_is_read_while_the_job_runs(world: World) -> None:
+    lines = [f"{{'loss': '{4 - step / 10}', 'step': {step}, 'total_steps': 30}}" for step in range(1, 31)]
+    run_id = world.enqueue(seconds=60, log="\n".join(lines))
+    world.pass_all()
+    world.clock.turn(seconds=31)
+    world.pass_all()
+    progress = world.show(run_id)["progress"]
+    assert progress["total_steps"] == 30
+    assert 10 <= progress["step"] <= 20
+    world.until_end(run_id)
+    assert world.show(run_id)["progress"] == {"step": 30, "total_steps": 30, "loss": 1.0, "eta_seconds": None}
+
+
+def test_secrets_are_masked_in_the_kept_log_and_wiped_at_the_end(world: World) -> None:
+    from service.flow.logs import kept_lines
+
+    run_id = world.enqueue(
+        seconds=3, log="key is very-secret-value and hf_sandbox_job", secrets={"KEY": "very-secret-value"}
+    )
+    world.until_end(run_id)
+    with world.db.read() as session:
+        kept = kept_lines(session, run_id, 1)
+    assert kept is not None
+    assert [line.text for line in kept[0]] == ["key is [secret] and [secret]"]
+    assert world.run(run_id).sealed_secrets is None
+    assert world.show(run_id)["secrets"] == ["KEY"]
