@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from service import log
 from service.migrate import migrate
 from service.store.db import Database
 from tests.postgres import Cluster
+
+# Every line is made, and none shown: a log call that fails is a failing test.
+LOG = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the tests run
+log.configure("DEBUG", LOG)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -33,7 +33,7 @@ def make_run(session: Session, now: datetime, **fields: Any) -> Run:
         "requested_by": "key_test",
         "recipe": {"kind": "script", "source": "print(1)"},
         "flavor": "cpu-basic",
-        "timeout_seconds": 600,
+        "requested_timeout_seconds": 600,
         "namespace": "acme",
         "env": {},
         "secret_names": [],

@@ -106,6 +106,7 @@ def upgrade() -> None:
         sa.Column("requested_by", sa.String(), nullable=False),
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("flavor", sa.String(), nullable=False),
+        sa.Column("requested_timeout_seconds", sa.Integer(), nullable=True),
         sa.Column("timeout_seconds", sa.Integer(), nullable=True),
         sa.Column("max_cost_micro_usd", sa.BigInteger(), nullable=True),
         sa.Column("ceiling_micro_usd", sa.BigInteger(), nullable=True),
@@ -138,7 +139,7 @@ def upgrade() -> None:
             name=op.f("ck_run_state_known"),
         ),
         sa.CheckConstraint(
-            "timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
+            "requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
         ),
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_run_team_team")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
@@ -208,6 +209,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancel_again_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("log_read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("running_ms", sa.BigInteger(), nullable=True),
         sa.Column("minutes", sa.Integer(), nullable=True),

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from service.api.auth import Member
 from service.api.state import App
+from service.domain.errors import Invalid
 from service.flow.enqueue import Submitter, replay
 from service.store import idempotency
 
@@ -42,7 +43,10 @@ async def submitter(
     ] = None,
 ) -> Submitter:
     """Who submits for which team; raises Replayed or IdempotencyConflict where the key was used before."""
-    body = await request.json()
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        raise Invalid("the body is not JSON", remedy="Send one JSON object, as UTF-8.") from None
     named = body.get("team") if isinstance(body, dict) else None
     team = caller.team_or(named if isinstance(named, str) else None)
     if idempotency_key is None:

@@ -239,14 +239,16 @@ class BudgetObject(BaseModel):
     window_end: datetime
 
 
-EventPattern = Annotated[str, StringConstraints(pattern=r"^(\*|run\.\*|run\.[a-z_]+)$")]
+EventPattern = Literal[
+    "*", "run.*", "run.queued", "run.submitted", "run.started", "run.succeeded", "run.failed", "run.cancelled"
+]
 
 
 class EndpointCreate(Body):
     """A new webhook endpoint."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-    events: list[EventPattern] = Field(default_factory=lambda: ["run.*"], min_length=1, max_length=50)
+    events: list[EventPattern] = Field(["run.*"], min_length=1, max_length=50)
     team: str | None = Field(None, description="For admins; without it the endpoint is told of every team")
 
 

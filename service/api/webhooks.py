@@ -105,7 +105,7 @@ def _insert(session: Session, app: State, caller: Caller, body: EndpointCreate, 
         id=new_id("ep", now),
         team=team,
         url=body.url,
-        events=body.events,
+        events=list(body.events),
         sealed_secret=app.gate.vault.seal({"secret": secret}),
         created_at=now,
     )

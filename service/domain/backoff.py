@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 # Tries against Hugging Face: soon at first, never rarer than every five minutes.
-HUB_BACKOFF_SECONDS = (5, 15, 60, 120, 300)
+HUB_BACKOFF_SECONDS = (5, 10, 20, 40, 80, 160, 300)
 
 # Webhook deliveries: Standard Webhooks' example schedule, 72 hours and more in all.
 DELIVERY_BACKOFF_SECONDS = (5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)

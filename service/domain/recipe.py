@@ -6,6 +6,7 @@ These models are what a caller sends and what is stored; `domain.job` turns them
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -17,17 +18,17 @@ MAX_SCRIPT_BYTES = 64 * 1024
 
 # What the service sets itself: a caller's second value would send the model elsewhere or nowhere.
 OWNED_FLAGS = {
-    "output_dir": "the job's own folder; the model goes to output_repo",
-    "push_to_hub": "always on",
-    "hub_model_id": "output_repo",
-    "hub_token": "the job's own token",
-    "config": "the fields of the recipe",
-    "model_name_or_path": "recipe.model_name_or_path",
-    "dataset_name": "recipe.dataset_name",
-    "dataset_config": "recipe.dataset_config",
-    "report_to": "recipe.report_to",
-    "use_peft": "recipe.lora",
-    "trackio_static_space_id": "off: the static Space made at a push can end the run",
+    "output_dir": "it is the job's own folder, and the model goes to output_repo",
+    "push_to_hub": "it is always on",
+    "hub_model_id": "give output_repo",
+    "hub_token": "it is the job's own token",
+    "config": "give the fields of the recipe",
+    "model_name_or_path": "give recipe.model_name_or_path",
+    "dataset_name": "give recipe.dataset_name",
+    "dataset_config": "give recipe.dataset_config",
+    "report_to": "give recipe.report_to",
+    "use_peft": "give recipe.lora",
+    "trackio_static_space_id": "it is off, as the static Space made at a push can end the run",
 }
 
 HubId = Annotated[
@@ -47,7 +48,26 @@ def _one_argument(value: str) -> str:
 
 
 Argument = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_one_argument)]
-Scalar = bool | int | float | Argument
+
+
+def _check_flag_value(name: str, value: object) -> None:
+    """A flag takes a text, a number, true or false, null (left out), a list of those, or an object (sent as JSON)."""
+    match value:
+        case None | bool() | int() | dict():
+            return
+        case float():
+            if not isfinite(value):
+                raise ValueError(f"'{name}': a number is finite")
+        case str():
+            if len(value) > 8192 or not value or "\0" in value:
+                raise ValueError(f"'{name}': a text has 1 to 8192 characters, without NUL")
+        case list():
+            if not value or any(not isinstance(item, str | int | float) or str(item).startswith("-") for item in value):
+                raise ValueError(f"'{name}': a list holds texts or numbers, at least one, and none begins with a dash")
+            for item in value:
+                _check_flag_value(name, item)
+        case _:
+            raise ValueError(f"'{name}': not a value that a flag can take")
 
 
 class Lora(Body):
@@ -66,7 +86,7 @@ class TrlSft(Body):
     model_name_or_path: HubId
     dataset_name: HubId
     dataset_config: Argument | None = None
-    args: dict[str, Scalar | list[Scalar] | dict[str, Any] | None] = Field(default_factory=dict)
+    args: dict[str, Any] = Field(default_factory=dict, max_length=500)
     lora: Lora | None = None
     report_to: Literal["trackio", "wandb", "tensorboard", "none"] = "none"
     trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = "1.16.0"
@@ -79,9 +99,8 @@ class TrlSft(Body):
                 raise ValueError(f"'{name}' is not a flag of TRL: write it as in its documentation, without dashes")
             # argparse takes any unique beginning for the whole flag.
             if owned := next((flag for flag in OWNED_FLAGS if flag.startswith(name)), None):
-                raise ValueError(f"'{name}' is set by the service: use {OWNED_FLAGS[owned]}")
-            if isinstance(value, list) and (not value or any(str(item).startswith("-") for item in value)):
-                raise ValueError(f"'{name}': a list has at least one item, and no item begins with a dash")
+                raise ValueError(f"'{name}' is set by the service: {OWNED_FLAGS[owned]}")
+            _check_flag_value(name, value)
         return args
 
 
@@ -100,7 +119,9 @@ class Script(Body):
     @classmethod
     def _travels_in_the_environment(cls, source: str) -> str:
         if (size := len(source.encode())) > MAX_SCRIPT_BYTES:
-            raise ValueError(f"the script has {size} bytes; at most {MAX_SCRIPT_BYTES} can travel with a job")
+            raise ValueError(
+                f"the script has {size} bytes; at most 64 KiB ({MAX_SCRIPT_BYTES} bytes) can travel with a job"
+            )
         if "\0" in source:
             raise ValueError("a script holds no NUL character")
         return source

@@ -108,6 +108,7 @@ def _admit(session: Session, run: Run, decision: Admit, now: datetime) -> None:
         now=now,
         attempt=attempt.attempt,
         admitted_at=run.admitted_at or now,
+        timeout_seconds=decision.timeout_seconds,
         ceiling_micro_usd=decision.reserve,
         not_before=None,
     )
@@ -138,7 +139,9 @@ def _attempt(session: Session, run: Run, decision: Admit, window_id: str, now: d
 
 
 def _candidate(run: Run) -> Candidate:
-    return Candidate(run.id, run.flavor, run.timeout_seconds, run.max_cost_micro_usd, run.output_repo, run.not_before)
+    return Candidate(
+        run.id, run.flavor, run.requested_timeout_seconds, run.max_cost_micro_usd, run.output_repo, run.not_before
+    )
 
 
 def _situation(session: Session, run: Run, limits: Limits, now: datetime) -> Situation:

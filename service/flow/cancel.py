@@ -22,8 +22,9 @@ from service.store.tables import Attempt, Run
 log = structlog.get_logger()
 BATCH = 1000
 
-# A cancel may be lost: it is asked for again after this long.
+# A cancel may be lost: it is asked for again after this long; one that was not taken, soon.
 ASK_AGAIN = timedelta(seconds=30)
+ASK_AGAIN_AFTER_FAULT = timedelta(seconds=3)
 
 
 def run_once(gate: Gate) -> int:
@@ -50,15 +51,16 @@ def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:
 
 
 def _cancel_job(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    if attempt.cancel_sent_at is not None and gate.clock() - attempt.cancel_sent_at < ASK_AGAIN:
+    if attempt.cancel_again_at is not None and gate.clock() < attempt.cancel_again_at:
         return False
     assert attempt.hub_job_id is not None, "an active run has its job"
     # Noted first: a stage CANCELED that nobody here asked for means something else.
-    gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock()))
+    gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN))
     try:
         gate.hub.cancel_job(run.namespace, attempt.hub_job_id)
     except HubFault as error:
         log.warning("cancel_failed", run_id=run.id, hub_job_id=attempt.hub_job_id, problem=error.message)
+        gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN_AFTER_FAULT))
         return False
     log.info("cancel_sent", run_id=run.id, hub_job_id=attempt.hub_job_id)
     return True
@@ -80,10 +82,12 @@ def _cancel_uncalled(session: Session, loaded: Attempt, now: datetime) -> bool:
     return go_back(session, found[1], None, now)
 
 
-def _note_cancel(session: Session, loaded: Attempt, now: datetime) -> None:
+def _note_cancel(session: Session, loaded: Attempt, now: datetime, pause: timedelta) -> None:
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is not None:
-        found[1].cancel_sent_at = now
-        session.add(found[1])
+        _, attempt = found
+        attempt.cancel_sent_at = now
+        attempt.cancel_again_at = now + pause
+        session.add(attempt)
 
 
 def _waited_too_long(gate: Gate, attempt: Attempt) -> bool:

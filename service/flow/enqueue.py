@@ -84,6 +84,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         requested_by=submitter.name,
         recipe=request.recipe.model_dump(mode="json"),
         flavor=request.flavor,
+        requested_timeout_seconds=request.timeout,
         timeout_seconds=request.timeout,
         max_cost_micro_usd=None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd),
         output_repo=request.output_repo,
@@ -102,10 +103,10 @@ def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
     if price is None:
         _refuse_unknown_flavor(session, run.flavor)
         return
-    if (refusal := cap_refusal(run.timeout_seconds, run.max_cost_micro_usd, price)) is not None:
+    if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
         raise ExceedsLimit(refusal, field="max_cost_usd", remedy="Raise max_cost_usd, or choose a cheaper flavor.")
-    need = ceiling(price, effective_timeout(run.timeout_seconds, run.max_cost_micro_usd, price))
-    run.ceiling_micro_usd = need
+    run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, run.max_cost_micro_usd, price)
+    need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
     budget = ledger.budget_of(session, run.team)
     if budget is not None and need > budget.limit_micro_usd:
         raise ExceedsBudget(

@@ -68,7 +68,7 @@ def run_object(run: Run, attempts: Sequence[Attempt], money: RunMoney, now: date
         "requested_by": run.requested_by,
         "recipe": run.recipe,
         "flavor": run.flavor,
-        "timeout_seconds": run.timeout_seconds if latest is None else latest.timeout_seconds,
+        "timeout_seconds": run.timeout_seconds,
         "max_cost_usd": _usd(run.max_cost_micro_usd),
         "priority": run.priority,
         "labels": run.labels,

@@ -139,7 +139,7 @@ class Run(SQLModel, table=True):
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", "finished_when_terminal"
         ),
-        CheckConstraint("timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
+        CheckConstraint("requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
         Index("ix_run_team_id", "team", "id"),
         Index("ix_run_state_queue", "state", "team", "priority", "id"),
         Index("ix_run_state_output_repo", "state", "output_repo"),
@@ -153,6 +153,8 @@ class Run(SQLModel, table=True):
 
     recipe: dict[str, Any] = Field(sa_type=JSON)
     flavor: str
+    # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
+    requested_timeout_seconds: int | None = None
     timeout_seconds: int | None = None
     max_cost_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     ceiling_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
@@ -211,6 +213,7 @@ class Attempt(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     log_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     # the end

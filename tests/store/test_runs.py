@@ -103,7 +103,7 @@ def test_a_stale_copy_moves_nothing(db: Database, clock: Clock, run: Run) -> Non
 
 
 def test_the_database_itself_refuses_an_unknown_state_and_an_end_without_time(db: Database, run: Run) -> None:
-    for values in ({"state": "done"}, {"state": "failed"}, {"timeout_seconds": None}):
+    for values in ({"state": "done"}, {"state": "failed"}, {"requested_timeout_seconds": None}):
         with pytest.raises(IntegrityError):
             db.write(lambda session, v=values: session.exec(update(Run).values(**v)) and None)  # type: ignore[misc]
 

@@ -1,0 +1,57 @@
+"""The application in-process over a world: requests are real ASGI requests, steps run when a test says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from service.api.state import State
+from service.app import create_app
+from tests.flow.conftest import World, world
+
+__all__ = ["world"]
+ADMIN_KEY = "tg_the_admin_key_of_the_tests"
+
+
+class Api:
+    """Requests as one of several callers."""
+
+    def __init__(self, app: FastAPI, world: World) -> None:
+        self.app = app
+        self.world = world
+        self.keys: dict[str, str | None] = {"admin": ADMIN_KEY, "nobody": None, "stranger": "tg_unknown"}
+        self._client = TestClient(app, raise_server_exceptions=False)
+
+    def add_key(self, caller: str, team: str, role: str) -> None:
+        answer = self("POST", f"/teams/{team}/keys", as_="admin", json={"name": caller, "role": role})
+        assert answer.status_code == 201, answer.text
+        self.keys[caller] = answer.json()["key"]
+
+    def __call__(self, method: str, path: str, *, as_: str = "member", **kwargs: Any) -> httpx2.Response:
+        headers = dict(kwargs.pop("headers", {}))
+        if (key := self.keys[as_]) is not None:
+            headers["authorization"] = f"Bearer {key}"
+        answer: Any = self._client.request(method, path, headers=headers, **kwargs)
+        return answer
+
+
+@pytest.fixture
+def api(world: World) -> Api:
+    state = State(
+        gate=world.gate,
+        admin_key=ADMIN_KEY,
+        namespace="acme",
+        wake=lambda *_names: None,
+        ages=dict,
+        is_leading=lambda: True,
+    )
+    api = Api(create_app(state, on_stop=lambda: None), world)
+    for role in ("lead", "member", "viewer"):
+        api.add_key(role, "research", role)
+    assert api("POST", "/teams", as_="admin", json={"name": "other"}).status_code == 201
+    api.add_key("outsider", "other", "lead")
+    return api

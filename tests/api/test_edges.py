@@ -1,0 +1,156 @@
+"""Every route, every caller; every error a problem document; the OpenAPI document says what the answers are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from service.api import schemas
+from tests.api.conftest import Api
+from tests.api.test_runs import BODY, submit
+
+OPEN = {"/healthz", "/readyz"}
+
+# The least role of each route, as design asks; what is not here, every key may read.
+LEAST = {
+    ("POST", "/runs"): "member",
+    ("POST", "/runs/{run_id}/cancel"): "member",
+    ("POST", "/teams"): "admin",
+    ("POST", "/teams/{team}/keys"): "lead",
+    ("GET", "/teams/{team}/keys"): "lead",
+    ("DELETE", "/teams/{team}/keys/{key_id}"): "lead",
+    ("PUT", "/teams/{team}/limits"): "lead",
+    ("PUT", "/teams/{team}/budget"): "admin",
+    ("POST", "/webhooks"): "lead",
+    ("GET", "/webhooks"): "lead",
+    ("GET", "/webhooks/{endpoint_id}"): "lead",
+    ("DELETE", "/webhooks/{endpoint_id}"): "lead",
+    ("GET", "/webhooks/{endpoint_id}/deliveries"): "lead",
+}
+RANKS = ("viewer", "member", "lead", "admin")
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/runs"): BODY,
+    ("POST", "/teams"): {"name": "third"},
+    ("POST", "/teams/{team}/keys"): {"name": "x", "role": "member"},
+    ("PUT", "/teams/{team}/limits"): {"max_concurrent_runs": 3},
+    ("PUT", "/teams/{team}/budget"): {"limit_usd": 1},
+    ("POST", "/webhooks"): {"url": "https://example.com/"},
+}
+
+
+def routes(api: Api) -> list[tuple[str, str]]:
+    paths: dict[str, dict[str, Any]] = api("GET", "/openapi.json", as_="nobody").json()["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods]
+
+
+def fill(path: str, **ids: str) -> str:
+    return path.format(**{"run_id": "run_x", "team": "research", "key_id": "key_x", "endpoint_id": "ep_x", **ids})
+
+
+def test_without_a_valid_key_nothing_is_told(api: Api) -> None:
+    for method, path in routes(api):
+        if path in OPEN:
+            continue
+        for caller in ("nobody", "stranger"):
+            answer = api(method, fill(path), as_=caller, json=BODIES.get((method, path)))
+            assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated"), (method, path)
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("role", RANKS)
+def test_every_route_lets_exactly_its_roles_pass(api: Api, role: str) -> None:
+    for method, path in routes(api):
+        if path in OPEN:
+            continue
+        answer = api(method, fill(path), as_=role, json=BODIES.get((method, path)))
+        may = RANKS.index(role) >= RANKS.index(LEAST.get((method, path), "viewer"))
+        assert (answer.status_code == 403) == (not may), (method, path, answer.text)
+        assert answer.status_code < 500, (method, path, answer.text)
+
+
+def test_another_teams_objects_do_not_exist(api: Api) -> None:
+    run_id = submit(api)["id"]
+    endpoint_id = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/"}).json()["id"]
+    key_id = api("GET", "/teams/research/keys", as_="lead").json()["data"][0]["id"]
+    for method, path in routes(api):
+        if "{" not in path or LEAST.get((method, path)) == "admin":
+            continue
+        url = fill(path, run_id=run_id, endpoint_id=endpoint_id, key_id=key_id)
+        answer = api(method, url, as_="outsider", json=BODIES.get((method, path)))
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("DELETE", "/runs", 405, "method_not_allowed"),
+        ("GET", "/runs/run_x", 404, "not_found"),
+        ("GET", "/runs?limit=x", 422, "invalid"),
+    ],
+)
+def test_every_error_is_a_problem_document(api: Api, method: str, path: str, status: int, code: str) -> None:
+    answer = api(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == code
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:tunegate:problem:{code}"
+    assert problem["title"]
+    assert problem["detail"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b'{"a": 1e999}', b"[" * 2000])
+def test_a_body_that_is_no_object_is_a_problem(api: Api, content: bytes) -> None:
+    answer = api("POST", "/runs", content=content, headers={"content-type": "application/json", "idempotency-key": "k"})
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_fault_of_our_own_tells_nothing_of_the_inside(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError("a secret path /var/lib/x")
+
+    monkeypatch.setattr("service.store.runs.get", fail)
+    answer = api("GET", "/runs/run_x")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "secret path" not in answer.text
+
+
+def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
+    run_id = submit(api, output_repo="acme/model")["id"]
+    api.world.pass_all()
+    api.world.publish("acme/model", model__safetensors=b"x")
+    api.world.until_end(run_id)
+    endpoint = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/"}).json()
+    answers: list[tuple[type[BaseModel], Any]] = [
+        (schemas.RunObject, api("GET", f"/runs/{run_id}").json()),
+        (schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
+        (schemas.NewEndpointObject, endpoint),
+        (schemas.BudgetObject, api("GET", "/teams/research/budget").json()),
+        (schemas.TeamObject, api("GET", "/teams/research").json()),
+        *((schemas.EventObject, event) for event in api("GET", f"/runs/{run_id}/events").json()["data"]),
+        *((schemas.LedgerEntryObject, entry) for entry in api("GET", f"/runs/{run_id}/ledger").json()["data"]),
+        *((schemas.FlavorObject, flavor) for flavor in api("GET", "/flavors").json()["data"]),
+        *((schemas.KeyObject, key) for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]),
+    ]
+    for schema, value in answers:
+        assert set(value) == set(schema.model_fields), schema
+        schema.model_validate(value)
+
+
+def test_the_openapi_document_is_complete(api: Api) -> None:
+    document = api("GET", "/openapi.json", as_="nobody").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            if path not in OPEN:
+                assert {"401", "500"} <= set(operation["responses"]), (method, path)
+    assert "Problem" in document["components"]["schemas"]
+    properties = document["components"]["schemas"]["RunRequest"]["properties"]
+    assert {"recipe", "flavor", "timeout", "max_cost_usd", "output_repo"} <= set(properties)
+    assert "retry" not in properties

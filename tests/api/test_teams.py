@@ -1,0 +1,121 @@
+"""Teams, keys, limits, budgets, endpoints."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.conftest import Api
+
+
+def test_a_key_is_shown_once_and_stops_working_when_revoked(api: Api) -> None:
+    made = api("POST", "/teams/research/keys", as_="lead", json={"name": "ci", "role": "member"})
+    assert made.status_code == 201
+    key = made.json()
+    assert key["key"].startswith("tg_")
+    listed = api("GET", "/teams/research/keys", as_="lead")
+    assert key["key"] not in listed.text
+    assert key["id"] in listed.text
+    api.keys["ci"] = key["key"]
+    assert api("GET", "/runs", as_="ci").status_code == 200
+    assert api("DELETE", f"/teams/research/keys/{key['id']}", as_="outsider").status_code == 404
+    assert api("DELETE", f"/teams/other/keys/{key['id']}", as_="outsider").status_code == 404
+    assert api("DELETE", f"/teams/research/keys/{key['id']}", as_="lead").status_code == 204
+    assert api("GET", "/runs", as_="ci").status_code == 401
+
+
+def test_a_budget_shows_its_window(api: Api) -> None:
+    budget = api("PUT", "/teams/research/budget", as_="admin", json={"period": "month", "limit_usd": 5.0, "hard": True})
+    assert budget.json() == {
+        "period": "month",
+        "hard": True,
+        "limit_usd": 5.0,
+        "reserved_usd": 0.0,
+        "charged_usd": 0.0,
+        "remaining_usd": 5.0,
+        "window_start": "2026-11-01T00:00:00.000Z",
+        "window_end": "2026-12-01T00:00:00.000Z",
+    }
+    assert api("GET", "/teams/research/budget", as_="viewer").json() == budget.json()
+    assert api("GET", "/teams/other/budget", as_="outsider").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"limit_usd": -1}, "invalid"),
+        ({"limit_usd": "5"}, "invalid"),
+        ({"limit_usd": 0.0000001}, "invalid"),
+        ({"limit_usd": 1, "period": "week"}, "invalid"),
+        ({"limit_usd": 1, "hard": False}, "invalid"),
+        ({"limit": 1}, "unknown_field"),
+        ({"limit_usd": 1, "time_zone": "Europe/Berlin"}, "not_available"),
+    ],
+)
+def test_a_wrong_budget_is_refused(api: Api, body: dict[str, object], code: str) -> None:
+    answer = api("PUT", "/teams/research/budget", as_="admin", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_limits(api: Api) -> None:
+    assert api("PUT", "/teams/research/limits", as_="lead", json={"max_concurrent_runs": 2}).status_code == 200
+    assert api("GET", "/teams/research/limits", as_="viewer").json() == {"max_concurrent_runs": 2}
+    assert api("PUT", "/teams/research/limits", as_="lead", json={"max_concurrent_runs": -1}).status_code == 422
+    assert api("PUT", "/teams/research/limits", as_="outsider", json={"max_concurrent_runs": 2}).status_code == 404
+
+
+def test_teams(api: Api) -> None:
+    assert api("POST", "/teams", as_="admin", json={"name": "research"}).status_code == 409
+    assert api("POST", "/teams", as_="admin", json={"name": "No Spaces"}).status_code == 422
+    assert [team["name"] for team in api("GET", "/teams", as_="admin").json()["data"]] == ["other", "research"]
+    assert [team["name"] for team in api("GET", "/teams", as_="viewer").json()["data"]] == ["research"]
+    assert api("GET", "/teams/other", as_="viewer").status_code == 404
+
+
+def test_an_endpoints_secret_is_shown_once(api: Api) -> None:
+    made = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/hook", "events": ["run.*"]})
+    assert made.status_code == 201
+    endpoint = made.json()
+    assert endpoint["secret"].startswith("whsec_")
+    assert endpoint["team"] == "research"
+    path = f"/webhooks/{endpoint['id']}"
+    assert made.headers["location"] == path
+    assert "secret" not in api("GET", path, as_="lead").json()
+    assert api("GET", path, as_="outsider").status_code == 404
+    assert [one["id"] for one in api("GET", "/webhooks", as_="lead").json()["data"]] == [endpoint["id"]]
+    assert api("GET", "/webhooks", as_="outsider").json()["data"] == []
+    assert api("GET", f"{path}/deliveries", as_="lead").json() == {"data": [], "has_more": False, "next": None}
+    assert api("DELETE", path, as_="outsider").status_code == 404
+    assert api("DELETE", path, as_="lead").status_code == 204
+    assert api("GET", path, as_="lead").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"url": "http://example.com/"},
+        {"url": "https://192.168.1.1/"},
+        {"url": "https://example.com", "events": []},
+        {"url": "https://example.com", "events": ["everything"]},
+        {"url": "https://example.com", "event": ["run.*"]},
+    ],
+)
+def test_a_wrong_endpoint_is_refused(api: Api, body: dict[str, object]) -> None:
+    answer = api("POST", "/webhooks", as_="lead", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] in ("invalid", "unknown_field")
+
+
+def test_flavors_have_prices_and_ages(api: Api) -> None:
+    flavors = {flavor["name"]: flavor for flavor in api("GET", "/flavors", as_="viewer").json()["data"]}
+    assert flavors["a10g-large"]["price_per_minute_usd"] == 0.025
+    assert flavors["a10g-large"]["price_per_hour_usd"] == 1.5
+    assert flavors["a10g-large"]["hardware"]["accelerator"]["vram"] == "24 GB"
+    assert flavors["a10g-large"]["price_is_fresh"] is True
+
+
+def test_health_needs_no_key(api: Api) -> None:
+    assert api("GET", "/healthz", as_="nobody").json() == {"status": "ok"}
+    ready = api("GET", "/readyz", as_="nobody").json()
+    assert ready["ready"] is True
+    assert ready["checks"]["database"] == "ok"
+    assert ready["checks"]["hub"] == "ok"

@@ -1,0 +1,165 @@
+"""The house's rules, as tests: who may import whom, who may write what, and what the documents must name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.domain.run import Reason
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+SERVICE = ROOT / "service"
+
+# What each part may import of `service`. Lower parts never know of higher ones.
+MAY_IMPORT = {
+    "domain": {"domain"},
+    "store": {"store", "domain"},
+    "hub": {"hub", "domain"},
+    "flow": {"flow", "hub", "store", "domain"},
+    "api": {"api", "flow", "hub", "store", "domain"},
+    "web": {"web", "api", "flow", "store", "domain"},
+    "sandbox": {"sandbox"},
+    "settings": {"settings"},
+    "log": {"log"},
+    "migrate": {"migrate", "store"},
+    "leader": {"leader", "store"},
+    "worker": {"worker", "leader", "flow", "hub", "store", "domain"},
+    "app": {"app", "api"},
+    "assembly": {"assembly", "app", "api", "worker", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
+    "cli": {"cli", "assembly", "leader", "worker", "migrate", "settings", "log", "sandbox", "store"},
+    "__main__": {"cli"},
+}
+
+# Libraries that have one home.
+HOMES = {
+    "huggingface_hub": {"hub", "sandbox"},
+    "httpx2": {"hub", "sandbox", "flow", "cli"},
+    "fastapi": {"api", "app", "assembly"},
+    "starlette": {"api", "sandbox"},
+    "apscheduler": {"worker"},
+    "typer": {"cli"},
+    "pydantic_settings": {"settings"},
+}
+
+
+def modules() -> Iterator[tuple[str, Path, ast.Module]]:
+    for path in sorted(SERVICE.rglob("*.py")):
+        part = path.relative_to(SERVICE).parts[0].removesuffix(".py")
+        if part != "__init__":
+            yield part, path, ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "service":
+                yield from (f"service.{alias.name}" for alias in node.names)
+
+
+def test_imports_go_one_way() -> None:
+    wrong = []
+    for part, path, tree in modules():
+        for name in imports(tree):
+            pieces = name.split(".")
+            if pieces[0] == "service" and len(pieces) > 1 and pieces[1] not in MAY_IMPORT[part]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "a lower part knows of a higher one:\n" + "\n".join(wrong)
+
+
+def test_libraries_stay_in_their_homes() -> None:
+    wrong = []
+    for part, path, tree in modules():
+        for name in imports(tree):
+            homes = HOMES.get(name.split(".")[0])
+            if homes is not None and part not in homes:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "a library outside its home:\n" + "\n".join(wrong)
+
+
+def test_the_domain_reads_no_clock_and_does_no_io() -> None:
+    banned = {"os", "time", "socket", "random", "sqlmodel", "sqlalchemy", "structlog", "pathlib", "secrets"}
+    for part, path, tree in modules():
+        if part != "domain":
+            continue
+        assert not banned & {name.split(".")[0] for name in imports(tree)}, path
+        assert ".now(" not in path.read_text(), path
+
+
+def test_nothing_below_the_assembly_reads_the_clock() -> None:
+    for part, path, _ in modules():
+        if part in ("domain", "store", "hub", "flow", "api", "worker"):
+            assert not re.search(r"datetime\.now\(|utcnow\(|time\.time\(", path.read_text()), path
+
+
+def test_one_function_writes_a_runs_state() -> None:
+    """`store/runs.py: advance`. Elsewhere a run's state is only read or, where a run is made, given its first value."""
+    for _, path, tree in modules():
+        if path.name == "runs.py" and path.parent.name == "store":
+            continue
+        for node in ast.walk(tree):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            for target in targets:
+                is_state = isinstance(target, ast.Attribute) and target.attr == "state"
+                owner = target.value.id if is_state and isinstance(target.value, ast.Name) else None
+                assert owner not in ("run", "mine", "found"), (
+                    f"{path.relative_to(ROOT)}:{node.lineno} writes a run's state"
+                )
+
+
+def test_steps_and_routes_never_commit_by_themselves() -> None:
+    for part, path, _ in modules():
+        if part in ("flow", "api", "domain"):
+            assert ".commit(" not in path.read_text(), path
+
+
+def test_no_function_is_longer_than_a_page_and_no_file_longer_than_two_subjects() -> None:
+    for _, path, tree in modules():
+        assert len(path.read_text().splitlines()) <= 330, path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 60, f"{path.relative_to(ROOT)}: {node.name}"
+
+
+@pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "core", "misc"])
+def test_names_say_what_they_hold(word: str) -> None:
+    found = [path for _, path, _ in modules() if word in path.stem and "sandbox" not in path.parts]
+    assert not found
+
+
+def test_every_setting_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"`TUNEGATE_{name.upper()}`" in readme, f"README does not name TUNEGATE_{name.upper()}"
+
+
+def test_every_reason_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for reason in Reason:
+        assert f"`{reason.value}`" in readme, f"README does not name the reason {reason.value}"
+
+
+def test_nothing_names_a_package_index_or_this_machine() -> None:
+    for path in [*ROOT.glob("requirements/*"), *ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "Makefile"]:
+        text = path.read_text()
+        assert not re.search(r"https?://\S*(pypi|pythonhosted|/simple)|--(extra-)?index-url|/root/|/home/\w", text), (
+            path
+        )
+
+
+def test_requirements_are_hashed() -> None:
+    for name in ("service.txt", "dev.txt"):
+        entries = re.findall(
+            r"^[a-z0-9][^\n]*(?:\n[ ]+--hash[^\n]*)*", (ROOT / "requirements" / name).read_text(), re.M
+        )
+        assert entries
+        assert all("--hash=sha256:" in entry for entry in entries), name
