@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DATA := $(CURDIR)/data
+TMP := $(CURDIR)/build/tmp
+PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve sandbox test check fix test-postgres test-clients migration lock clean
@@ -14,8 +15,8 @@ help: ## show this list
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(BIN)/python $(PIP) install --require-hashes -r requirements/dev.txt
+	$(BIN)/python $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: $(READY) ## three runs through sandbox and service, shown live; under a minute
@@ -25,10 +26,11 @@ serve: $(READY) ## run the service (settings: TUNEGATE_… variables)
 	$(BIN)/tunegate serve
 
 sandbox: $(READY) ## run the local Hugging Face server
-	$(BIN)/tunegate sandbox
+	$(BIN)/tunegate sandbox --folder data/jobs
 
 test: $(READY) ## all tests that need only Python
-	$(BIN)/python -m pytest
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(BIN)/python -m pytest
 
 check: $(READY) ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -42,6 +44,16 @@ fix: $(READY) ## format, and mend what the linter can
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres tests/store tests/flow
 
+$(VENV)-clients/.ready: $(READY) requirements/clients.in
+	$(PYTHON) -m venv $(VENV)-clients
+	$(VENV)-clients/bin/python $(PIP) install -r requirements/clients.in -r requirements/dev.txt
+	$(VENV)-clients/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-clients: $(VENV)-clients/.ready ## transformers and datasets, unmodified, against the sandbox
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(VENV)-clients/bin/python -m pytest tests/clients
+
 migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
 	$(BIN)/python -m migrations.draft "$(NAME)"
 
@@ -52,4 +64,4 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		pyproject.toml --group dev --constraint requirements/service.txt --output-file requirements/dev.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-clients build data .pytest_cache .mypy_cache .ruff_cache

@@ -6,14 +6,15 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlmodel import AutoString, SQLModel
 
-from service.store import tables
+from service.store import tables  # noqa: F401 - registers every table
+from service.store.columns import UtcDateTime
 
 
 def render(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Write migrations in plain SQLAlchemy: they must still run when this project's own types have moved on."""
     if kind == "type" and isinstance(item, AutoString):
         return "sa.String()"
-    if kind == "type" and isinstance(item, tables.UtcDateTime):
+    if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False
 

@@ -77,7 +77,7 @@ class Demo:
 
     def __enter__(self) -> Demo:
         self._folder.mkdir(parents=True)
-        sandbox_port, service_port = _free_port(), _free_port()
+        sandbox_port, service_port = free_port(), free_port()
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         self.service_url = f"http://127.0.0.1:{service_port}"
         try:
@@ -184,7 +184,8 @@ class Demo:
                 process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

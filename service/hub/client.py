@@ -1,9 +1,6 @@
 """The only user of huggingface_hub: headers, error classes and repository calls are its own; the Jobs endpoints are
 read here as raw JSON, because its JobInfo drops `cancelReason` and `timeout`, and a paid job must not be lost to a
 field that it cannot parse.
-
-Every call has a timeout. Nothing is redirected, and only `Link`s of the same origin are followed: both would carry the
-token, or a job's secrets, to wherever an answer points.
 """
 
 from __future__ import annotations
@@ -14,17 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 from huggingface_hub import HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+from huggingface_hub.utils import hf_raise_for_status
 
 from service.domain.job import JobSpec
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
-from service.hub.governor import Governor
 from service.hub.models import Job, LogLine, RepoState, job_from_json
+from service.hub.session import HubSession, check, headers, read_json
 
 MAX_PAGES = 1000
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -47,27 +43,25 @@ class HubClient:
     ) -> None:
         self.endpoint = endpoint
         self.timeout_seconds = timeout_seconds
-        self.governor = Governor()
+        self._session = HubSession(endpoint, clock, timeout_seconds, transport)
+        self.governor = self._session.governor
         # what was last learnt of the job token, by namespace: when, and whether it is too broad
         self.job_token_checks: dict[str, tuple[datetime, bool]] = {}
         self._control_token = control_token
         self.job_token = job_token
-        self._clock = clock
-        self._transport = transport
-        self._http = self._new_http(follow_redirects=False)
         # huggingface_hub's own session waits for ever by default.
-        set_client_factory(lambda: self._new_http(follow_redirects=True))
+        set_client_factory(lambda: self._session.new_http(follow_redirects=True))
         self._repos = HfApi(endpoint=endpoint, token=job_token)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._session.http.close()
 
     def create_job(self, namespace: str, spec: JobSpec) -> Job:
         """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear
         for any other outcome."""
         try:
-            response = self._send("POST", _jobs(namespace), body=_job_body(spec))
+            response = self._session.send("POST", _jobs(namespace), self._control_token, _job_body(spec))
         except NOTHING_WAS_SENT as error:
             raise connection_fault(error) from None
         except httpx2.HTTPError as error:
@@ -93,18 +87,18 @@ class HubClient:
         for _ in range(MAX_PAGES):
             if url is None:
                 return list(jobs.values())
-            response = self._read(url)
-            page = _json(response)
+            response = self._session.read(url, self._control_token)
+            page = read_json(response)
             if not isinstance(page, list):
                 raise HubUnavailable("a job list that is no list", response.status_code)
             jobs.update((job.id, job) for job in map(job_from_json, page))
-            url = self._next_page(response)
+            url = self._session.next_page(response)
         raise HubUnavailable(f"a job list of more than {MAX_PAGES} pages")
 
     def get_job(self, namespace: str, job_id: str) -> Job | None:
         """One job, or None where it is gone."""
         try:
-            return job_from_json(_json(self._read(self.endpoint + _job(namespace, job_id))))
+            return job_from_json(read_json(self._session.read(_job(namespace, job_id), self._control_token)))
         except HubRefused as error:
             if error.status == 404:
                 return None
@@ -113,8 +107,8 @@ class HubClient:
     def cancel_job(self, namespace: str, job_id: str) -> None:
         """Ask for a job's end; that it came is seen by reading the job. A job that is gone needs no cancel."""
         try:
-            response = self._send("POST", _job(namespace, job_id) + "/cancel")
-            _check(response)
+            response = self._session.send("POST", _job(namespace, job_id) + "/cancel", self._control_token)
+            check(response)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
         except HubRefused as error:
@@ -127,7 +121,7 @@ class HubClient:
 
     def hardware(self) -> list[dict[str, Any]]:
         """The price list as it stands, one object per flavor."""
-        listed = _json(self._read(self.endpoint + "/api/jobs/hardware"))
+        listed = read_json(self._session.read("/api/jobs/hardware", self._control_token))
         if not isinstance(listed, list):
             raise HubUnavailable("a price list that is no list")
         return listed
@@ -150,16 +144,16 @@ class HubClient:
         lines: list[LogLine] = []
         stops_at = time.monotonic() + max_seconds
         try:
-            with self._http.stream(
+            with self._session.http.stream(
                 "GET",
                 self.endpoint + _job(namespace, job_id) + "/logs",
                 params=params,
-                headers=self._headers(self._control_token),
+                headers=headers(self._control_token),
                 timeout=timeout,
             ) as response:
                 if response.status_code != 200:
                     response.read()
-                    _check(response)
+                    check(response)
                 for line in _log_lines(response.iter_lines()):
                     lines.append(line)
                     if time.monotonic() > stops_at:
@@ -197,46 +191,16 @@ class HubClient:
         """Whether the token that jobs are given could start jobs itself. `auth-check` is the authoritative answer; a
         server that does not know it is asked for the token's role."""
         try:
-            response = self._send("POST", f"{_jobs(namespace)}/auth-check/write", token=self.job_token)
+            response = self._session.send("POST", f"{_jobs(namespace)}/auth-check/write", self.job_token)
             if response.status_code in (401, 403):
                 return False
             if response.is_success:
                 return True
-            whoami = self._send("GET", "/api/whoami-v2", token=self.job_token)
-            _check(whoami)
+            whoami = self._session.send("GET", "/api/whoami-v2", self.job_token)
+            check(whoami)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
-        return _grants_job_write(_json(whoami))
-
-    def _read(self, url: str) -> httpx2.Response:
-        try:
-            response = self._send("GET", url)
-        except httpx2.HTTPError as error:
-            raise connection_fault(error) from None
-        _check(response)
-        return response
-
-    def _send(
-        self, method: str, url: str, *, body: dict[str, Any] | None = None, token: str | None = None
-    ) -> httpx2.Response:
-        if not url.startswith("http"):
-            url = self.endpoint + url
-        response = self._http.request(method, url, json=body, headers=self._headers(token or self._control_token))
-        self.governor.observe(response.headers, self._clock())
-        return response
-
-    def _headers(self, token: str) -> dict[str, str]:
-        return build_hf_headers(token=token, library_name="tunegate")
-
-    def _next_page(self, response: httpx2.Response) -> str | None:
-        url = response.links.get("next", {}).get("url")
-        if url is not None and _origin(url) != _origin(self.endpoint):
-            raise HubRefused("a job list whose next page is on another host", response.status_code)
-        return url
-
-    def _new_http(self, *, follow_redirects: bool) -> httpx2.Client:
-        timeout = httpx2.Timeout(self.timeout_seconds, connect=min(5, self.timeout_seconds))
-        return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
+        return _grants_job_write(read_json(whoami))
 
 
 def _jobs(namespace: str) -> str:
@@ -265,26 +229,6 @@ def _job_body(spec: JobSpec) -> dict[str, Any]:
     return {**body, "secrets": dict(spec.secrets)} if spec.secrets else body
 
 
-def _check(response: httpx2.Response) -> None:
-    """Raise the HubFault of an answer that is not a success."""
-    try:
-        hf_raise_for_status(response)
-    except HfHubHTTPError as error:
-        raise refusal(error) from None
-    except Exception:
-        # huggingface_hub's formatter itself fails on some error bodies (a JSON list, for one)
-        raise HubUnavailable(f"an unreadable answer (HTTP {response.status_code})", response.status_code) from None
-    if not response.is_success:
-        raise HubRefused(f"an answer that is not followed (HTTP {response.status_code})", response.status_code)
-
-
-def _json(response: httpx2.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        raise HubUnavailable("an answer that is no JSON", response.status_code) from None
-
-
 def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:
     for line in lines:
         if not line.startswith("data: {"):
@@ -302,8 +246,3 @@ def _grants_job_write(whoami: Mapping[str, Any]) -> bool:
     access = ((whoami.get("auth") or {}).get("accessToken")) or {}
     scoped: Sequence[Mapping[str, Any]] = (access.get("fineGrained") or {}).get("scoped") or ()
     return access.get("role") in ("write", "god") or any("job.write" in one.get("permissions", ()) for one in scoped)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port

@@ -1,0 +1,97 @@
+"""One HTTP session with a Hugging Face endpoint: headers, timeouts, errors, and the rule that a token stays at home.
+
+Nothing is redirected, and only `Link`s of the same origin are followed: both would carry the token, or a job's secrets,
+to wherever an answer points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
+from service.hub.governor import Governor
+
+
+class HubSession:
+    """Sends requests below one endpoint. `transport` is for tests and simulations; every call has a timeout."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        clock: Callable[[], datetime],
+        timeout_seconds: float,
+        transport: httpx2.BaseTransport | None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.timeout_seconds = timeout_seconds
+        self.governor = Governor()
+        self._clock = clock
+        self._transport = transport
+        self.http = self.new_http(follow_redirects=False)
+
+    def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
+        """A client with this session's timeouts."""
+        timeout = httpx2.Timeout(self.timeout_seconds, connect=min(5, self.timeout_seconds))
+        return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
+
+    def read(self, url: str, token: str) -> httpx2.Response:
+        """GET a path, or a page's absolute URL. Raises HubFault for anything but a success."""
+        try:
+            response = self.send("GET", url, token)
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        check(response)
+        return response
+
+    def send(self, method: str, url: str, token: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+        """Any request; the answer as it is. Raises httpx2's errors where none came."""
+        if not url.startswith("http"):
+            url = self.endpoint + url
+        response = self.http.request(method, url, json=body, headers=headers(token))
+        self.governor.observe(response.headers, self._clock())
+        return response
+
+    def next_page(self, response: httpx2.Response) -> str | None:
+        """The URL of a list's next page. Raises HubRefused where it leads to another host."""
+        url = response.links.get("next", {}).get("url")
+        if url is not None and _origin(url) != _origin(self.endpoint):
+            raise HubRefused("a list whose next page is on another host", response.status_code)
+        return url
+
+
+def headers(token: str) -> dict[str, str]:
+    """The library's own headers with this token, and never another."""
+    return build_hf_headers(token=token, library_name="tunegate")
+
+
+def check(response: httpx2.Response) -> None:
+    """Raise the HubFault of an answer that is not a success."""
+    try:
+        hf_raise_for_status(response)
+    except HfHubHTTPError as error:
+        raise refusal(error) from None
+    except Exception:
+        # huggingface_hub's formatter itself fails on some error bodies (a JSON list, for one)
+        raise HubUnavailable(f"an unreadable answer (HTTP {response.status_code})", response.status_code) from None
+    if not response.is_success:
+        raise HubRefused(f"an answer that is not followed (HTTP {response.status_code})", response.status_code)
+
+
+def read_json(response: httpx2.Response) -> Any:
+    """An answer's JSON. Raises HubUnavailable where it is none."""
+    try:
+        return response.json()
+    except ValueError:
+        raise HubUnavailable("an answer that is no JSON", response.status_code) from None
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port

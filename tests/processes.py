@@ -1,0 +1,98 @@
+"""The service as a process of its own, which a test may kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from service.cli.demo_parts import free_port
+
+ADMIN_KEY = "tg_the_admin_key_of_the_tests"
+START_SECONDS = 30
+
+
+class Service:
+    """`tunegate serve` on a free port; `start` and `kill` may alternate, the database stays."""
+
+    def __init__(self, folder: Path, hub_url: str, **settings: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "service.log"
+        self._settings = {
+            "TUNEGATE_DATABASE_URL": f"sqlite:///{folder / 'tunegate.db'}",
+            "TUNEGATE_HF_ENDPOINT": hub_url,
+            "TUNEGATE_HF_TOKEN": "hf_sandbox",
+            "TUNEGATE_JOB_HF_TOKEN": "hf_sandbox_job",
+            "TUNEGATE_HF_NAMESPACE": "acme",
+            "TUNEGATE_ADMIN_KEY": ADMIN_KEY,
+            "TUNEGATE_POLL_SECONDS": "0.2",
+            "TUNEGATE_HUB_TIMEOUT_SECONDS": "5",
+            "TUNEGATE_LISTING_LAG_SECONDS": "1",
+            "TUNEGATE_WEBHOOK_ALLOWED_TARGETS": "127.0.0.1",
+            **settings,
+        }
+        self._http = httpx2.Client(timeout=10, trust_env=False)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Service:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+        self._http.close()
+
+    def start(self) -> None:
+        """Start and wait until it is ready."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve", "--port", str(port)],
+                env={**os.environ, **self._settings},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        stops_at = time.monotonic() + START_SECONDS
+        while time.monotonic() < stops_at and self._process.poll() is None:
+            try:
+                if self._http.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(self._log.read_text())
+
+    def kill(self) -> None:
+        """kill -9: nothing is finished, nothing is closed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(10)
+        self._process = None
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        """A request as the admin."""
+        return self._http.request(
+            method, self.url + path, json=body, headers={"authorization": f"Bearer {ADMIN_KEY}", **headers}
+        )
+
+    def until_end(self, run_id: str, seconds: float = 40) -> dict[str, Any]:
+        """The run once it has ended."""
+        stops_at = time.monotonic() + seconds
+        while time.monotonic() < stops_at:
+            run: dict[str, Any] = self("GET", f"/runs/{run_id}").json()
+            if run["is_terminal"]:
+                return run
+            time.sleep(0.05)
+        raise AssertionError(f"{run}\n{self._log.read_text()[-3000:]}")
