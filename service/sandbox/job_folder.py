@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import ssl
 import sys
 import tempfile
 import venv
@@ -22,7 +23,7 @@ from service.sandbox.hardware import FLAVORS
 from service.sandbox.jobs import Job
 
 # how the machine reaches its package index: without these neither uv nor pip would find it
-PASSED_ON = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", "PIP_", "SSL_CERT_")
+PASSED_ON = ("UV_SYSTEM_CERTS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", "PIP_", "SSL_CERT_")
 PASSED_ON_NAMES = frozenset({"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"})
 
 
@@ -110,4 +111,7 @@ def _index_configuration() -> dict[str, str]:
         file = Path(os.environ.get(name) or Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / path)
         if file.is_file():
             passed[name] = str(file)
+    # uv brings certificates of its own, which know nothing of a private index's; the machine's, where it has any, do
+    if ssl.get_default_verify_paths().cafile is not None:
+        passed.setdefault("UV_SYSTEM_CERTS", "true")
     return passed
