@@ -44,9 +44,9 @@ fix: $(READY) ## format, and mend what the linter can
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres tests/store tests/flow
 
-$(VENV)-clients/.ready: $(READY) requirements/clients.in
+$(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients
-	$(VENV)-clients/bin/python $(PIP) install -r requirements/clients.in -r requirements/dev.txt
+	$(VENV)-clients/bin/python $(PIP) install --require-hashes -r requirements/clients.txt
 	$(VENV)-clients/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -57,11 +57,14 @@ test-clients: $(VENV)-clients/.ready ## transformers and datasets, unmodified, a
 migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
 	$(BIN)/python -m migrations.draft "$(NAME)"
 
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 lock: $(READY) ## bring the hashed requirement files up to date with pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --output-file requirements/service.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --group dev --constraint requirements/service.txt --output-file requirements/dev.txt
+	$(BIN)/$(COMPILE) pyproject.toml --output-file requirements/service.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev --constraint requirements/service.txt \
+		--output-file requirements/dev.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/clients.in --constraint requirements/dev.txt \
+		--output-file requirements/clients.txt
 
 clean: ## remove the environment and everything that runs wrote
 	rm -rf $(VENV) $(VENV)-clients build data .pytest_cache .mypy_cache .ruff_cache

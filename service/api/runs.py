@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
@@ -27,6 +28,7 @@ from service.store.describe import describe_run, describe_runs
 from service.store.runs import RunFilter
 from service.store.tables import Run
 
+log = structlog.get_logger()
 router = APIRouter(tags=["runs"])
 
 
@@ -48,6 +50,7 @@ async def submit_run(
     run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
     if is_replay:
         return replayed_response(run)
+    log.info("run_enqueued", run_id=run["id"], team=run["team"], requested_by=run["requested_by"])
     app.wake("admit", "notify")
     return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
 

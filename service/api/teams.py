@@ -116,7 +116,8 @@ def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
 )
 def read_budget(team: str, caller: Viewer, app: App) -> Response:
     """How the present month stands."""
-    return JSONResponse(app.gate.db.write(partial(_budget_json, caller=caller, team=team, now=app.now())))
+    with app.gate.db.read() as session:
+        return JSONResponse(_budget_json(session, caller, team, app.now()))
 
 
 @router.put(
@@ -162,7 +163,7 @@ def _budget_json(session: Session, caller: Caller, team: str, now: datetime) -> 
 
 
 def _window_json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
-    window = ledger.open_window(session, budget, now)
+    window = ledger.window_or_new(session, budget, now)
     balance = ledger.balance(budget, window)
     return {
         "period": budget.period,

@@ -23,6 +23,7 @@ from service.store import ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
+MOST_LINES = 20_000
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
 
 
@@ -54,12 +55,12 @@ def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[
     if job is None or attempt.hub_job_id is None:
         return [], False
     try:
-        lines, is_whole = gate.hub.read_log(run.namespace, attempt.hub_job_id)
+        lines, has_ended = gate.hub.read_log(run.namespace, attempt.hub_job_id, tail=MOST_LINES)
     except HubFault as error:
         # A log that cannot be read must not keep a run from ending.
         log.warning("log_unavailable", run_id=run.id, problem=error.message)
         return [], False
-    return logs.masked(lines, logs.secret_values(gate, run)), is_whole
+    return logs.masked(lines, logs.secret_values(gate, run)), has_ended and len(lines) < MOST_LINES
 
 
 def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: datetime) -> bool:

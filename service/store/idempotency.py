@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from service.store.tables import IdempotencyKey
+from service.store.upsert import insert_unless_there
 
 
 def find(session: Session, team: str, key: str) -> IdempotencyKey | None:
@@ -20,9 +20,8 @@ def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, no
 
     Two requests at the same instant meet here: the database lets one insert win, and the other reads it.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
-    session.execute(dialect.insert(IdempotencyKey).values(**values).on_conflict_do_nothing())
+    insert_unless_there(session, IdempotencyKey, values)
     found = find(session, team, key)
     assert found is not None
     return found

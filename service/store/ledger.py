@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select, update
 from service.domain.budget import Balance, month_window
 from service.store.ids import new_id
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry
+from service.store.upsert import insert_unless_there
 
 
 def budget_of(session: Session, team: str) -> Budget | None:
@@ -20,20 +21,28 @@ def budget_of(session: Session, team: str) -> Budget | None:
     return session.exec(select(Budget).where(Budget.team == team, Budget.period == "month")).first()
 
 
-def open_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now`; made where the month is new."""
-    found = session.exec(
+def find_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
+    """The window around `now`; None where nothing has moved in this period yet."""
+    return session.exec(
         select(BudgetWindow).where(
             BudgetWindow.budget_id == budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now
         )
     ).first()
-    if found is not None:
-        return found
-    starts_at, ends_at = month_window(now)
-    window = BudgetWindow(id=new_id("win", now), budget_id=budget.id, starts_at=starts_at, ends_at=ends_at)
-    session.add(window)
-    session.flush()
+
+
+def open_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
+    """The window around `now`, held for a change; made where the period is new."""
+    if (window := find_window(session, budget, now)) is None:
+        insert_unless_there(session, BudgetWindow, _new_window(budget, now).model_dump())
+        window = find_window(session, budget, now)
+        assert window is not None
+    session.refresh(window, with_for_update=True)
     return window
+
+
+def window_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
+    """The window around `now` as it stands, for reading: a period in which nothing has moved shows zeros."""
+    return find_window(session, budget, now) or _new_window(budget, now)
 
 
 def balance(budget: Budget, window: BudgetWindow) -> Balance:
@@ -70,6 +79,11 @@ def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetim
 def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
     """A run's entries in the order they were made."""
     return list(session.exec(select(LedgerEntry).where(LedgerEntry.run_id == run_id).order_by(col(LedgerEntry.id))))
+
+
+def _new_window(budget: Budget, now: datetime) -> BudgetWindow:
+    starts_at, ends_at = month_window(now)
+    return BudgetWindow(id=new_id("win", now), budget_id=budget.id, starts_at=starts_at, ends_at=ends_at)
 
 
 def _post(session: Session, attempt: Attempt, kind: str, amount: int, minutes: int, now: datetime) -> None:

@@ -168,7 +168,7 @@ class World:
         with self.db.read() as session:
             budget = ledger.budget_of(session, "research")
             assert budget is not None
-            return ledger.open_window(session, budget, self.clock.now)
+            return ledger.window_or_new(session, budget, self.clock.now)
 
     def check_money(self) -> None:
         """Sums of entries are the window's sums; a run that ended holds nothing."""

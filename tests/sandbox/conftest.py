@@ -1,4 +1,4 @@
-"""The library's own session for the clients of these tests, whatever an earlier test of the service put in its place."""
+"""The clients of these tests use the library's own session, whatever an earlier test put in its place."""
 
 from __future__ import annotations
 
