@@ -42,7 +42,7 @@ fix: $(READY) ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
-	$(BIN)/python -m pytest --postgres tests/store tests/flow
+	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/test_kill.py
 
 $(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients

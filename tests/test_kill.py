@@ -12,6 +12,7 @@ import pytest
 
 from service.sandbox.faults import Faults
 from service.sandbox.serve import Options, SandboxServer
+from tests.postgres import Cluster
 from tests.processes import Service
 from tests.receiver import Receiver
 
@@ -29,8 +30,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, sandbox: SandboxServer, receiver: Receiver) -> Iterator[Service]:
-    with Service(tmp_path / "data", sandbox.url) as service:
+def database(tmp_path: Path, cluster: Cluster | None) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'tunegate.db'}" if cluster is None else cluster.create(tmp_path.name)
+
+
+@pytest.fixture
+def service(tmp_path: Path, database: str, sandbox: SandboxServer, receiver: Receiver) -> Iterator[Service]:
+    settings = {"TUNEGATE_DATABASE_URL": database, "TUNEGATE_DATA_DIR": str(tmp_path / "data")}
+    with Service(tmp_path / "data", sandbox.url, **settings) as service:
         service("POST", "/teams", {"name": "research"})
         service("PUT", "/teams/research/budget", {"limit_usd": 1})
         assert service("POST", "/webhooks", {"url": receiver.url, "team": "research"}).status_code == 201
@@ -121,7 +128,10 @@ def test_killed_again_and_again_under_load(service: Service, sandbox: SandboxSer
     check_all(service, sandbox, receiver, run_ids)
 
 
-def test_a_second_process_on_the_same_file_refuses(service: Service, tmp_path: Path, sandbox: SandboxServer) -> None:
+@pytest.mark.usefixtures("service")
+def test_a_second_process_on_the_same_file_refuses(tmp_path: Path, database: str, sandbox: SandboxServer) -> None:
+    if not database.startswith("sqlite"):
+        pytest.skip("on PostgreSQL the second process waits for the lease")
     twin = Service(tmp_path / "data", sandbox.url)
     with pytest.raises(AssertionError, match="another process holds"):
         twin.start()

@@ -13,7 +13,7 @@ from service.api.problems import responses
 from service.api.runs import visible
 from service.api.schemas import EventObject, LedgerEntryObject, LogObject
 from service.api.state import App, State
-from service.domain.errors import HubDown, Invalid, NotFound
+from service.domain.errors import HubDown, Invalid, NotAvailable, NotFound
 from service.domain.money import to_usd
 from service.flow import logs
 from service.hub.faults import HubFault
@@ -61,9 +61,12 @@ def read_logs(
     app: App,
     tail: Annotated[int | None, Query(ge=1, le=100_000, description="Only the last lines")] = None,
     attempt: Annotated[int | None, Query(ge=1, description="Which attempt; the last one if left out")] = None,
+    follow: Annotated[bool, Query(description="Not built yet: refused")] = False,
 ) -> Response:
     """While the job runs, what Hugging Face has so far; afterwards the kept copy. Secret values are masked.
     `Accept: text/plain` answers the bare lines."""
+    if follow:
+        raise NotAvailable("logs are not followed yet", field="follow", remedy="Ask again with 'tail'.")
     with app.gate.db.read() as session:
         run = visible(session, caller, run_id)
         number = run.attempt if attempt is None else attempt

@@ -22,30 +22,54 @@ from service.store import events, webhooks
 from service.store.tables import Delivery, Endpoint, Event
 
 log = structlog.get_logger()
-BATCH = 100
+MOST_UNDER_WAY = 100
+LOOK_AGAIN_SECONDS = 0.1
 GONE = 410
 
 
 def run_once(gate: Gate) -> int:
-    """Stamp new events, make their deliveries, send what is due; how many deliveries were tried."""
+    """Stamp new events, make their deliveries, send what is due until nothing is; how many deliveries were tried."""
+    return asyncio.run(_send_due(gate))
+
+
+async def _send_due(gate: Gate) -> int:
+    """While a slow endpoint takes its ten seconds, what becomes due for others is sent beside it."""
+    tried = 0
+    under_way: dict[asyncio.Task[Outcome], tuple[Delivery, Event]] = {}
+    async with httpx2.AsyncClient(follow_redirects=False, timeout=10, trust_env=False) as client:
+        while True:
+            for row in _due(gate, {delivery.id for delivery, _ in under_way.values()}):
+                letter = _letter(gate, *row)
+                task = asyncio.create_task(deliver(client, letter, gate.limits.webhook_allowed_targets))
+                under_way[task] = (row[0], row[2])
+            if not under_way:
+                return tried
+            done, _ = await asyncio.wait(under_way, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                _finish(gate, *under_way.pop(task), task.result())
+            tried += len(done)
+
+
+def _due(gate: Gate, under_way: set[str]) -> list[tuple[Delivery, Endpoint, Event]]:
     gate.db.write(partial(_fan_out, now=gate.clock()))
+    room = MOST_UNDER_WAY - len(under_way)
+    if room <= 0:
+        return []
     with gate.db.read() as session:
-        due = webhooks.due(session, gate.clock(), BATCH)
-    if not due:
-        return 0
-    letters = [_letter(gate, *row) for row in due]
-    outcomes = asyncio.run(_send_all(letters, gate.limits.webhook_allowed_targets))
-    for (delivery, endpoint, event), outcome in zip(due, outcomes, strict=True):
-        gate.db.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
-        log.info(
-            "webhook_sent" if outcome.is_success else "webhook_failed",
-            run_id=event.run_id,
-            event_type=event.type,
-            endpoint_id=endpoint.id,
-            status=outcome.status,
-            problem=outcome.error,
-        )
-    return len(due)
+        rows = webhooks.due(session, gate.clock(), MOST_UNDER_WAY)
+    return [row for row in rows if row[0].id not in under_way][:room]
+
+
+def _finish(gate: Gate, delivery: Delivery, event: Event, outcome: Outcome) -> None:
+    gate.db.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
+    log.info(
+        "webhook_sent" if outcome.is_success else "webhook_failed",
+        run_id=event.run_id,
+        event_type=event.type,
+        endpoint_id=delivery.endpoint_id,
+        status=outcome.status,
+        problem=outcome.error,
+    )
 
 
 def _fan_out(session: Session, now: datetime) -> int:
@@ -61,12 +85,6 @@ def _letter(gate: Gate, delivery: Delivery, endpoint: Endpoint, event: Event) ->
         body=body_of(event.type, event.timestamp, event.data),
         sent_at=gate.clock(),
     )
-
-
-async def _send_all(letters: list[Letter], allowed: tuple[str, ...]) -> list[Outcome]:
-    """All at once: an endpoint that hangs costs its own ten seconds, not everyone's."""
-    async with httpx2.AsyncClient(follow_redirects=False, timeout=10, trust_env=False) as client:
-        return await asyncio.gather(*(deliver(client, letter, allowed) for letter in letters))
 
 
 def _record(session: Session, delivery_id: str, outcome: Outcome, now: datetime) -> None:

@@ -58,6 +58,7 @@ def test_a_run_goes_its_way_and_everything_can_be_read(api: Api) -> None:
     assert api("GET", f"{path}/logs?tail=1").json()["data"][0]["line"] == "two"
     assert api("GET", f"{path}/logs", headers={"accept": "text/plain"}).text == "one\ntwo\n"
     assert api("GET", f"{path}/logs?attempt=2").status_code == 404
+    assert api("GET", f"{path}/logs?follow=true").json()["code"] == "not_available"
 
 
 def test_a_running_jobs_log_comes_from_hugging_face(api: Api) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import select
@@ -54,7 +57,7 @@ def deliveries(world: World) -> list[Delivery]:
 
 def test_the_story_of_a_run_arrives_in_order_with_signatures_that_verify(world: World, receiver: Receiver) -> None:
     subscribe(world, receiver.url)
-    world.clock.now = __import__("datetime").datetime.now(world.clock.now.tzinfo)  # signatures are checked against now
+    world.clock.now = datetime.now(UTC)  # signatures are checked against the real time
     run_id = world.enqueue(seconds=1)
     world.until_end(run_id)
     send_all(world)
@@ -164,6 +167,31 @@ def test_only_what_was_asked_for_and_only_ones_own(world: World, receiver: Recei
     world.db.write(lambda session: make_run(session, world.clock.now, team="other"))
     send_all(world)
     assert [letter.json["data"]["team"] for letter in receiver.letters] == ["research", "other"]
+
+
+def test_an_endpoint_that_hangs_delays_no_other(world: World, receiver: Receiver) -> None:
+    with Receiver() as slow:
+        hanging = threading.Event()
+        slow.answer = lambda _letter: (204, {}) if hanging.wait(20) else (500, {})
+        subscribe(world, slow.url)
+        subscribe(world, receiver.url)
+        run_id = world.enqueue(seconds=1)
+        sending = threading.Thread(target=send_all, args=(world,))
+        sending.start()
+        until(lambda: slow.letters and receiver.letters)
+        world.until_end(run_id)  # four events, while the first letter to the slow endpoint is still under way
+        until(lambda: len(receiver.letters) == 4)
+        assert len(slow.letters) == 1
+        hanging.set()
+        sending.join(30)
+        assert [letter.json["type"] for letter in slow.letters] == world.told(run_id)
+
+
+def until(what: Callable[[], object]) -> None:
+    stops_at = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < stops_at
+        time.sleep(0.01)
 
 
 def test_an_event_that_was_told_before_a_crash_is_told_again_with_the_same_id(world: World, receiver: Receiver) -> None:
