@@ -35,10 +35,10 @@ class Settings(BaseSettings):
         description="User or organisation that runs and pays the jobs; where unset, every run names its own.",
     )
     admin_key: SecretStr | None = Field(
-        None, min_length=16, description="The first admin's API key; made and kept beside the database if unset."
+        None, description="The first admin's API key; made and kept beside the database if unset."
     )
     secret_key: SecretStr | None = Field(
-        None, min_length=16, description="Encrypts secrets at rest; made and kept beside the database if unset."
+        None, description="Encrypts secrets at rest; made and kept beside the database if unset."
     )
     listing_lag_seconds: float = Field(
         120, ge=0, description="How long after a create call's deadline a job may be missing from Hugging Face's lists."

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from service.settings import Settings
 
+SHORT_KEY = 16
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
 
 
@@ -32,6 +33,8 @@ def serve(
         assembly = assemble(settings)
     except (Misconfigured, ForeignDatabase) as error:
         raise _misconfigured(str(error)) from None
+    if settings.admin_key is not None and len(settings.admin_key.get_secret_value()) < SHORT_KEY:
+        typer.echo(f"TUNEGATE_ADMIN_KEY is short: {SHORT_KEY} random characters or more are hard to guess.", err=True)
     if settings.admin_key is None:
         typer.echo(f"The admin's key is in {settings.home / 'admin.key'}.", err=True)
     # What start-up made lives as long as the process: the collector need not look at it again.

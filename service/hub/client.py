@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -188,19 +188,18 @@ class HubClient:
         return f"{self.endpoint}/{repo}/tree/{revision}"
 
     def job_token_may_start_jobs(self, namespace: str) -> bool:
-        """Whether the token that jobs are given could start jobs itself. `auth-check` is the authoritative answer; a
-        server that does not know it is asked for the token's role."""
+        """Whether the token that jobs are given could start jobs itself. `auth-check` decides, unless `whoami` lists
+        the token's rights and this one is not among them; without `auth-check` only a listed right counts. Raises
+        HubFault where neither could be asked."""
         try:
-            response = self._session.send("POST", f"{_jobs(namespace)}/auth-check/write", self.job_token)
-            if response.status_code in (401, 403):
+            check_answer = self._session.send("POST", f"{_jobs(namespace)}/auth-check/write", self.job_token)
+            if check_answer.status_code in (401, 403):
                 return False
-            if response.is_success:
-                return True
             whoami = self._session.send("GET", "/api/whoami-v2", self.job_token)
-            check(whoami)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
-        return _grants_job_write(read_json(whoami))
+        listed = _lists_job_write(whoami, namespace)
+        return check_answer.is_success if listed is None else listed
 
 
 def _jobs(namespace: str) -> str:
@@ -242,7 +241,13 @@ def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:
             yield LogLine(str(event.get("timestamp", "")), text)
 
 
-def _grants_job_write(whoami: Mapping[str, Any]) -> bool:
-    access = ((whoami.get("auth") or {}).get("accessToken")) or {}
-    scoped: Sequence[Mapping[str, Any]] = (access.get("fineGrained") or {}).get("scoped") or ()
-    return access.get("role") in ("write", "god") or any("job.write" in one.get("permissions", ()) for one in scoped)
+def _lists_job_write(answer: httpx2.Response, namespace: str) -> bool | None:
+    """Whether a fine-grained token's listed rights hold `job.write` on a namespace; None for tokens without a list."""
+    try:
+        token = answer.json()["auth"]["accessToken"]
+        if token["role"] == "read":
+            return False
+        scoped = token["fineGrained"]["scoped"]
+        return any(one["entity"].get("name") == namespace and "job.write" in one["permissions"] for one in scoped)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
