@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service.api import flavors, health, history, idempotency, problems, runs, teams, webhooks
+from service.api.edge import Edge
 from service.api.problems import Problem
 from service.api.state import State
 
@@ -32,6 +33,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
         responses={422: {"model": Problem, "description": "Unprocessable"}},
     )
     app.state.tunegate = state
+    app.add_middleware(Edge)
     problems.install(app)
     idempotency.install(app)
     for module in (runs, history, teams, webhooks, flavors, health):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from service.api.state import State
 from service.app import create_app
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
+from service.hub.session import CONNECT_SECONDS, WRITE_SECONDS
 from service.leader import FileLeader, Leader, LeaseLeader
 from service.migrate import migrate
 from service.settings import Settings
@@ -49,6 +51,8 @@ def open_gate(settings: Settings) -> Gate:
             "TUNEGATE_HF_TOKEN (starts jobs) and TUNEGATE_JOB_HF_TOKEN (what jobs get: rights on repositories only) "
             "must be set"
         )
+    if settings.hf_token == settings.job_hf_token:
+        raise Misconfigured("TUNEGATE_JOB_HF_TOKEN is the control token, which never enters a job: give jobs their own")
     migrate(settings.database_url)
     db = Database(settings.database_url)
     secret_key = _value(settings.secret_key) or home.kept_secret(settings.home, "secret.key")
@@ -67,11 +71,13 @@ def open_gate(settings: Settings) -> Gate:
         installation=db.write(partial(home.installation_id, home=settings.home, now=now())),
         boot=uuid.uuid4().hex,
         clock=now,
+        monotonic=time.monotonic,
     )
 
 
 def assemble(settings: Settings) -> Assembly:
-    """Everything for `serve`. The worker starts and stops with the application, unless the role is `api`."""
+    """Everything for `serve`. The worker starts and stops with the application, unless the role is `api`. Raises
+    AlreadyRunning where another process runs the steps on this SQLite file."""
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
     worker = Worker(gate, leader, settings.poll_seconds)
@@ -92,6 +98,8 @@ def assemble(settings: Settings) -> Assembly:
         gate.hub.close()
 
     app = create_app(state, on_start=worker.start if runs_steps else lambda: None, on_stop=stop)
+    if runs_steps:
+        leader.start()
     return Assembly(gate, leader, worker, app)
 
 
@@ -104,7 +112,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         max_concurrent_runs=settings.max_concurrent_runs,
         listing_lag=timedelta(seconds=settings.listing_lag_seconds),
-        create_timeout=timedelta(seconds=settings.hub_timeout_seconds),
+        create_timeout=timedelta(seconds=settings.hub_timeout_seconds + 2 * CONNECT_SECONDS + WRITE_SECONDS),
         max_scheduling=timedelta(seconds=settings.max_scheduling_seconds),
         allow_broad_job_token=settings.allow_broad_job_token,
         webhook_allowed_targets=settings.webhook_allowed_targets,

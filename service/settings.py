@@ -55,11 +55,24 @@ class Settings(BaseSettings):
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
+    @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key")
+    @classmethod
+    def _without_line_end(cls, value: SecretStr | None) -> SecretStr | None:
+        # a secret that comes from a file brings the file's last newline with it
+        return None if value is None else SecretStr(value.get_secret_value().strip())
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
     @field_validator("hf_endpoint")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         if not value.startswith(("https://", "http://")):
-            raise ValueError("begins with https:// (http:// for the sandbox)")
+            raise ValueError("must begin with https:// (http:// for the sandbox)")
         return value.rstrip("/")
 
     @field_validator("webhook_allowed_targets", mode="before")

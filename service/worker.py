@@ -114,8 +114,7 @@ class Worker:
         self._alarm = BackgroundScheduler(timezone="UTC")
 
     def start(self) -> None:
-        """Take the lead (or wait for it), then let every step run by itself, with a first pass at once."""
-        self.leader.start()
+        """Let every step run by itself, with a first pass at once."""
         for name, thread in self._threads.items():
             self._alarm.add_job(thread.wake, "interval", seconds=thread.step.interval_seconds, id=name)
         self._alarm.start()

@@ -119,6 +119,6 @@ def _sequence(after: str | None) -> int:
     key = decode(after)
     if key is None:
         return 0
-    if not key.isdecimal():
+    if not key.isdecimal() or len(key) > 18:
         raise Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")
     return int(key)

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from service.api.auth import Member
 from service.api.state import App
 from service.domain.errors import Invalid
+from service.domain.text import is_carried
 from service.flow.enqueue import Submitter, replay
 from service.store import idempotency
 
@@ -47,6 +48,8 @@ async def submitter(
         body = await request.json()
     except (ValueError, RecursionError):
         raise Invalid("the body is not JSON", remedy="Send one JSON object, as UTF-8.") from None
+    if not is_carried(body):
+        raise Invalid("a text holds NUL or half of a surrogate pair", remedy="Send text that UTF-8 can carry.")
     named = body.get("team") if isinstance(body, dict) else None
     team = caller.team_or(named if isinstance(named, str) else None)
     if idempotency_key is None:

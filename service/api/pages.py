@@ -51,7 +51,7 @@ def decode(cursor: str | None) -> str | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
+    except (binascii.Error, ValueError):
         key = ""
     if not key or not key.isprintable():
         raise Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")

@@ -91,6 +91,8 @@ async def _service_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | ValidationError)
+    if any(found["type"] == "json_invalid" for found in error.errors()):
+        return problem(422, "invalid", Invalid.title, "the body is not JSON", remedy="Send one JSON object, as UTF-8.")
     errors = [FieldError(field=_path(found["loc"]), rule=_rule(found)).model_dump() for found in error.errors()]
     first = errors[0] if errors else {"field": "", "rule": "not valid"}
     where = f"{first['field']}: " if first["field"] else ""

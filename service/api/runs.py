@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -141,4 +141,7 @@ def _label(text: str) -> tuple[str, str]:
 def _aware(value: datetime | None, field: str) -> datetime | None:
     if value is not None and value.tzinfo is None:
         raise Invalid("a time needs its zone", field=field, remedy="Write it as 2026-12-01T00:00:00Z.")
-    return value
+    try:
+        return None if value is None else value.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("a time outside the calendar", field=field) from None

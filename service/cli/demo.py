@@ -20,6 +20,7 @@ from service.cli.demo_parts import Demo, Inbox
 
 BUG = ('f"{loss:.4g}"', 'f"{los:.4g}"')
 LIMIT_SECONDS = 240
+MARK = ".tunegate-demo"
 REFRESH_SECONDS = 0.25
 
 # cpu-basic costs $0.000167 a minute. The first two reserve 11 minutes each, the third needs 21: it fits only once the
@@ -33,8 +34,8 @@ def demo(
 ) -> None:
     """Start a sandbox and the service, submit three runs, and check how they end."""
     console = Console()
-    shutil.rmtree(folder, ignore_errors=True)
     source = script.read_text()
+    _empty(folder)
     with Inbox() as inbox, Demo(folder.resolve(), inbox) as running:
         console.print(f"sandbox {running.sandbox_url}   service {running.service_url}   files in {folder}\n")
         running.prepare(BUDGET_USD)
@@ -56,6 +57,18 @@ def demo(
     console.print(
         "[green]All as told:[/] one trained, one failed by its own bug, one waited for money and then trained."
     )
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier demo wrote; any other folder that holds something is left alone."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise typer.BadParameter(
+                f"{folder} holds files that are not a demo's: choose another", param_hint="--folder"
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
 
 
 class Seen:

@@ -76,7 +76,6 @@ class Demo:
         self._key = ADMIN_KEY
 
     def __enter__(self) -> Demo:
-        self._folder.mkdir(parents=True)
         sandbox_port, service_port = free_port(), free_port()
         self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         self.service_url = f"http://127.0.0.1:{service_port}"
@@ -136,7 +135,9 @@ class Demo:
         return value
 
     def _start(self, name: str, *arguments: str) -> None:
-        environment = {**os.environ, **self._settings()}
+        # settings that are exported for a service of one's own must not change the demo
+        others = {name: value for name, value in os.environ.items() if not name.startswith("TUNEGATE_")}
+        environment = {**others, **self._settings()}
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603 - this program itself
                 [sys.executable, "-m", "service", name, *arguments],

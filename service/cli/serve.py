@@ -21,6 +21,7 @@ def serve(
     import gc
 
     import uvicorn
+    from sqlalchemy.exc import SQLAlchemyError
 
     from service import log
     from service.assembly import Misconfigured, assemble
@@ -31,8 +32,10 @@ def serve(
     log.configure(settings.log_level)
     try:
         assembly = assemble(settings)
-    except (Misconfigured, ForeignDatabase) as error:
+    except (Misconfigured, ForeignDatabase, AlreadyRunning, ValueError, OSError) as error:
         raise _misconfigured(str(error)) from None
+    except SQLAlchemyError as error:
+        raise _misconfigured(f"the database cannot be used: {str(error).splitlines()[0]}") from None
     if settings.admin_key is not None and len(settings.admin_key.get_secret_value()) < SHORT_KEY:
         typer.echo(f"TUNEGATE_ADMIN_KEY is short: {SHORT_KEY} random characters or more are hard to guess.", err=True)
     if settings.admin_key is None:
@@ -41,13 +44,16 @@ def serve(
     gc.collect()
     gc.freeze()
     config = uvicorn.Config(assembly.app, host=host, port=port, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
     try:
-        server.run()
-    except AlreadyRunning as error:
-        raise _misconfigured(str(error)) from None
-    if not server.started:
-        raise typer.Exit(1)
+        listener = config.bind_socket()
+    except SystemExit:
+        raise _misconfigured(f"cannot listen on {host}:{port}; use --port for another") from None
+    typer.echo(
+        f"Tunegate listens on http://{host}:{port} (API: /docs); Hugging Face is {settings.hf_endpoint}, "
+        f"the database {settings.database_url.rpartition('@')[2]}. Ctrl-C stops it.",
+        err=True,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def migrate() -> None:
@@ -59,11 +65,14 @@ def migrate() -> None:
     typer.echo("The database is at this release's schema.")
 
 
-def step(name: Annotated[str, typer.Argument(help="admit, submit, watch, …")]) -> None:
+def step(
+    name: Annotated[str, typer.Argument(help="prices, recover, cancel, admit, submit, watch, logs or notify")],
+) -> None:
     """Run one pass of one step by hand; refused while a service works on the same database."""
     from service import log
     from service.assembly import Misconfigured, leader_for, open_gate
     from service.leader import AlreadyRunning
+    from service.store.home import ForeignDatabase
     from service.worker import steps
 
     settings = read_settings()
@@ -75,7 +84,7 @@ def step(name: Annotated[str, typer.Argument(help="admit, submit, watch, …")])
         gate = open_gate(settings)
         leader = leader_for(settings, gate)
         leader.start()
-    except (Misconfigured, AlreadyRunning) as error:
+    except (Misconfigured, AlreadyRunning, ForeignDatabase, ValueError) as error:
         raise _misconfigured(str(error)) from None
     try:
         if not leader.is_leading():
@@ -92,7 +101,10 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"TUNEGATE_{'_'.join(map(str, found['loc'])).upper()}: {found['msg']}" for found in error.errors()]
+        wrong = [
+            f"TUNEGATE_{'_'.join(map(str, found['loc'])).upper()}: {found['msg'].removeprefix('Value error, ')}"
+            for found in error.errors()
+        ]
         raise _misconfigured("\n".join(wrong)) from None
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.domain.budget import Balance
+from service.domain.duration import MAX_SECONDS
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars, timeout_for_cap
 from service.domain.run import Reason
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A queued run as the rules see it. `timeout_seconds` None: it follows from `max_cost_micro_usd` and the price."""
+    """A queued run as the rules see it: `max_cost_micro_usd` is what is left of its own cap; `timeout_seconds` None:
+    it follows from that and the price."""
 
-    run_id: str
     flavor: str
     timeout_seconds: int | None
     max_cost_micro_usd: int | None
@@ -95,7 +96,8 @@ def decide(run: Candidate, seen: Situation) -> Admit | Wait | Reject:
             holds_team=True,
         )
     if need > seen.budget.remaining:
-        return Wait(Reason.WAITING_FOR_BUDGET, _shortage(need, seen.budget), holds_team=True)
+        # One that the whole limit could not hold waits for a larger limit, and holds nobody up meanwhile.
+        return Wait(Reason.WAITING_FOR_BUDGET, _shortage(need, seen.budget), holds_team=need <= seen.budget.limit)
     return Admit(seen.price_per_minute, timeout, need)
 
 
@@ -104,7 +106,9 @@ def effective_timeout(timeout_seconds: int | None, cap_micro_usd: int | None, pr
     if timeout_seconds is not None:
         return timeout_seconds
     assert cap_micro_usd is not None, "a run has a timeout or a cost cap"
-    return timeout_for_cap(price_per_minute, cap_micro_usd)
+    if price_per_minute <= 0:
+        return MAX_SECONDS
+    return min(timeout_for_cap(price_per_minute, cap_micro_usd), MAX_SECONDS)
 
 
 def cap_refusal(timeout_seconds: int | None, cap_micro_usd: int | None, price_per_minute: int) -> str | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from service.domain.errors import NotAvailable, UnknownField
+from service.domain.text import is_carried
 
 
 class Body(BaseModel):
@@ -22,6 +23,8 @@ class Body(BaseModel):
     def _only_known_fields(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if not is_carried(value):
+            raise ValueError("a text holds NUL or half of a surrogate pair")
         for name in value:
             if name in cls.not_available:
                 raise NotAvailable(

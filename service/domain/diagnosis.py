@@ -69,6 +69,10 @@ SIGNATURES = (
     _signature(Reason.HUB_AUTH, r"401 Client Error|Client error '401|Invalid user token|Invalid username or password"),
     _signature(Reason.HUB_FORBIDDEN, r"403 Forbidden|403 Client Error|Client error '403"),
     _signature(Reason.HUB_UNAVAILABLE, r"Server error '5\d\d|50[0234] Server Error"),
+    # uv 0.13: the script's address, or the package index, could not be reached
+    _signature(
+        Reason.INFRASTRUCTURE, r"^error: Request failed after \d+ retries|^\s*cause: error sending request for url"
+    ),
     # Python's last line of a traceback
     _signature(Reason.SCRIPT_ERROR, r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)(: |$)"),
 )
@@ -116,12 +120,16 @@ ADVICE: dict[Reason, tuple[str, str]] = {
     Reason.HUB_AUTH: ("Hugging Face did not accept the token.", "The service's tokens need a look: an admin's task."),
     Reason.HUB_FORBIDDEN: (
         "The token may not do that on Hugging Face.",
-        "Choose an output_repo in a namespace where the job's token may write.",
+        "The evidence names what was refused: a repository where the job's token may write, or an admin's task.",
     ),
     Reason.HUB_UNAVAILABLE: ("Hugging Face answered with an error of its own.", "Submit again."),
     Reason.PUSH_FAILED: (
         "Training finished, but the model could not be published.",
         "Check that the job's token may write to output_repo, then submit again.",
+    ),
+    Reason.INFRASTRUCTURE: (
+        "The job could not download what it needs (the script, or packages).",
+        "Submit again; in the sandbox, where the address cannot be reached, start it with --url-map URL=PATH.",
     ),
     Reason.SCRIPT_ERROR: ("The script ended with an error.", "Read the evidence and the log, correct the script."),
     Reason.CANCELLED_OUTSIDE: (
@@ -144,7 +152,7 @@ CANCEL_REASONS = {
     "NO_SUBSCRIPTION": Reason.NO_CREDITS,
     "RESOURCE_GROUP_LIMIT": Reason.SPEND_LIMIT,
 }
-RETRYABLE = frozenset({Reason.HUB_UNAVAILABLE, Reason.CANCELLED_OUTSIDE, Reason.JOB_VANISHED})
+RETRYABLE = frozenset({Reason.INFRASTRUCTURE, Reason.HUB_UNAVAILABLE, Reason.CANCELLED_OUTSIDE, Reason.JOB_VANISHED})
 
 
 def diagnose(status_message: str | None, cancel_reason: str | None, lines: Iterable[str]) -> Failure:

@@ -17,7 +17,6 @@ GRACE_MINUTES = 1
 
 # Below this, image pull and dependency install eat the whole run.
 MIN_CAPPED_TIMEOUT_SECONDS = 300
-MIN_TIMEOUT_SECONDS = 60
 
 
 def to_micro_usd(usd: Decimal) -> int:

@@ -13,8 +13,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-BAR = re.compile(r"(\d+)/(\d+) \[(?:\d+:)?[\d:]+<((?:\d+:)?\d+:\d+|\?)")
-DICT = re.compile(r"\{'[^{}]*\}")
+BAR = re.compile(r"(?<!\d)(\d{1,9})/(\d{1,9}) \[[\d:]{1,12}<((?:\d{1,4}:)?\d{1,4}:\d{1,4}|\?)")
+DICT = re.compile(r"\{'[^{}]{1,2000}\}")
+
+# A bar or a dict is at one end of a line; what is longer is data.
+END_CHARACTERS = 2000
 STEP_KEYS = ("step", "global_step")
 TOTAL_KEYS = ("total_steps", "max_steps")
 
@@ -42,9 +45,10 @@ def read(lines: Iterable[str], known: Progress | None = None) -> Progress:
     """Read log lines in order on top of what is known already."""
     progress = known or Progress()
     for line in lines:
-        for bar in BAR.finditer(line):
+        ends = line if len(line) <= 2 * END_CHARACTERS else f"{line[:END_CHARACTERS]} {line[-END_CHARACTERS:]}"
+        for bar in BAR.finditer(ends):
             progress = _with_bar(progress, bar)
-        for text in DICT.findall(line):
+        for text in DICT.findall(ends):
             progress = _with_dict(progress, text)
     return progress
 
@@ -59,8 +63,8 @@ def _with_bar(progress: Progress, bar: re.Match[str]) -> Progress:
 def _with_dict(progress: Progress, text: str) -> Progress:
     try:
         values = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return progress
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return progress  # a log may hold anything
     if not isinstance(values, dict):
         return progress
     loss = _number(values, ("loss",))
@@ -80,7 +84,7 @@ def _number(values: dict[object, object], keys: tuple[str, ...]) -> float | None
             number = float(str(values[key]))
         except (KeyError, ValueError):
             continue
-        if math.isfinite(number):
+        if math.isfinite(number) and abs(number) < 1e15:
             return number
     return None
 

@@ -31,13 +31,20 @@ OWNED_FLAGS = {
     "trackio_static_space_id": "it is off, as the static Space made at a push can end the run",
 }
 
-HubId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?$", max_length=193),
-]
-RepoId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$", max_length=193)
-]
+PART = r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+
+
+def _hub_name(value: str) -> str:
+    # huggingface_hub's own rules (utils/_validators.py): a name that breaks one can be asked for nowhere
+    if "--" in value or ".." in value or value.endswith(".git"):
+        raise ValueError("a name on the Hub holds no '--' and no '..', and does not end in '.git'")
+    if len(value) > 96:
+        raise ValueError("a name on the Hub has at most 96 characters")
+    return value
+
+
+HubId = Annotated[str, StringConstraints(pattern=rf"^{PART}(/{PART})?$"), AfterValidator(_hub_name)]
+RepoId = Annotated[str, StringConstraints(pattern=rf"^{PART}/{PART}$"), AfterValidator(_hub_name)]
 
 
 def _one_argument(value: str) -> str:

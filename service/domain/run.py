@@ -58,6 +58,7 @@ class Reason(StrEnum):
     OUTPUT_MISSING = "output_missing"
     CANCELLED_OUTSIDE = "cancelled_outside"
     JOB_VANISHED = "job_vanished"
+    INFRASTRUCTURE = "infrastructure"
     EXCEEDS_LIMIT = "exceeds_limit"
     UNKNOWN = "unknown"
 

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
+# IPv6 clothes of IPv4 addresses that Python's library does not take off itself (RFC 6052, RFC 4291 2.5.5.1)
+NAT64 = ip_network("64:ff9b::/96")
+COMPATIBLE = ip_network("::/96")
+
 
 def url_refusal(url: str, allowed: Sequence[str]) -> str | None:
     """Why an endpoint's address is not accepted, or None. Names are looked up when a delivery is made."""
@@ -43,7 +47,11 @@ def _is_allowed(host: str, addresses: Sequence[str], allowed: Sequence[str]) -> 
     if any("/" not in target and host.lower() == target.lower() for target in allowed):
         return True
     networks = [ip_network(target, strict=False) for target in allowed if "/" in target or _is_address(target)]
-    return bool(addresses) and all(any(_plain(address) in network for network in networks) for address in addresses)
+    return (
+        bool(addresses)
+        and all(_is_public(address) or any(_plain(address) in network for network in networks) for address in addresses)
+        and any(_plain(address) in network for address in addresses for network in networks)
+    )
 
 
 def _is_address(text: str) -> bool:
@@ -56,12 +64,15 @@ def _is_address(text: str) -> bool:
 
 def _is_public(address: str) -> bool:
     plain = _plain(address)
-    return plain.is_global and not plain.is_multicast
+    is_local = isinstance(plain, IPv6Address) and plain.is_site_local
+    return plain.is_global and not plain.is_multicast and not is_local
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address:
     """An address without the IPv6 clothes of an IPv4 one (::ffff:127.0.0.1)."""
     parsed = ip_address(address.partition("%")[0])
     if isinstance(parsed, IPv6Address):
+        if parsed in NAT64 or parsed in COMPATIBLE:
+            return IPv4Address(int(parsed) & 0xFFFFFFFF)
         return parsed.ipv4_mapped or parsed.sixtofour or parsed
     return parsed

@@ -19,13 +19,15 @@ from service.domain.run import ACTIVE, Reason, RunState
 from service.flow.gate import Gate, Limits
 from service.flow.job_token import job_token_trouble
 from service.store import flavors, ledger, runs, teams
+from service.store.describe import money_of
 from service.store.ids import new_id
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 
-# How far into a team's queue one pass looks; what lies behind keeps its reason until it comes nearer.
-DEPTH = 50
+# How far into a team's queue one pass looks, and how many behind a run that holds the team are told so.
+DEPTH = 1000
+TOLD_BEHIND = 50
 
 
 def run_once(gate: Gate) -> int:
@@ -38,21 +40,32 @@ def run_once(gate: Gate) -> int:
 
 
 def _admit_team(gate: Gate, queue: list[tuple[str, str]], troubles: dict[str, str | None]) -> int:
-    moved = 0
+    moved = told = 0
     held_by: str | None = None
     for run_id, namespace in queue:
         if (trouble := troubles[namespace]) is not None:
             gate.db.write(partial(_wait, run_id=run_id, wait=Wait(Reason.BACKING_OFF, trouble)))
         elif held_by is not None:
             gate.db.write(partial(_wait_behind, run_id=run_id, ahead=held_by))
+            told += 1
+            if told >= TOLD_BEHIND:
+                break
         else:
-            outcome = gate.db.write(partial(admit_one, run_id=run_id, limits=gate.limits, now=gate.clock()))
+            outcome = _decide(gate, run_id)
             if isinstance(outcome, Wait) and outcome.holds_team:
                 held_by = run_id
             elif isinstance(outcome, Admit | Reject):
                 moved += 1
                 log.info("run_decided", run_id=run_id, outcome=type(outcome).__name__.lower())
     return moved
+
+
+def _decide(gate: Gate, run_id: str) -> Admit | Wait | Reject | None:
+    try:
+        return gate.db.write(partial(admit_one, run_id=run_id, limits=gate.limits, now=gate.clock()))
+    except Exception:
+        log.exception("run_failed_in_step", step="admit", run_id=run_id)
+        return None  # this run stays where it is; the others behind it go on
 
 
 def queues_by_team(session: Session) -> dict[str, list[tuple[str, str]]]:
@@ -77,7 +90,7 @@ def admit_one(session: Session, run_id: str, limits: Limits, now: datetime) -> A
     run = runs.lock(session, run_id)
     if run is None or run.state != RunState.QUEUED.value or run.cancel_requested_at is not None:
         return None
-    decision = decide(_candidate(run), _situation(session, run, limits, now))
+    decision = decide(_candidate(session, run), _situation(session, run, limits, now))
     match decision:
         case Admit():
             _admit(session, run, decision, now)
@@ -138,10 +151,11 @@ def _attempt(session: Session, run: Run, decision: Admit, window_id: str, now: d
     return attempt
 
 
-def _candidate(run: Run) -> Candidate:
-    return Candidate(
-        run.id, run.flavor, run.requested_timeout_seconds, run.max_cost_micro_usd, run.output_repo, run.not_before
-    )
+def _candidate(session: Session, run: Run) -> Candidate:
+    cap = run.max_cost_micro_usd
+    if cap is not None and run.attempt:
+        cap -= money_of(ledger.of_run(session, run.id)).charged or 0
+    return Candidate(run.flavor, run.requested_timeout_seconds, cap, run.output_repo, run.not_before)
 
 
 def _situation(session: Session, run: Run, limits: Limits, now: datetime) -> Situation:

@@ -13,6 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from service.domain.run import RunState
+from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.submit import go_back
 from service.hub.faults import HubFault
@@ -32,10 +33,10 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         unwanted = runs.to_cancel(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
-    stopped = sum(_cancel_one(gate, run, attempt) for run, attempt in unwanted)
+    stopped = sum(each("cancel", run.id, partial(_cancel_one, gate, run, attempt)) for run, attempt in unwanted)
     for run, attempt in starting:
         if run.cancel_requested_at is None and _waited_too_long(gate, attempt):
-            stopped += _cancel_job(gate, run, attempt)
+            stopped += each("cancel", run.id, partial(_cancel_job, gate, run, attempt))
     return stopped
 
 

@@ -26,7 +26,6 @@ USER_AGENT = "tunegate-webhooks"
 class Letter:
     """What is sent: the event's id and body are the same for every try, the signature's timestamp is the try's."""
 
-    delivery_id: str
     event_id: str
     url: str
     secret: str

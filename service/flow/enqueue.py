@@ -44,11 +44,11 @@ def enqueue(
     UnknownFlavor, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
     run = _run(request, submitter, _namespace(request, namespace), vault, now)
-    _refuse_impossible(session, run, now)
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
+    _refuse_impossible(session, run, now)  # what it raises undoes the claim
     runs.insert(session, run, now)
     return describe_run(session, run, now), False
 
@@ -104,7 +104,9 @@ def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
         _refuse_unknown_flavor(session, run.flavor)
         return
     if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
-        raise ExceedsLimit(refusal, field="max_cost_usd", remedy="Raise max_cost_usd, or choose a cheaper flavor.")
+        raise ExceedsLimit(
+            refusal, field="max_cost_usd", remedy="Raise max_cost_usd, shorten the timeout, or choose a cheaper flavor."
+        )
     run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, run.max_cost_micro_usd, price)
     need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
     budget = ledger.budget_of(session, run.team)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.hub.client import HubClient
@@ -34,3 +34,7 @@ class Gate:
     installation: str
     boot: str
     clock: Callable[[], datetime]
+    # Seconds that no step of the wall clock can stretch: proofs of absence rest on them as well.
+    monotonic: Callable[[], float]
+    # When this process first found a submission's job missing, by `monotonic`.
+    first_missing: dict[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from service.domain import progress
 from service.domain.progress import Progress
 from service.domain.run import RunState
+from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
 from service.hub.models import LogLine
@@ -25,11 +26,11 @@ log = structlog.get_logger()
 MASK = "[secret]"
 SHORTEST_SECRET = 6
 
-# One pass of `follow`: the few runs whose progress is oldest, each read for a moment only.
+# One pass reads the few runs whose progress is oldest, each for a moment only.
 SAMPLED_PER_PASS = 4
 TAIL = 40
-SILENCE_SECONDS = 0.5
-MAX_SECONDS = 2.0
+SILENCE_SECONDS = 1.5
+MAX_SECONDS = 4.0
 
 
 def run_once(gate: Gate) -> int:
@@ -39,7 +40,8 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         running = runs.in_states(session, [RunState.RUNNING], 1000)
     running.sort(key=lambda row: row[1].log_read_at or row[1].admitted_at)
-    return sum(_sample(gate, run, attempt) for run, attempt in running[:SAMPLED_PER_PASS])
+    chosen = running[:SAMPLED_PER_PASS]
+    return sum(each("logs", run.id, partial(_sample, gate, run, attempt)) for run, attempt in chosen)
 
 
 def live_lines(gate: Gate, run: Run, attempt: Attempt, tail: int | None) -> list[LogLine]:
@@ -51,10 +53,14 @@ def live_lines(gate: Gate, run: Run, attempt: Attempt, tail: int | None) -> list
     return masked(lines, secret_values(gate, run))
 
 
-def keep(session: Session, attempt: Attempt, lines: Iterable[LogLine], is_whole: bool) -> None:
-    """Store an ended job's log."""
+def pack(lines: Iterable[LogLine]) -> bytes:
+    """Lines as they are stored."""
     text = "\n".join(json.dumps([line.timestamp, line.text], ensure_ascii=False) for line in lines)
-    packed = gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
+    return gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
+
+
+def keep(session: Session, attempt: Attempt, packed: bytes, is_whole: bool) -> None:
+    """Store an ended job's log."""
     session.merge(RunLog(run_id=attempt.run_id, attempt=attempt.attempt, lines=packed, is_whole=is_whole))
 
 
@@ -75,16 +81,19 @@ def secret_values(gate: Gate, run: Run) -> list[str]:
             values += gate.vault.open(run.sealed_secrets).values()
         except InvalidToken:
             log.error("secrets_unreadable", run_id=run.id)
-    return sorted((value for value in values if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
+    # a secret of several lines shows up line by line
+    parts = {part.strip() for value in values for part in (value, *value.splitlines())}
+    return sorted((part for part in parts if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def masked(lines: Iterable[LogLine], secrets: Iterable[str]) -> list[LogLine]:
     """The lines with every secret value taken out."""
     secrets = list(secrets)
-    return [LogLine(line.timestamp, _mask(line.text, secrets)) for line in lines]
+    return [LogLine(line.timestamp, mask(line.text, secrets)) for line in lines]
 
 
-def _mask(text: str, secrets: list[str]) -> str:
+def mask(text: str, secrets: list[str]) -> str:
+    """A text with every secret value taken out."""
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text

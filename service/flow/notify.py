@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from datetime import datetime
 from functools import partial
 
@@ -23,6 +24,7 @@ from service.store.tables import Delivery, Endpoint, Event
 
 log = structlog.get_logger()
 MOST_UNDER_WAY = 100
+MOST_PER_ENDPOINT = 5
 LOOK_AGAIN_SECONDS = 0.1
 GONE = 410
 
@@ -38,10 +40,8 @@ async def _send_due(gate: Gate) -> int:
     under_way: dict[asyncio.Task[Outcome], tuple[Delivery, Event]] = {}
     async with httpx2.AsyncClient(follow_redirects=False, timeout=10, trust_env=False) as client:
         while True:
-            for row in _due(gate, {delivery.id for delivery, _ in under_way.values()}):
-                letter = _letter(gate, *row)
-                task = asyncio.create_task(deliver(client, letter, gate.limits.webhook_allowed_targets))
-                under_way[task] = (row[0], row[2])
+            for row in _due(gate, [delivery for delivery, _ in under_way.values()]):
+                under_way[asyncio.create_task(_send(client, gate, *row))] = (row[0], row[2])
             if not under_way:
                 return tried
             done, _ = await asyncio.wait(under_way, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -50,14 +50,31 @@ async def _send_due(gate: Gate) -> int:
             tried += len(done)
 
 
-def _due(gate: Gate, under_way: set[str]) -> list[tuple[Delivery, Endpoint, Event]]:
+async def _send(
+    client: httpx2.AsyncClient, gate: Gate, delivery: Delivery, endpoint: Endpoint, event: Event
+) -> Outcome:
+    try:
+        letter = _letter(gate, endpoint, event)
+    except Exception as error:  # its secret was sealed under another key, say: this endpoint's trouble alone
+        log.exception("letter_not_written", delivery_id=delivery.id, endpoint_id=endpoint.id)
+        return Outcome(None, f"the letter could not be written ({type(error).__name__})", None, 0)
+    return await deliver(client, letter, gate.limits.webhook_allowed_targets)
+
+
+def _due(gate: Gate, under_way: list[Delivery]) -> list[tuple[Delivery, Endpoint, Event]]:
+    """What to send now: a few per endpoint, so that one with a backlog leaves room for the others."""
     gate.db.write(partial(_fan_out, now=gate.clock()))
-    room = MOST_UNDER_WAY - len(under_way)
-    if room <= 0:
-        return []
+    ids = {delivery.id for delivery in under_way}
+    busy = Counter(delivery.endpoint_id for delivery in under_way)
+    chosen = []
     with gate.db.read() as session:
-        rows = webhooks.due(session, gate.clock(), MOST_UNDER_WAY)
-    return [row for row in rows if row[0].id not in under_way][:room]
+        full = [endpoint_id for endpoint_id, count in busy.items() if count >= MOST_PER_ENDPOINT]
+        for row in webhooks.due(session, gate.clock(), MOST_UNDER_WAY, without=full):
+            delivery = row[0]
+            if delivery.id not in ids and busy[delivery.endpoint_id] < MOST_PER_ENDPOINT:
+                busy[delivery.endpoint_id] += 1
+                chosen.append(row)
+    return chosen[: max(0, MOST_UNDER_WAY - len(under_way))]
 
 
 def _finish(gate: Gate, delivery: Delivery, event: Event, outcome: Outcome) -> None:
@@ -76,9 +93,8 @@ def _fan_out(session: Session, now: datetime) -> int:
     return webhooks.fan_out(session, events.stamp(session), now)
 
 
-def _letter(gate: Gate, delivery: Delivery, endpoint: Endpoint, event: Event) -> Letter:
+def _letter(gate: Gate, endpoint: Endpoint, event: Event) -> Letter:
     return Letter(
-        delivery_id=delivery.id,
         event_id=event.id,
         url=endpoint.url,
         secret=gate.vault.open(endpoint.sealed_secret)["secret"],

@@ -38,5 +38,10 @@ def _priced(hardware: Iterable[dict[str, Any]]) -> Iterable[Listed]:
     for item in hardware:
         price = item.get("unitCostMicroUSD")
         # A unit other than the minute would make every ceiling wrong: such a flavor stays without a price.
-        if isinstance(item.get("name"), str) and isinstance(price, int) and item.get("unitLabel") == "minute":
+        if (
+            isinstance(item.get("name"), str)
+            and isinstance(price, int)
+            and price >= 0
+            and item.get("unitLabel") == "minute"
+        ):
             yield Listed(item["name"], price, item)

@@ -16,8 +16,9 @@ from sqlmodel import Session
 
 from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
 from service.domain.run import RunState
+from service.flow.each import each
 from service.flow.gate import Gate
-from service.flow.submit import go_back, take_job
+from service.flow.submit import LOST_ANSWER, go_back, take_job
 from service.hub.faults import HubFault
 from service.hub.models import Job
 from service.store import runs
@@ -35,7 +36,8 @@ def run_once(gate: Gate) -> int:
     """Look once for the job of every open call; how many runs were cleared up."""
     with gate.db.read() as session:
         submitting = runs.in_states(session, [RunState.SUBMITTING], BATCH)
-    return sum(recover_one(gate, run, attempt) for run, attempt in submitting if is_open(gate, attempt))
+    opened = [(run, attempt) for run, attempt in submitting if is_open(gate, attempt)]
+    return sum(each("recover", run.id, partial(recover_one, gate, run, attempt)) for run, attempt in opened)
 
 
 def is_open(gate: Gate, attempt: Attempt) -> bool:
@@ -54,7 +56,8 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         log.info("recover_listing_failed", run_id=run.id, problem=error.message)
         return False
     mine = sorted(
-        (job for job in listed if job.labels.get(LABEL_SUBMISSION) == attempt.submission), key=lambda job: job.id
+        (job for job in listed if job.labels.get(LABEL_SUBMISSION) == attempt.submission),
+        key=lambda job: (job.created_at or gate.clock(), job.id),
     )
     if not mine:
         return gate.db.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
@@ -73,9 +76,16 @@ def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) 
     assert attempt.call_deadline is not None
     attempt.absent_listings += 1
     session.add(attempt)
-    if attempt.absent_listings < LISTINGS_FOR_PROOF or now < attempt.call_deadline + gate.limits.listing_lag:
-        runs.explain(session, run, None, "the create call's outcome is open; looking for the job by its label")
+    # The wall clock alone proves nothing: it may have been set forward since the call.
+    waited = gate.monotonic() - gate.first_missing.setdefault(attempt.submission, gate.monotonic())
+    is_late = (
+        now >= attempt.call_deadline + gate.limits.listing_lag and waited >= gate.limits.listing_lag.total_seconds()
+    )
+    if attempt.absent_listings < LISTINGS_FOR_PROOF or not is_late:
+        until = attempt.call_deadline + gate.limits.listing_lag
+        runs.explain(session, run, None, f"{LOST_ANSWER}; settled soon after {until:%H:%M:%S} UTC if there is none")
         return False
+    gate.first_missing.pop(attempt.submission, None)
     log.info("job_proven_absent", run_id=run.id, attempt=attempt.attempt, listings=attempt.absent_listings)
     return go_back(session, attempt, None, now)
 

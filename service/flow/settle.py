@@ -5,7 +5,7 @@ transaction, after everything that has to be asked of Hugging Face has been aske
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,38 +13,51 @@ import structlog
 from sqlmodel import Session
 
 from service.domain import money, progress
-from service.domain.diagnosis import Failure, diagnose, failure
+from service.domain.diagnosis import CANCEL_REASONS, Failure, diagnose, failure
 from service.domain.run import Reason, RunState
 from service.flow import logs
 from service.flow.gate import Gate
-from service.hub.faults import HubFault
+from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase, LogLine, RepoState
 from service.store import ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 MOST_LINES = 20_000
+LOG_PATIENCE = timedelta(minutes=2)
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
 
 
 @dataclass(frozen=True)
 class Ending:
-    """All that was found out about an ended job. `job` None: it is gone from Hugging Face."""
+    """All that was found out about an ended job, before anything is written. `job` None: it is gone from Hugging Face.
+    `refused`: the answer that was given instead of the output repository."""
 
     job: Job | None
-    lines: list[LogLine]
-    log_is_whole: bool
     output: RepoState | None
+    refused: HubRefused | None
+    diagnosis: Failure
+    progress: dict[str, Any] | None
+    packed_log: bytes
+    log_is_whole: bool
 
 
 def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
-    """Finish a run whose job has ended. Raises HubFault where the output cannot be looked at: then the next pass tries
-    again, and the money stays reserved until the outcome is known."""
+    """Finish a run whose job has ended. Raises HubFault where Hugging Face does not answer just now: then the next pass
+    tries again, and the money stays reserved until the outcome is known."""
     lines, is_whole = _log(gate, run, attempt, job)
-    output = None
-    if job is not None and job.phase is JobPhase.COMPLETED and run.output_repo is not None:
-        output = gate.hub.repo_state(run.output_repo)
-    ending = Ending(job, lines, is_whole, output)
+    texts = [line.text for line in lines]
+    output, refused = _look_at_output(gate, run, job)
+    seen = progress.read(texts)
+    ending = Ending(
+        job=job,
+        output=output,
+        refused=refused,
+        diagnosis=diagnose(job.message, job.cancel_reason, texts) if job is not None else failure(Reason.JOB_VANISHED),
+        progress=seen.as_json() if seen.is_known else run.progress,
+        packed_log=logs.pack(lines),
+        log_is_whole=is_whole,
+    )
     moved = gate.db.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
         log.info("run_settled", run_id=run.id, attempt=attempt.attempt, hub_job_id=attempt.hub_job_id)
@@ -52,15 +65,26 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
 
 
 def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[LogLine], bool]:
+    """The ended job's log, masked. A log that cannot be read for a while must not keep a run from ending."""
     if job is None or attempt.hub_job_id is None:
         return [], False
     try:
         lines, has_ended = gate.hub.read_log(run.namespace, attempt.hub_job_id, tail=MOST_LINES)
     except HubFault as error:
-        # A log that cannot be read must not keep a run from ending.
+        if isinstance(error, HubUnavailable) and gate.clock() - (job.finished_at or gate.clock()) < LOG_PATIENCE:
+            raise
         log.warning("log_unavailable", run_id=run.id, problem=error.message)
         return [], False
     return logs.masked(lines, logs.secret_values(gate, run)), has_ended and len(lines) < MOST_LINES
+
+
+def _look_at_output(gate: Gate, run: Run, job: Job | None) -> tuple[RepoState | None, HubRefused | None]:
+    if job is None or job.phase is not JobPhase.COMPLETED or run.output_repo is None:
+        return None, None
+    try:
+        return gate.hub.repo_state(run.output_repo), None
+    except HubRefused as error:
+        return None, error
 
 
 def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: datetime) -> bool:
@@ -74,7 +98,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     _charge(session, attempt, ending.job, now)
     attempt.cause = None if diagnosis is None else diagnosis.cause.value
     session.add(attempt)
-    logs.keep(session, attempt, ending.lines, ending.log_is_whole)
+    logs.keep(session, attempt, ending.packed_log, ending.log_is_whole)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))
     return runs.advance(
@@ -86,7 +110,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None else diagnosis.as_json(),
         output=_output(gate, run, ending.output) if to is RunState.SUCCEEDED else None,
-        progress=_progress(run, ending.lines),
+        progress=ending.progress,
     )
 
 
@@ -97,7 +121,7 @@ def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None
     attempt.started_at = job.started_at or attempt.started_at
     has_run = attempt.started_at is not None or job.phase is JobPhase.COMPLETED
     if has_run and run.state == RunState.STARTING:
-        attempt.started_at = attempt.started_at or attempt.scheduled_at or now
+        attempt.started_at = attempt.started_at or job.finished_at or now  # it ran, and Hugging Face does not say when
         runs.advance(
             session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or attempt.started_at
         )
@@ -106,7 +130,7 @@ def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None
 def _charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -> None:
     """HF's minute rule on finishedAt − startedAt; where HF gives no times, on the bounds that were observed. A job that
     never started costs nothing."""
-    attempt.finished_at = now if job is None else job.finished_at or now
+    attempt.finished_at = _observed_end(attempt, now) if job is None else job.finished_at or _observed_end(attempt, now)
     if attempt.started_at is None:
         attempt.running_ms, attempt.minutes, attempt.cost_micro_usd = None, 0, 0
         ledger.release(session, attempt, now)
@@ -119,23 +143,40 @@ def _charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) 
     attempt.cost_micro_usd = ledger.settle(session, attempt, attempt.minutes, now)
 
 
+def _observed_end(attempt: Attempt, now: datetime) -> datetime:
+    """No later than now, and no later than its timeout and the kill allowed: nobody may have been looking."""
+    if attempt.started_at is None:
+        return now
+    return min(now, attempt.started_at + timedelta(seconds=attempt.timeout_seconds + money.GRACE_MINUTES * 60))
+
+
 def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
     """The job's stage decides; a cancel that was asked for here is one only if the stage says so."""
     job = ending.job
     if job is None or job.phase is JobPhase.DELETED:
         return RunState.FAILED, failure(Reason.JOB_VANISHED)
+    was_stopped_by_hub = job.cancel_reason in CANCEL_REASONS
     match job.phase:
         case JobPhase.COMPLETED:
-            if run.output_repo is not None and not _has_new_output(attempt, ending.output):
-                return RunState.FAILED, failure(Reason.OUTPUT_MISSING, _unchanged(run, ending.output))
-            return RunState.SUCCEEDED, None
-        case JobPhase.CANCELLED if job.cancel_reason is None and run.cancel_requested_at is not None:
+            return _verified(run, attempt, ending)
+        case JobPhase.CANCELLED if not was_stopped_by_hub and run.cancel_requested_at is not None:
             return RunState.CANCELLED, None
-        case JobPhase.CANCELLED if job.cancel_reason is None and attempt.cancel_sent_at is not None:
+        case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
             return RunState.QUEUED, None  # we gave up waiting for hardware
-        case JobPhase.CANCELLED if job.cancel_reason is None:
+        case JobPhase.CANCELLED if not was_stopped_by_hub:
             return RunState.FAILED, failure(Reason.CANCELLED_OUTSIDE)
-    return RunState.FAILED, diagnose(job.message, job.cancel_reason, (line.text for line in ending.lines))
+    return RunState.FAILED, ending.diagnosis
+
+
+def _verified(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
+    if run.output_repo is None:
+        return RunState.SUCCEEDED, None
+    if ending.refused is not None:
+        cause = Reason.HUB_AUTH if ending.refused.status == 401 else Reason.HUB_FORBIDDEN
+        return RunState.FAILED, failure(cause, f"{run.output_repo} could not be read: {ending.refused.message}")
+    if not _has_new_output(attempt, ending.output):
+        return RunState.FAILED, failure(Reason.OUTPUT_MISSING, _unchanged(run, ending.output))
+    return RunState.SUCCEEDED, None
 
 
 def _has_new_output(attempt: Attempt, output: RepoState | None) -> bool:
@@ -161,11 +202,6 @@ def _output(gate: Gate, run: Run, output: RepoState | None) -> dict[str, Any] | 
         "verified": True,
         "files": [{"path": path, "size_bytes": size} for path, size in output.files],
     }
-
-
-def _progress(run: Run, lines: list[LogLine]) -> dict[str, Any] | None:
-    known = progress.read(line.text for line in lines)
-    return known.as_json() if known.is_known else run.progress
 
 
 def _message(run: Run, attempt: Attempt, to: RunState) -> str:

@@ -7,6 +7,7 @@ when), then made, then its outcome applied. A process that dies in between leave
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,6 +20,8 @@ from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import failure
 from service.domain.recipe import Recipe, Script, TrlSft
 from service.domain.run import Reason, RunState
+from service.flow import logs
+from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
@@ -28,6 +31,9 @@ from service.store.tables import Attempt, Run
 log = structlog.get_logger()
 RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 BATCH = 50
+LONGEST_CLAIM_SECONDS = 5.0
+NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
+LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
 
 # What a definite refusal of the create call means for the run. 429 and a refused connection pass by themselves.
 REFUSALS = {
@@ -48,27 +54,26 @@ def run_once(gate: Gate) -> int:
             for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
             if attempt.called_at is None
         ]
-    return sum(_submit_or_log(gate, run, attempt) for run, attempt in due)
-
-
-def _submit_or_log(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    # One run that cannot be submitted (a secret sealed under another key, say) must not hold up the others.
-    try:
-        return submit_one(gate, run, attempt)
-    except Exception:
-        log.exception("submit_failed", run_id=run.id, attempt=attempt.attempt)
-        return False
+    return sum(each("submit", run.id, partial(submit_one, gate, run, attempt)) for run, attempt in due)
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    """Claim the call, make it, apply its outcome. False: nothing moved, or another process was here first."""
-    spec = _spec(gate, run, attempt)
+    """Claim the call, make it, apply its outcome. True: the run moved, or somebody else has it."""
     try:
+        spec = _spec(gate, run, attempt)
         head = _output_head(gate, run)
     except HubFault as error:
         return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+    except Exception:
+        # A secret sealed under another key, say. Nothing was sent: the money goes back, and the next try is later.
+        log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
+        return gate.db.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
+    claimed_at = gate.monotonic()
     if not gate.db.write(partial(_claim, gate=gate, loaded=attempt, head=head, now=gate.clock())):
         return True  # cancelled or un-admitted, or claimed by another process
+    if gate.monotonic() - claimed_at > LONGEST_CLAIM_SECONDS:
+        # This process slept; another one may have taken the claim for a dead one's. Nothing was sent yet.
+        return gate.db.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     try:
         created = gate.hub.create_job(run.namespace, spec)
     except HubUnclear as error:
@@ -79,11 +84,15 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
-        return gate.db.write(partial(_refused, loaded=attempt, error=error, now=gate.clock()))
+        shown = HubRefused(
+            logs.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
+        )
+        return gate.db.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
     if not gate.db.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         log.error("job_without_run", run_id=run.id, hub_job_id=created.id)
-        gate.hub.cancel_job(run.namespace, created.id)
+        with contextlib.suppress(HubFault):
+            gate.hub.cancel_job(run.namespace, created.id)
         return False
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
     return True
@@ -99,7 +108,6 @@ def take_job(session: Session, gate: Gate, loaded: Attempt, job: Job, now: datet
     attempt.hub_job_id = job.id
     attempt.hub_job_url = gate.hub.job_url(run.namespace, job.id)
     attempt.scheduled_at = now
-    attempt.seen_at = now
     attempt.is_unclear = False
     session.add(attempt)
     return runs.advance(session, run, RunState.STARTING, now=now, message="waiting for hardware", tries=0)
@@ -154,7 +162,7 @@ def _leave_open(session: Session, loaded: Attempt) -> None:
         run, attempt = found
         attempt.is_unclear = True
         session.add(attempt)
-        runs.explain(session, run, None, "Hugging Face's answer was lost; looking for the job by its label")
+        runs.explain(session, run, None, LOST_ANSWER)
 
 
 def _refused(session: Session, loaded: Attempt, error: HubRefused, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from service.domain.job import LABEL_INSTALLATION
 from service.domain.run import RunState
+from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.settle import settle_one
 from service.hub.faults import HubFault
@@ -44,7 +45,10 @@ def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attemp
         log.warning("watch_failed", namespace=namespace, problem=error.message)
         return 0
     jobs = {job.id: job for job in listed}
-    return sum(_watch_one(gate, run, attempt, jobs.get(attempt.hub_job_id or "")) for run, attempt in watched)
+    return sum(
+        each("watch", run.id, partial(_watch_one, gate, run, attempt, jobs.get(attempt.hub_job_id or "")))
+        for run, attempt in watched
+    )
 
 
 def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None) -> bool:
@@ -55,13 +59,18 @@ def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None) -> bo
         job = gate.hub.get_job(run.namespace, attempt.hub_job_id)
         if job is not None and not job.phase.is_final:
             return observe(gate, run, attempt, job)  # not in the list yet: lists lag behind
+        if job is None and _may_be_shown_yet(gate, attempt):
+            return False
         return settle_one(gate, run, attempt, job)
     except HubFault as error:
         log.warning("watch_failed", run_id=run.id, problem=error.message)
         return False
-    except Exception:
-        log.exception("watch_failed", run_id=run.id)
-        return False
+
+
+def _may_be_shown_yet(gate: Gate, attempt: Attempt) -> bool:
+    """Whether a job that is nowhere to be seen was made so lately that it may yet show up."""
+    assert attempt.scheduled_at is not None
+    return not attempt.is_seen and gate.clock() - attempt.scheduled_at < gate.limits.listing_lag
 
 
 def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:
@@ -69,7 +78,7 @@ def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:
     has_started = job.phase is JobPhase.RUNNING and run.state == RunState.STARTING
     waits = run.state == RunState.STARTING and not has_started
     says = f"waiting for hardware: {job.message}" if job.message else "waiting for hardware"
-    if not has_started and not (waits and says != run.message):
+    if not has_started and not (waits and says != run.message) and attempt.is_seen:
         return False
     return gate.db.write(partial(_note, loaded=attempt, job=job, says=says, now=gate.clock()))
 
@@ -78,6 +87,8 @@ def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime)
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
     run, attempt = found
+    attempt.is_seen = True
+    session.add(attempt)
     if run.state != RunState.STARTING:
         return False
     if job.phase is not JobPhase.RUNNING:
@@ -89,7 +100,7 @@ def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime)
 def start(session: Session, run: Run, attempt: Attempt, started_at: datetime, now: datetime) -> bool:
     """starting -> running: from here the minutes cost."""
     attempt.started_at = started_at
-    attempt.seen_at = now
+    attempt.cancel_sent_at = None if run.cancel_requested_at is None else attempt.cancel_sent_at
     session.add(attempt)
     return runs.advance(
         session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or started_at

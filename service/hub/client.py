@@ -18,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status
 
 from service.domain.job import JobSpec
+from service.domain.text import cleaned
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.models import Job, LogLine, RepoState, job_from_json
 from service.hub.session import HubSession, check, headers, read_json
@@ -91,7 +92,11 @@ class HubClient:
             page = read_json(response)
             if not isinstance(page, list):
                 raise HubUnavailable("a job list that is no list", response.status_code)
-            jobs.update((job.id, job) for job in map(job_from_json, page))
+            try:
+                jobs.update((job.id, job) for job in map(job_from_json, page))
+            except ValueError:
+                # An item that cannot be read might be the one that is looked for.
+                raise HubUnavailable("a job list with an item that is no job", response.status_code) from None
             url = self._session.next_page(response)
         raise HubUnavailable(f"a job list of more than {MAX_PAGES} pages")
 
@@ -99,6 +104,8 @@ class HubClient:
         """One job, or None where it is gone."""
         try:
             return job_from_json(read_json(self._session.read(_job(namespace, job_id), self._control_token)))
+        except ValueError:
+            raise HubUnavailable("an answer that is no job") from None
         except HubRefused as error:
             if error.status == 404:
                 return None
@@ -178,6 +185,8 @@ class HubClient:
             raise refusal(error) from None
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
+        except ValueError as error:  # the library's own validation, or an answer that it cannot read
+            raise HubUnavailable(f"the repository could not be read ({type(error).__name__})") from None
         if info.sha is None:
             return None
         files = tuple((file.rfilename, file.size) for file in info.siblings or ())
@@ -198,6 +207,9 @@ class HubClient:
             whoami = self._session.send("GET", "/api/whoami-v2", self.job_token)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
+        for answer in (check_answer, whoami):
+            if answer.status_code >= 500 or answer.status_code in (408, 429):
+                check(answer)
         listed = _lists_job_write(whoami, namespace)
         return check_answer.is_success if listed is None else listed
 
@@ -238,7 +250,7 @@ def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:
             continue
         text = event.get("data")
         if isinstance(text, str) and not text.startswith(("===== Job started", "===== Job finished")):
-            yield LogLine(str(event.get("timestamp", "")), text)
+            yield LogLine(cleaned(str(event.get("timestamp", ""))), cleaned(text))
 
 
 def _lists_job_write(answer: httpx2.Response, namespace: str) -> bool | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError
 
+from service.domain.text import cleaned
+
 # Of a create call these answers prove that no job was made; any other outcome leaves it open.
 PROOF_OF_NO_JOB = frozenset({400, 401, 402, 403, 404, 422, 429})
 
@@ -47,12 +49,14 @@ def create_fault(error: HfHubHTTPError) -> HubFault:
 
 def connection_fault(error: httpx2.HTTPError) -> HubFault:
     """No answer. Where no connection was made, nothing was sent."""
-    return HubUnavailable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    # A LocalProtocolError quotes the header that it does not like, which may be the token.
+    is_quotable = str(error) and not isinstance(error, httpx2.LocalProtocolError)
+    return HubUnavailable(f"{type(error).__name__}: {error}" if is_quotable else type(error).__name__)
 
 
 def _message(error: HfHubHTTPError) -> str:
     # The exception also holds the request, with token and secrets: nothing but the server's own words leaves here.
-    return (error.server_message or f"HTTP {error.response.status_code}")[:500]
+    return cleaned(error.server_message or f"HTTP {error.response.status_code}")[:500]
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

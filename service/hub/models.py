@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from service.domain.text import cleaned
+
 
 class JobPhase(StrEnum):
     """A job's stage as far as it matters here. A stage not known counts as RUNNING only if the job has started."""
@@ -73,23 +75,32 @@ class RepoState:
 
 
 def job_from_json(value: Mapping[str, Any]) -> Job:
-    """Read a job object, needing of it only its id: a paid job must not be lost to a field that changed its form."""
-    status = value.get("status") or {}
-    started_at = _time(value.get("startedAt"))
-    phase = STAGES.get(status.get("stage", ""))
+    """Read a job object, needing of it only its id: a paid job must not be lost to a field that changed its
+    form. Raises ValueError where there is no id."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("id"), str):
+        raise ValueError("a job without an id")
+    status = value.get("status")
+    status = status if isinstance(status, dict) else {}
+    started_at, finished_at = _time(value.get("startedAt")), _time(value.get("finishedAt"))
+    phase = STAGES.get(_text(status.get("stage")) or "")
     if phase is None:
-        phase = JobPhase.RUNNING if started_at is not None else JobPhase.WAITING
+        # a stage of tomorrow: its times say whether it goes on
+        phase = JobPhase.FAILED if finished_at else JobPhase.RUNNING if started_at else JobPhase.WAITING
     labels = value.get("labels")
     return Job(
-        id=str(value["id"]),
+        id=value["id"],
         phase=phase,
-        message=status.get("message"),
-        cancel_reason=status.get("cancelReason"),
+        message=_text(status.get("message")),
+        cancel_reason=_text(status.get("cancelReason")),
         created_at=_time(value.get("createdAt")),
         started_at=started_at,
-        finished_at=_time(value.get("finishedAt")),
+        finished_at=finished_at,
         labels=labels if isinstance(labels, dict) else {},
     )
+
+
+def _text(value: object) -> str | None:
+    return cleaned(value) if isinstance(value, str) else None
 
 
 def _time(value: object) -> datetime | None:

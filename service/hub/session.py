@@ -18,6 +18,10 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
 from service.hub.governor import Governor
 
+# With the wait for an answer these bound a call: a place in the pool and the connection, then writing.
+CONNECT_SECONDS = 5
+WRITE_SECONDS = 10
+
 
 class HubSession:
     """Sends requests below one endpoint. `transport` is for tests and simulations; every call has a timeout."""
@@ -38,7 +42,9 @@ class HubSession:
 
     def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
         """A client with this session's timeouts."""
-        timeout = httpx2.Timeout(self.timeout_seconds, connect=min(5, self.timeout_seconds))
+        timeout = httpx2.Timeout(
+            self.timeout_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS, write=WRITE_SECONDS
+        )
         return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
 
     def read(self, url: str, token: str) -> httpx2.Response:

@@ -53,7 +53,7 @@ def stamp(session: Session) -> list[Event]:
         session.exec(
             select(Event)
             .where(col(Event.position).is_(None))
-            .order_by(col(Event.id), col(Event.sequence))
+            .order_by(col(Event.run_id), col(Event.sequence))
             .limit(MAX_STAMPED)
         )
     )

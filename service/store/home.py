@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -18,17 +20,27 @@ class ForeignDatabase(Exception):
 
 
 def kept_secret(home: Path, name: str) -> str:
-    """The secret kept in a file of its own, readable by its owner only; made at first use."""
+    """The secret kept in a file of its own, readable by its owner only; made at first use. Raises ValueError for an
+    empty file: sealing under an empty key would look like sealing."""
     path = home / name
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        # O_EXCL: of two processes that start at once, one makes the key and the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
+    if not path.exists():
+        _write_once(path, secrets.token_urlsafe(32) + "\n")
+    if not (secret := path.read_text().strip()):
+        raise ValueError(f"{path} is empty: put the key back, or remove the file if nothing was ever sealed under it")
+    return secret
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file whole and on disk, or leave it to another process that was first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # readable by its owner only
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-    return path.read_text().strip()
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    os.unlink(draft)
 
 
 def installation_id(session: Session, home: Path, now: datetime) -> str:
@@ -38,7 +50,7 @@ def installation_id(session: Session, home: Path, now: datetime) -> str:
     touch the jobs of the one that it was copied from.
     """
     path = home / "installation"
-    beside = path.read_text().strip() if path.exists() else None
+    beside = (path.read_text().strip() or None) if path.exists() else None
     row = session.exec(select(Installation)).first()
     if row is None:
         row = Installation(id=beside or new_id("ins", now), created_at=now)
@@ -46,6 +58,6 @@ def installation_id(session: Session, home: Path, now: datetime) -> str:
     if beside is not None and beside != row.id:
         raise ForeignDatabase(f"the database belongs to {row.id}, the folder {home} to {beside}")
     if beside is None:
-        home.mkdir(parents=True, exist_ok=True)
-        path.write_text(row.id + "\n")
+        path.unlink(missing_ok=True)
+        _write_once(path, row.id + "\n")
     return row.id

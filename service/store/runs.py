@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import CursorResult, func
 from sqlmodel import Session, col, select, update
 
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
@@ -168,7 +168,10 @@ def writer_of(session: Session, output_repo: str, but: str) -> str | None:
     return session.exec(
         select(Run.id)
         .where(
-            Run.output_repo == output_repo, col(Run.state).in_([state.value for state in ACTIVE]), col(Run.id) != but
+            # names on the Hub differ in more than their letters' case
+            func.lower(Run.output_repo) == output_repo.lower(),
+            col(Run.state).in_([state.value for state in ACTIVE]),
+            col(Run.id) != but,
         )
         .limit(1)
     ).first()

@@ -168,9 +168,9 @@ class Attempt(SQLModel, table=True):
     hub_job_id: str | None = Field(default=None, index=True)
     hub_job_url: str | None = None
     scheduled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    is_seen: bool = False
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    seen_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     log_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

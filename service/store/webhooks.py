@@ -63,7 +63,9 @@ def fan_out(session: Session, new: Iterable[Event], now: datetime) -> int:
     return made
 
 
-def due(session: Session, now: datetime, limit: int) -> list[tuple[Delivery, Endpoint, Event]]:
+def due(
+    session: Session, now: datetime, limit: int, without: Sequence[str] = ()
+) -> list[tuple[Delivery, Endpoint, Event]]:
     """What may be sent now. Per endpoint and run the events go in order: an earlier one that is still pending and
     has not failed for long holds the later ones back."""
     earlier = aliased(Delivery)
@@ -80,6 +82,7 @@ def due(session: Session, now: datetime, limit: int) -> list[tuple[Delivery, End
         .join(Endpoint, col(Endpoint.id) == Delivery.endpoint_id)
         .join(Event, col(Event.id) == Delivery.event_id)
         .where(Delivery.state == "pending", Delivery.next_try_at <= now, col(Endpoint.disabled_at).is_(None), ~is_held)
+        .where(col(Delivery.endpoint_id).not_in(without))
         .order_by(col(Delivery.next_try_at), col(Delivery.id))
         .limit(limit)
     )

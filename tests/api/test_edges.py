@@ -110,6 +110,44 @@ def test_a_body_that_is_no_object_is_a_problem(api: Api, content: bytes) -> None
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/a%00b",
+        "/runs?label=a%3D%00",
+        "/runs?team=%00",
+        "/teams/%00/budget",
+        "/webhooks/%00",
+        "/runs?after=%F0%9F%98%80",
+        "/runs?created_after=0001-01-01T00:00:00%2B14:00",
+    ],
+)
+def test_odd_addresses_are_problems_and_no_faults(api: Api, path: str) -> None:
+    answer = api("GET", path, as_="lead")
+    assert answer.status_code in (404, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\u0000"])
+def test_texts_that_nothing_can_carry_are_refused(api: Api, text: str) -> None:
+    for field in ('"args": ["%s"]', '"args": [], "%s": 1', '"python": "%s"'):
+        body = (
+            '{"recipe": {"kind": "script", "source": "x", ' + field % text + '}, "flavor": "cpu-basic", "timeout": 60}'
+        )
+        answer = api("POST", "/runs", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 422, answer.text
+    body = '{"recipe": {"kind": "script", "source": "x"}, "flavor": "cpu-basic", "timeout": 60, "team": "X"}'.replace(
+        "X", text
+    )
+    headers = {"content-type": "application/json", "idempotency-key": "k"}
+    assert api("POST", "/runs", content=body, headers=headers, as_="admin").status_code in (404, 422)
+
+
+def test_a_body_beyond_measure_is_refused_unread(api: Api) -> None:
+    answer = api("POST", "/runs", content=b"[" + b" " * 1024 * 1024 + b"]")
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 def test_a_fault_of_our_own_tells_nothing_of_the_inside(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("a secret path /var/lib/x")

@@ -14,7 +14,7 @@ from service.domain.budget import Balance
 from service.domain.run import Reason
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-RUN = Candidate("run_1", "a10g-large", 7200, None, "acme/model", None)
+RUN = Candidate("a10g-large", 7200, None, "acme/model", None)
 OPEN = Situation(
     now=NOW,
     price_per_minute=25_000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,20 @@ def test_another_bar_is_not_the_training_bar() -> None:
 
 def test_nan_is_no_loss_to_show() -> None:
     assert read(["{'loss': 'nan', 'grad_norm': 'nan'}"]).loss is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{'a', [1]}",
+        "{'loss': " + "-" * 1900 + "1}",
+        "9" * 5000 + "/" + "9" * 5000 + " [00:01<00:02",
+        "1" * 40_000,
+        "{'step': 1e300}",
+    ],
+)
+def test_odd_lines_cost_nothing_and_say_nothing(line: str) -> None:
+    assert read([line] * 20) == Progress()
 
 
 @given(lines=st.lists(st.text()))

@@ -23,6 +23,9 @@ from service.domain.target import address_refusal, url_refusal
         "https://example.com:99999/",
         "https://0.0.0.0/",
         "https://[fe80::1%25eth0]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[::127.0.0.1]/",
+        "https://[fec0::1]/",
     ],
 )
 def test_private_and_plain_targets_are_refused(url: str) -> None:

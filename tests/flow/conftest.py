@@ -70,7 +70,9 @@ class World:
         self.wire = Wire(self.core, clock)
         self.hub = HubClient(ENDPOINT, "hf_sandbox", "hf_sandbox_job", clock=clock, transport=self.wire)
         limits = Limits(create_timeout=timedelta(seconds=30), webhook_allowed_targets=("127.0.0.1",))
-        self.gate = Gate(db, self.hub, Vault("a secret key"), limits, "ins_test", "boot-1", clock)
+        self.gate = Gate(
+            db, self.hub, Vault("a secret key"), limits, "ins_test", "boot-1", clock, lambda: clock.now.timestamp()
+        )
         self.db = db
         db.write(lambda session: make_team(session, clock.now, budget_micro_usd=100_000))
         prices.run_once(self.gate)

@@ -119,6 +119,17 @@ def test_a_run_that_waits_holds_its_team_but_no_other(world: World) -> None:
     world.until_end(big, small, first, other.id)
 
 
+def test_a_run_that_no_limit_could_hold_keeps_nobody_waiting(world: World) -> None:
+    big = world.enqueue(timeout="2h")
+    world.budget(CEILING * 2)
+    small = world.enqueue(seconds=5)
+    admit.run_once(world.gate)
+    assert reason(world, big) == "waiting_for_budget"
+    assert world.run(small).state == "submitting"
+    world.cancel(big)
+    world.until_end(small, big)
+
+
 def test_two_live_runs_never_write_one_repository(world: World) -> None:
     first = world.enqueue(seconds=30, output_repo="acme/model")
     second = world.enqueue(seconds=30, output_repo="acme/model")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.flow import admit, cancel, submit, watch
@@ -137,6 +139,73 @@ def test_a_job_that_vanishes_before_it_started_costs_nothing(world: World) -> No
     assert world.window().charged_micro_usd == 0
 
 
+def test_a_fresh_job_that_is_nowhere_to_be_seen_is_waited_for(world: World) -> None:
+    run_id = world.enqueue(seconds=600)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    job = world.core.jobs.find(world.attempt(run_id).hub_job_id or "")
+    assert job is not None
+    world.core.jobs.drop(job)  # lists and GET say 404
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "starting"
+    world.clock.turn(seconds=119)
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "starting"
+    world.core.jobs.add(job)
+    world.force(run_id, stage="COMPLETED")
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "succeeded"
+
+
+def test_what_nobody_watched_is_charged_to_the_timeout_at_most(world: World) -> None:
+    run_id = running(world)
+    world.force(run_id, delete=True)
+    world.clock.turn(hours=30)
+    watch.run_once(world.gate)
+    assert world.show(run_id)["failure"]["cause"] == "job_vanished"
+    assert [kind for kind, _ in world.entries(run_id)] == ["reserve", "charge"]
+
+
+def test_a_cancel_reason_that_nobody_knows_is_still_our_cancel(world: World) -> None:
+    run_id = running(world)
+    world.cancel(run_id)
+    world.force(run_id, stage="CANCELED", cancelReason="USER")
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "cancelled"
+
+
+def test_an_output_that_may_not_be_read_ends_the_run(world: World) -> None:
+    run_id = world.enqueue(seconds=5, output_repo="acme/model")
+    world.pass_all()
+    world.clock.turn(seconds=10)
+    world.hub.job_token = "hf_revoked"
+    watch.run_once(world.gate)
+    run = world.show(run_id)
+    assert (run["state"], run["failure"]["cause"]) == ("failed", "hub_auth")
+    assert run["cost"]["metered_usd"] == 167 / 1e6
+
+
+def test_odd_log_lines_and_odd_json_keep_no_run_from_its_end(world: World) -> None:
+    odd = "{'a', [1]}\n" + "9" * 5000 + "/" + "9" * 5000 + " [0:00<0:01\n{'loss': '--1'}\n\ud800 half"
+    first = world.enqueue(seconds=5, env={"SANDBOX_LOG": odd.replace("\ud800", "")})
+    second = world.enqueue(seconds=5)
+    world.until_end(first, second)
+    assert {world.run(first).state, world.run(second).state} == {"succeeded"}
+
+
+def test_one_run_that_cannot_be_prepared_holds_up_no_other(world: World) -> None:
+    from service.store.vault import Vault
+
+    bad = world.enqueue(seconds=5, secrets={"KEY": "some-secret"})
+    good = world.enqueue(seconds=5)
+    world.gate = replace(world.gate, vault=Vault("another secret key"))
+    world.until_end(good)
+    run = world.run(bad)
+    assert (run.state, run.reason) == ("queued", "backing_off")
+    world.cancel(bad)
+    world.until_end(bad)
+
+
 def test_no_hardware_for_too_long_queues_the_run_again_as_the_next_attempt(world: World) -> None:
     world.faults(scheduling_seconds=7 * 3600)
     run_id = world.enqueue(seconds=10)
@@ -168,8 +237,6 @@ def test_a_refused_create_fails_the_run_and_frees_its_money(
     run_id = world.enqueue(**{"seconds": 10, **fields})
     admit.run_once(world.gate)
     hub = HubClient(ENDPOINT, token, "hf_sandbox_job", clock=world.clock, transport=world.wire)
-    from dataclasses import replace
-
     submit.run_once(replace(world.gate, hub=hub))
     run = world.show(run_id)
     if cause is None:
@@ -183,8 +250,6 @@ def test_a_refused_create_fails_the_run_and_frees_its_money(
 
 
 def test_a_namespace_without_credit_says_so(world: World) -> None:
-    from dataclasses import replace
-
     run_id = world.enqueue(seconds=10)
     admit.run_once(world.gate)
     world.db.write(lambda session: _move_to(session, run_id, "broke"))

@@ -80,7 +80,32 @@ def test_one_late_listing_is_no_proof_either(world: World) -> None:
     world.faults(create_500_before_accept=1)
     submit.run_once(world.gate)
     world.clock.turn(hours=1)
-    assert [recover.run_once(world.gate) for _ in range(3)] == [0, 0, 1]
+    assert [recover.run_once(world.gate) for _ in range(3)] == [0, 0, 0]
+    world.clock.turn(seconds=120)
+    assert recover.run_once(world.gate) == 1
+    one_job_and_its_money(world, run_id)
+
+
+def test_a_wall_clock_set_forward_is_no_proof(world: World) -> None:
+    run_id = admitted(world, seconds=600)
+    world.gate = replace(world.gate, monotonic=lambda: 0.0)
+    world.faults(create_500_after_accept=1, listing_lag_seconds=3700)
+    submit.run_once(world.gate)
+    for _ in range(6):
+        world.clock.turn(minutes=10)
+        assert recover.run_once(world.gate) == 0
+    world.clock.turn(minutes=5)
+    assert recover.run_once(world.gate) == 1
+    world.until_end(run_id, minutes=2)
+    assert len(world.jobs_of(run_id)) == 1
+
+
+def test_a_process_that_slept_between_claim_and_call_does_not_call(world: World) -> None:
+    run_id = admitted(world)
+    ticks = iter([0.0, 60.0])
+    submit.run_once(replace(world.gate, monotonic=lambda: next(ticks)))
+    assert world.jobs_of(run_id) == []
+    assert world.run(run_id).state == "queued"
     one_job_and_its_money(world, run_id)
 
 
