@@ -15,7 +15,6 @@ from service.api.state import State
 from service.app import create_app
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
-from service.hub.session import CONNECT_SECONDS, WRITE_SECONDS
 from service.leader import FileLeader, Leader, LeaseLeader
 from service.migrate import migrate
 from service.settings import Settings
@@ -112,7 +111,7 @@ def _limits(settings: Settings) -> Limits:
     return Limits(
         max_concurrent_runs=settings.max_concurrent_runs,
         listing_lag=timedelta(seconds=settings.listing_lag_seconds),
-        create_timeout=timedelta(seconds=settings.hub_timeout_seconds + 2 * CONNECT_SECONDS + WRITE_SECONDS),
+        create_timeout=timedelta(seconds=settings.hub_timeout_seconds),
         max_scheduling=timedelta(seconds=settings.max_scheduling_seconds),
         allow_broad_job_token=settings.allow_broad_job_token,
         webhook_allowed_targets=settings.webhook_allowed_targets,

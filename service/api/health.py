@@ -39,6 +39,8 @@ def readyz(app: App) -> Response:
     except SQLAlchemyError:
         log.exception("database_unreachable")
         return JSONResponse({"ready": False, "checks": {"database": "unreachable"}}, 503)
+    if app.gate.hub.trouble is not None:
+        checks["hub"] = app.gate.hub.trouble
     checks |= {"leads": app.is_leading(), "step_ages_seconds": app.ages()}
     return JSONResponse({"ready": True, "checks": checks})
 

@@ -79,6 +79,7 @@ class Seen:
         self.waited_for_budget: set[str] = set()
         self.started_before_release = False
         self.first_loss: dict[str, float] = {}
+        self.last_lines: dict[str, str] = {}
 
 
 def _watch(console: Console, running: Demo, ids: list[str]) -> Seen:
@@ -95,11 +96,24 @@ def _watch(console: Console, running: Demo, ids: list[str]) -> Seen:
             first, _, third = seen.runs
             if third["admitted_at"] is not None and not first["is_terminal"]:
                 seen.started_before_release = True
-            live.update(_live_table(seen.runs))
+            if console.is_terminal:
+                live.update(_live_table(seen.runs))
+            else:
+                _print_news(console, seen)
             if all(run["is_terminal"] for run in seen.runs) and running.letters_are_in(ids):
                 break
             time.sleep(REFRESH_SECONDS)
     return seen
+
+
+def _print_news(console: Console, seen: Seen) -> None:
+    """Where no table can be redrawn, a line for each thing that is new."""
+    for run in seen.runs:
+        step, loss = _progress(run)
+        line = f"{run['id'][-6:]}  {run['state']:<10} {_why(run)}  {step} {loss}".rstrip()
+        if line != seen.last_lines.get(run["id"]):
+            seen.last_lines[run["id"]] = line
+            console.print(f"{line}  {_dollars(run['cost']['metered_usd'])}".rstrip(), soft_wrap=True, highlight=False)
 
 
 def _live_table(runs: list[dict[str, Any]]) -> Table:
@@ -107,12 +121,18 @@ def _live_table(runs: list[dict[str, Any]]) -> Table:
     for column in ("run", "state", "why", "step", "loss", "cost $"):
         table.add_column(column, no_wrap=column != "why", justify="right" if column in ("loss", "cost $") else "left")
     for run in runs:
-        progress = run["progress"] or {}
-        step = f"{progress['step']}/{progress['total_steps']}" if progress.get("step") else ""
-        loss = "" if progress.get("loss") is None else f"{progress['loss']:.3f}"
-        why = f"{run['reason']}: {run['message']}" if run["reason"] else run["message"] or ""
-        table.add_row(run["id"][-6:], _state(run), why, step, loss, _dollars(run["cost"]["metered_usd"]))
+        table.add_row(run["id"][-6:], _state(run), _why(run), *_progress(run), _dollars(run["cost"]["metered_usd"]))
     return table
+
+
+def _why(run: dict[str, Any]) -> str:
+    return f"{run['reason']}: {run['message']}" if run["reason"] else run["message"] or ""
+
+
+def _progress(run: dict[str, Any]) -> tuple[str, str]:
+    progress = run["progress"] or {}
+    step = f"{progress['step']}/{progress['total_steps']}" if progress.get("step") else ""
+    return step, "" if progress.get("loss") is None else f"{progress['loss']:.3f}"
 
 
 def _end_table(runs: list[dict[str, Any]]) -> Table:

@@ -105,7 +105,7 @@ class Demo:
     def submit(self, source: str, output_repo: str, timeout: str) -> str:
         """One run; its id."""
         body = {
-            "recipe": {"kind": "script", "source": source, "args": ["--steps", "1500", "--logging-steps", "50"]},
+            "recipe": {"kind": "script", "source": source, "args": ["--steps", "6000", "--logging-steps", "50"]},
             "flavor": "cpu-basic",
             "timeout": timeout,
             "output_repo": output_repo,

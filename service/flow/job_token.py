@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
+
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
 
+log = structlog.get_logger()
 CHECK_VALID_FOR = timedelta(hours=1)
 TOO_BROAD = (
     "the token that jobs are given could start jobs itself, past every budget: an admin gives the service a job token "
@@ -26,4 +29,6 @@ def job_token_trouble(gate: Gate, namespace: str) -> str | None:
             return f"Hugging Face cannot be asked what the jobs' token may do: {error.message}"
         known = (gate.clock(), is_broad)
         gate.hub.job_token_checks[namespace] = known
+        if is_broad:
+            log.error("job_token_too_broad", namespace=namespace, problem=TOO_BROAD)
     return TOO_BROAD if known[1] else None

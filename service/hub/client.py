@@ -54,6 +54,11 @@ class HubClient:
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))
         self._repos = HfApi(endpoint=endpoint, token=job_token)
 
+    @property
+    def trouble(self) -> str | None:
+        """What was wrong with the last call, such as `HTTP 401` or `ConnectError`; None where nothing was."""
+        return self._session.trouble
+
     def close(self) -> None:
         """Close the connections."""
         self._session.http.close()
@@ -62,7 +67,7 @@ class HubClient:
         """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear
         for any other outcome."""
         try:
-            response = self._session.send("POST", _jobs(namespace), self._control_token, _job_body(spec))
+            response = self._session.post_within_deadline(_jobs(namespace), self._control_token, _job_body(spec))
         except NOTHING_WAS_SENT as error:
             raise connection_fault(error) from None
         except httpx2.HTTPError as error:

@@ -18,9 +18,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
 from service.hub.governor import Governor
 
-# With the wait for an answer these bound a call: a place in the pool and the connection, then writing.
 CONNECT_SECONDS = 5
-WRITE_SECONDS = 10
 
 
 class HubSession:
@@ -36,15 +34,16 @@ class HubSession:
         self.endpoint = endpoint
         self.timeout_seconds = timeout_seconds
         self.governor = Governor()
+        # what was wrong with the last call, for those who ask how things stand
+        self.trouble: str | None = None
         self._clock = clock
         self._transport = transport
         self.http = self.new_http(follow_redirects=False)
 
     def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
         """A client with this session's timeouts."""
-        timeout = httpx2.Timeout(
-            self.timeout_seconds, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS, write=WRITE_SECONDS
-        )
+        connect = min(CONNECT_SECONDS, self.timeout_seconds)
+        timeout = httpx2.Timeout(self.timeout_seconds, connect=connect, pool=connect)
         return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
 
     def read(self, url: str, token: str) -> httpx2.Response:
@@ -56,11 +55,33 @@ class HubSession:
         check(response)
         return response
 
-    def send(self, method: str, url: str, token: str, body: dict[str, Any] | None = None) -> httpx2.Response:
+    def post_within_deadline(self, url: str, token: str, body: dict[str, Any]) -> httpx2.Response:
+        """A POST all of whose phases together take no longer than the session's timeout: a place in the pool, the
+        connection, writing, and the wait for the answer."""
+        part = self.timeout_seconds / 12
+        timeout = httpx2.Timeout(8 * part, pool=part, connect=part, write=2 * part)
+        return self.send("POST", url, token, body, timeout)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        token: str,
+        body: dict[str, Any] | None = None,
+        timeout: httpx2.Timeout | None = None,
+    ) -> httpx2.Response:
         """Any request; the answer as it is. Raises httpx2's errors where none came."""
         if not url.startswith("http"):
             url = self.endpoint + url
-        response = self.http.request(method, url, json=body, headers=headers(token))
+        try:
+            response = self.http.request(
+                method, url, json=body, headers=headers(token), timeout=timeout or self.http.timeout
+            )
+        except httpx2.HTTPError as error:
+            self.trouble = type(error).__name__
+            raise
+        has_trouble = response.status_code >= 500 or response.status_code in (401, 429)
+        self.trouble = f"HTTP {response.status_code}" if has_trouble else None
         self.governor.observe(response.headers, self._clock())
         return response
 
