@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import Body, Usd
 from service.domain.duration import Seconds
+from service.domain.errors import NotAvailable
 from service.domain.job import LABEL_PREFIX
 from service.domain.recipe import Recipe, RepoId, TrlSft
 
@@ -49,6 +50,13 @@ class RunRequest(Body):
     priority: int = Field(50, ge=0, le=100, description="Higher starts first, within the team")
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
+
+    @field_validator("flavor")
+    @classmethod
+    def _named_flavor(cls, flavor: str) -> str:
+        if flavor == "auto":
+            raise NotAvailable("no flavor is chosen yet for a run", field="flavor", remedy="GET /flavors lists them.")
+        return flavor
 
     @field_validator("env")
     @classmethod

@@ -27,6 +27,8 @@ def url_refusal(url: str, allowed: Sequence[str]) -> str | None:
     addresses = [host] if _is_address(host) else []
     if _is_allowed(host, addresses, allowed):
         return None
+    if host == "localhost" or host.endswith(".localhost"):
+        return f"{host} is this machine itself"
     if parts.scheme == "http":
         return "an endpoint is reached over https; plain http only where the operator allows the target"
     return address_refusal(host, addresses, allowed)

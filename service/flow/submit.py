@@ -8,6 +8,7 @@ when), then made, then its outcome applied. A process that dies in between leave
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -176,6 +177,13 @@ def _refused(session: Session, loaded: Attempt, error: HubRefused, now: datetime
     attempt.cause = cause.value
     session.add(attempt)
     diagnosis = failure(cause, f"HTTP {error.status}: {error.message}")
+    if cause is not Reason.NO_CREDITS:
+        # it is the create call that was refused, not something inside a job
+        diagnosis = replace(
+            diagnosis,
+            message=f"Hugging Face refused to start the job in {run.namespace}.",
+            remedy="The evidence is its answer; a token or a namespace is an admin's task.",
+        )
     return runs.advance(
         session, run, RunState.FAILED, now=now, reason=cause, message=diagnosis.message, failure=diagnosis.as_json()
     )

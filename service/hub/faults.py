@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import parse_ratelimit_headers
 
 from service.domain.text import cleaned
 
@@ -63,4 +64,5 @@ def _retry_after(response: httpx2.Response) -> float | None:
     try:
         return float(response.headers["retry-after"])
     except (KeyError, ValueError):
-        return None
+        window = parse_ratelimit_headers(response.headers)
+    return float(window.reset_in_seconds) if window is not None and window.remaining == 0 else None

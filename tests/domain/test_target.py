@@ -24,6 +24,7 @@ from service.domain.target import address_refusal, url_refusal
         "https://0.0.0.0/",
         "https://[fe80::1%25eth0]/",
         "https://[64:ff9b::a00:1]/",
+        "https://localhost/",
         "https://[::127.0.0.1]/",
         "https://[fec0::1]/",
     ],

@@ -200,6 +200,9 @@ def test_429_waits_and_costs_nothing(world: World) -> None:
     world.wire.cut_before = lambda request: world.faults(next_429=1) if is_create(request) else None
     submit.run_once(world.gate)
     assert (world.run(run_id).state, world.run(run_id).reason) == ("queued", "backing_off")
+    not_before = world.run(run_id).not_before
+    assert not_before is not None
+    assert not_before > world.clock.now
     one_job_and_its_money(world, run_id)
 
 
