@@ -75,6 +75,8 @@ def variables(job: Job, folder: Path, workshop: Workshop) -> dict[str, str]:
         "PIP_CACHE_DIR": str(folder / "cache/pip"),
         # an interpreter that is asked for and not installed here is an honest error, never a download
         "UV_PYTHON_DOWNLOADS": "never",
+        # the folder may lie below somebody's project, which is none of the job's
+        "UV_NO_PROJECT": "true",
         "HF_ENDPOINT": workshop.endpoint,
         "JOB_ID": job.id,
         **FLAVORS[job.spec.flavor].variables(),

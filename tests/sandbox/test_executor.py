@@ -214,6 +214,16 @@ def test_pip_and_python_are_the_jobs_own(caller: Caller, jobs_folder: Path) -> N
     assert prefix != sys.prefix
 
 
+def test_a_project_around_the_jobs_folder_is_none_of_theirs(caller: Caller, jobs_folder: Path) -> None:
+    project = jobs_folder.parent / "pyproject.toml"
+    project.write_text('[project]\nname = "around"\nversion = "1"\n')
+    _, lines = caller.ended("uv", "run", "python", "-c", "print('ran')")
+    assert lines[-1] == "ran"
+    assert not (jobs_folder.parent / "uv.lock").exists()
+    assert not (jobs_folder.parent / ".venv").exists()
+    project.unlink()
+
+
 def test_metrics_are_measured(caller: Caller) -> None:
     job_id = caller.create("python", "-c", "x = bytearray(50_000_000); print('ready')\nwhile True: pass")
     caller.first_line(job_id)
