@@ -72,7 +72,9 @@ class Service:
                     return
             except httpx2.TransportError:
                 time.sleep(0.05)
-        raise AssertionError(self._log.read_text())
+        code = self._process.wait(10) if self._process.poll() is not None else None
+        self._process = None
+        raise AssertionError(f"exit code {code}: {self._log.read_text()}")
 
     def kill(self) -> None:
         """kill -9: nothing is finished, nothing is closed."""
