@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from service.domain.admission import Admit, Candidate, Reject, Situation, Wait, decide
 from service.domain.diagnosis import Failure
 from service.domain.run import ACTIVE, Reason, RunState
+from service.flow.each import each
 from service.flow.gate import Gate, Limits
 from service.flow.job_token import job_token_trouble
 from service.store import flavors, ledger, runs, teams
@@ -51,21 +52,14 @@ def _admit_team(gate: Gate, queue: list[tuple[str, str]], troubles: dict[str, st
             if told >= TOLD_BEHIND:
                 break
         else:
-            outcome = _decide(gate, run_id)
+            work = partial(admit_one, run_id=run_id, limits=gate.limits, now=gate.clock())
+            outcome = each("admit", run_id, partial(gate.db.write, work))
             if isinstance(outcome, Wait) and outcome.holds_team:
                 held_by = run_id
             elif isinstance(outcome, Admit | Reject):
                 moved += 1
                 log.info("run_decided", run_id=run_id, outcome=type(outcome).__name__.lower())
     return moved
-
-
-def _decide(gate: Gate, run_id: str) -> Admit | Wait | Reject | None:
-    try:
-        return gate.db.write(partial(admit_one, run_id=run_id, limits=gate.limits, now=gate.clock()))
-    except Exception:
-        log.exception("run_failed_in_step", step="admit", run_id=run_id)
-        return None  # this run stays where it is; the others behind it go on
 
 
 def queues_by_team(session: Session) -> dict[str, list[tuple[str, str]]]:

@@ -33,10 +33,10 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         unwanted = runs.to_cancel(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
-    stopped = sum(each("cancel", run.id, partial(_cancel_one, gate, run, attempt)) for run, attempt in unwanted)
+    stopped = sum(bool(each("cancel", run.id, partial(_cancel_one, gate, run, attempt))) for run, attempt in unwanted)
     for run, attempt in starting:
         if run.cancel_requested_at is None and _waited_too_long(gate, attempt):
-            stopped += each("cancel", run.id, partial(_cancel_job, gate, run, attempt))
+            stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
     return stopped
 
 

@@ -41,7 +41,7 @@ def run_once(gate: Gate) -> int:
         running = runs.in_states(session, [RunState.RUNNING], 1000)
     running.sort(key=lambda row: row[1].log_read_at or row[1].admitted_at)
     chosen = running[:SAMPLED_PER_PASS]
-    return sum(each("logs", run.id, partial(_sample, gate, run, attempt)) for run, attempt in chosen)
+    return sum(bool(each("logs", run.id, partial(_sample, gate, run, attempt))) for run, attempt in chosen)
 
 
 def live_lines(gate: Gate, run: Run, attempt: Attempt, tail: int | None) -> list[LogLine]:

@@ -37,7 +37,7 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         submitting = runs.in_states(session, [RunState.SUBMITTING], BATCH)
     opened = [(run, attempt) for run, attempt in submitting if is_open(gate, attempt)]
-    return sum(each("recover", run.id, partial(recover_one, gate, run, attempt)) for run, attempt in opened)
+    return sum(bool(each("recover", run.id, partial(recover_one, gate, run, attempt))) for run, attempt in opened)
 
 
 def is_open(gate: Gate, attempt: Attempt) -> bool:

@@ -53,7 +53,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         job=job,
         output=output,
         refused=refused,
-        diagnosis=diagnose(job.message, job.cancel_reason, texts) if job is not None else failure(Reason.JOB_VANISHED),
+        diagnosis=_diagnosis(job, texts),
         progress=seen.as_json() if seen.is_known else run.progress,
         packed_log=logs.pack(lines),
         log_is_whole=is_whole,
@@ -62,6 +62,13 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
     if moved:
         log.info("run_settled", run_id=run.id, attempt=attempt.attempt, hub_job_id=attempt.hub_job_id)
     return moved
+
+
+def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
+    """Why it failed, if it failed."""
+    if job is None or job.phase is JobPhase.DELETED:
+        return failure(Reason.JOB_VANISHED)
+    return diagnose(job.message, job.cancel_reason, texts)
 
 
 def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[LogLine], bool]:
@@ -114,6 +121,15 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     )
 
 
+def start(session: Session, run: Run, attempt: Attempt, started_at: datetime, now: datetime) -> bool:
+    """starting -> running: from here the minutes cost."""
+    attempt.started_at = started_at
+    session.add(attempt)
+    return runs.advance(
+        session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or started_at
+    )
+
+
 def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None, now: datetime) -> None:
     """A short job may start and end between two looks: its start is an event of its own all the same."""
     if job is None:
@@ -121,10 +137,8 @@ def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None
     attempt.started_at = job.started_at or attempt.started_at
     has_run = attempt.started_at is not None or job.phase is JobPhase.COMPLETED
     if has_run and run.state == RunState.STARTING:
-        attempt.started_at = attempt.started_at or job.finished_at or now  # it ran, and Hugging Face does not say when
-        runs.advance(
-            session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or attempt.started_at
-        )
+        # one that ran without a time of its start was seen at its end
+        start(session, run, attempt, attempt.started_at or job.finished_at or now, now)
 
 
 def _charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -> None:
@@ -153,8 +167,8 @@ def _observed_end(attempt: Attempt, now: datetime) -> datetime:
 def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
     """The job's stage decides; a cancel that was asked for here is one only if the stage says so."""
     job = ending.job
-    if job is None or job.phase is JobPhase.DELETED:
-        return RunState.FAILED, failure(Reason.JOB_VANISHED)
+    if job is None:
+        return RunState.FAILED, ending.diagnosis
     was_stopped_by_hub = job.cancel_reason in CANCEL_REASONS
     match job.phase:
         case JobPhase.COMPLETED:

@@ -55,7 +55,7 @@ def run_once(gate: Gate) -> int:
             for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
             if attempt.called_at is None
         ]
-    return sum(each("submit", run.id, partial(submit_one, gate, run, attempt)) for run, attempt in due)
+    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due)
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:

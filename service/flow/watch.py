@@ -15,7 +15,7 @@ from service.domain.job import LABEL_INSTALLATION
 from service.domain.run import RunState
 from service.flow.each import each
 from service.flow.gate import Gate
-from service.flow.settle import settle_one
+from service.flow.settle import settle_one, start
 from service.hub.faults import HubFault
 from service.hub.models import Job, JobPhase
 from service.store import runs
@@ -46,7 +46,7 @@ def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attemp
         return 0
     jobs = {job.id: job for job in listed}
     return sum(
-        each("watch", run.id, partial(_watch_one, gate, run, attempt, jobs.get(attempt.hub_job_id or "")))
+        bool(each("watch", run.id, partial(_watch_one, gate, run, attempt, jobs.get(attempt.hub_job_id or ""))))
         for run, attempt in watched
     )
 
@@ -94,14 +94,6 @@ def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime)
     if job.phase is not JobPhase.RUNNING:
         runs.explain(session, run, None, says)
         return False
+    if run.cancel_requested_at is None:
+        attempt.cancel_sent_at = None  # that was for want of hardware, which has come
     return start(session, run, attempt, job.started_at or now, now)
-
-
-def start(session: Session, run: Run, attempt: Attempt, started_at: datetime, now: datetime) -> bool:
-    """starting -> running: from here the minutes cost."""
-    attempt.started_at = started_at
-    attempt.cancel_sent_at = None if run.cancel_requested_at is None else attempt.cancel_sent_at
-    session.add(attempt)
-    return runs.advance(
-        session, run, RunState.RUNNING, now=now, message="training", started_at=run.started_at or started_at
-    )
