@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.domain.budget import Period
 from service.domain.run import RunState
-from service.store import flavors, runs, teams
+from service.store import budgets, flavors, runs, teams
+from service.store.budgets import Owner, Terms
 from service.store.flavors import Listed
 from service.store.ids import new_id
-from service.store.tables import Run, Team
+from service.store.tables import Budget, Run, Team
 
 
 def make_team(session: Session, now: datetime, name: str = "research", budget_micro_usd: int | None = None) -> Team:
@@ -20,8 +22,22 @@ def make_team(session: Session, now: datetime, name: str = "research", budget_mi
     assert team is not None
     session.flush()
     if budget_micro_usd is not None:
-        teams.set_month_budget(session, name, budget_micro_usd, now)
+        make_budget(session, now, budget_micro_usd, team=name)
     return team
+
+
+def make_budget(
+    session: Session,
+    now: datetime,
+    micro_usd: int,
+    *,
+    team: str | None = "research",
+    user: str | None = None,
+    period: str = "month",
+    **terms: Any,
+) -> Budget:
+    """A hard budget of team `research`, for a month; `team` None: the organisation's."""
+    return budgets.grant(session, Owner(team, user), Period(period), Terms(micro_usd, **terms), "key_admin", now)
 
 
 def make_run(session: Session, now: datetime, **fields: Any) -> Run:

@@ -10,9 +10,9 @@ from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.schemas import FlavorObject
 from service.api.state import App
+from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.store import flavors
-from service.store.describe import iso
 
 router = APIRouter(tags=["flavors"])
 

@@ -14,12 +14,12 @@ from service.api.runs import visible
 from service.api.schemas import EventObject, LedgerEntryObject, LogObject
 from service.api.state import App, State
 from service.domain.errors import HubDown, Invalid, NotAvailable, NotFound
+from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.flow import logs
 from service.hub.faults import HubFault
 from service.hub.models import LogLine
 from service.store import events, ledger, runs
-from service.store.describe import iso
 from service.store.tables import Run
 
 router = APIRouter(tags=["runs"])
@@ -32,7 +32,7 @@ def list_events(run_id: str, caller: Viewer, app: App, limit: Limit = 100, after
     """In order; `sequence` has no gaps."""
     with app.gate.db.read() as session:
         visible(session, caller, run_id)
-        rows = events.of_run(session, run_id, _sequence(after), limit + 1)
+        rows = events.of(session, run_id, _sequence(after), limit + 1)
     shown, has_more, following = page_of(rows, limit, lambda event: event.sequence)
     data = [
         {
@@ -87,7 +87,7 @@ def read_logs(
 def read_ledger(run_id: str, caller: Viewer, app: App) -> Response:
     """Each reservation, charge and release with its arithmetic."""
     with app.gate.db.read() as session:
-        run = visible(session, caller, run_id)
+        visible(session, caller, run_id)
         entries = ledger.of_run(session, run_id)
     data = [
         {
@@ -96,7 +96,8 @@ def read_ledger(run_id: str, caller: Viewer, app: App) -> Response:
             "attempt": entry.attempt,
             "price_per_minute_usd": to_usd(entry.price_per_minute_micro_usd),
             "minutes": entry.minutes,
-            "budget": f"{run.team}/month",
+            "budget": entry.budgets[0] if entry.budgets else None,
+            "budgets": entry.budgets,
             "at": iso(entry.at),
         }
         for entry in entries

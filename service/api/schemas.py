@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.domain.body import Body, Usd
-
-TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+from service.domain.body import Body
 
 
 class HubJob(BaseModel):
@@ -151,7 +148,8 @@ class LedgerEntryObject(BaseModel):
     attempt: int
     price_per_minute_usd: float
     minutes: int
-    budget: str
+    budget: str | None = Field(description="The nearest budget that it counts in")
+    budgets: list[str] = Field(description="Every budget that it counts in, the nearest first")
     at: datetime
 
 
@@ -166,81 +164,21 @@ class FlavorObject(BaseModel):
     hardware: dict[str, Any]
 
 
-class TeamCreate(Body):
-    """A new team."""
-
-    name: TeamName
-
-
-class TeamObject(BaseModel):
-    """A team."""
-
-    name: str
-    max_concurrent_runs: int | None
-    created_at: datetime
-
-
-class KeyCreate(Body):
-    """A new key of a team."""
-
-    name: Name
-    role: Literal["lead", "member", "viewer"]
-
-
-class KeyObject(BaseModel):
-    """A key without its secret."""
-
-    id: str
-    team: str | None
-    name: str
-    role: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-class NewKeyObject(KeyObject):
-    """A key with its secret, shown this once."""
-
-    key: str
-
-
-class LimitsPut(Body):
-    """How many of a team's runs may be active; null is no limit of the team's own."""
-
-    max_concurrent_runs: int | None = Field(ge=0, le=100_000)
-
-
-class LimitsObject(BaseModel):
-    """A team's limits."""
-
-    max_concurrent_runs: int | None
-
-
-class BudgetPut(Body):
-    """What a team may spend in a calendar month (UTC)."""
-
-    not_available: ClassVar[dict[str, str]] = {"time_zone": "windows begin and end in UTC"}
-
-    period: Literal["month"] = "month"
-    limit_usd: Usd
-    hard: Literal[True] = True
-
-
-class BudgetObject(BaseModel):
-    """A budget and its present window. `remaining_usd` = limit − reserved − charged."""
-
-    period: str
-    hard: bool
-    limit_usd: float
-    reserved_usd: float
-    charged_usd: float
-    remaining_usd: float
-    window_start: datetime
-    window_end: datetime
-
-
 EventPattern = Literal[
-    "*", "run.*", "run.queued", "run.submitted", "run.started", "run.succeeded", "run.failed", "run.cancelled"
+    "*",
+    "run.*",
+    "run.queued",
+    "run.submitted",
+    "run.started",
+    "run.succeeded",
+    "run.failed",
+    "run.cancelled",
+    "budget.*",
+    "budget.changed",
+    "budget.granted",
+    "budget.threshold_reached",
+    "budget.exhausted",
+    "budget.reset",
 ]
 
 
@@ -275,7 +213,7 @@ class DeliveryObject(BaseModel):
     id: str
     event_id: str
     event_type: str
-    run_id: str
+    subject: str = Field(description="The run's or budget's id")
     sequence: int
     state: Literal["pending", "delivered", "failed"]
     tries: int

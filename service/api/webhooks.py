@@ -18,9 +18,9 @@ from service.api.problems import responses
 from service.api.schemas import DeliveryObject, EndpointCreate, EndpointObject, NewEndpointObject
 from service.api.state import App, State
 from service.domain.errors import Invalid, NotFound
+from service.domain.moment import iso
 from service.domain.target import url_refusal
 from service.store import teams, webhooks
-from service.store.describe import iso
 from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint, Event
 
@@ -134,7 +134,7 @@ def _delivery_json(delivery: Delivery, event: Event) -> dict[str, Any]:
         "id": delivery.id,
         "event_id": delivery.event_id,
         "event_type": event.type,
-        "run_id": delivery.run_id,
+        "subject": delivery.subject,
         "sequence": delivery.sequence,
         "state": delivery.state,
         "tries": delivery.tries,

@@ -1,58 +1,39 @@
-"""Whether a queued run may start now, and if not, why: pure rules over values read in the admitting transaction."""
+"""Whether a queued run may start on the board as it stands, and if not, why: pure rules, first failure first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from service.domain.budget import Balance
+from service.domain.board import Board, Candidate, Purse
+from service.domain.budget import NEVER
 from service.domain.duration import MAX_SECONDS
+from service.domain.moment import minute
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars, timeout_for_cap
 from service.domain.run import Reason
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A queued run as the rules see it: `max_cost_micro_usd` is what is left of its own cap; `timeout_seconds` None:
-    it follows from that and the price."""
-
-    flavor: str
-    timeout_seconds: int | None
-    max_cost_micro_usd: int | None
-    output_repo: str | None
-    not_before: datetime | None
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What the admitting transaction read. Money in micro-dollars; `None` limits mean no limit."""
-
-    now: datetime
-    price_per_minute: int | None
-    budget: Balance | None
-    active_runs: int
-    max_active_runs: int
-    team_active_runs: int
-    team_max_active_runs: int | None
-    output_in_use_by: str | None
+from service.domain.slots import Slot, slots_of
 
 
 @dataclass(frozen=True)
 class Admit:
-    """Start it, with this much reserved."""
+    """Start it, with this much reserved in these windows."""
 
     price_per_minute: int
     timeout_seconds: int
     reserve: int
+    purses: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Not now. `holds_team`: later runs of the team must not pass it, or it would wait for ever."""
+    """Not now. `holds`: the runs behind must not take what it waits for, or it would wait for ever; `lacks_slots` and
+    `lacks_money` (window ids) say what that is."""
 
     reason: Reason
     message: str
-    holds_team: bool = False
+    holds: bool = False
+    lacks_slots: tuple[Slot, ...] = ()
+    lacks_money: tuple[str, ...] = ()
+    need: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,42 +44,70 @@ class Reject:
     message: str
 
 
-def decide(run: Candidate, seen: Situation) -> Admit | Wait | Reject:
-    """Answer for one run; the first rule that it does not pass gives the reason."""
-    if run.not_before is not None and run.not_before > seen.now:
-        return Wait(Reason.BACKING_OFF, f"next try at {run.not_before:%Y-%m-%d %H:%M:%S} UTC")
-    if seen.output_in_use_by is not None:
-        return Wait(
-            Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {seen.output_in_use_by}; it goes first"
-        )
-    if seen.price_per_minute is None:
+Decision = Admit | Wait | Reject
+
+
+def decide(run: Candidate, board: Board) -> Decision:
+    """Answer for one run, whoever else waits."""
+    if (writer := board.writer_of(run.output_repo)) is not None:
+        return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; it goes first")
+    if (price := board.prices.get(run.flavor)) is None:
         return Wait(Reason.PRICE_UNKNOWN, f"the price of {run.flavor} could not be read from Hugging Face within a day")
-    timeout = effective_timeout(run.timeout_seconds, run.max_cost_micro_usd, seen.price_per_minute)
-    need = ceiling(seen.price_per_minute, timeout)
-    if (refusal := cap_refusal(run.timeout_seconds, run.max_cost_micro_usd, seen.price_per_minute)) is not None:
+    if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:
         return Reject(Reason.EXCEEDS_LIMIT, refusal)
-    if seen.active_runs >= seen.max_active_runs:
+    timeout = effective_timeout(run.timeout_seconds, run.cap, price)
+    need = ceiling(price, timeout)
+    if full := [slot for slot in slots_of(run) if not board.has_room(slot)]:
         return Wait(
-            Reason.WAITING_FOR_SLOT,
-            f"{seen.active_runs} of {seen.max_active_runs} runs of this service are active",
-            holds_team=True,
+            Reason.WAITING_FOR_SLOT, slot_message(board, full[0]), holds=True, lacks_slots=tuple(full), need=need
         )
-    if seen.team_max_active_runs is not None and seen.team_active_runs >= seen.team_max_active_runs:
+    purses = board.purses_of(run)
+    if not any(purse.is_of_team for purse in purses):
         return Wait(
-            Reason.WAITING_FOR_SLOT,
-            f"{seen.team_active_runs} of the team's {seen.team_max_active_runs} runs are active",
-            holds_team=True,
+            Reason.WAITING_FOR_BUDGET, f"needs {dollars(need)}, and the team has no budget yet: an admin grants one"
         )
-    if seen.budget is None:
+    short = [purse for purse in purses if purse.hard and need > purse.balance.remaining]
+    if short:
+        # One that a whole limit could not hold waits for a larger limit, and holds nobody up meanwhile.
+        may_fit = all(need <= max(purse.balance.limit, purse.next_limit or 0) for purse in short)
         return Wait(
             Reason.WAITING_FOR_BUDGET,
-            f"needs {dollars(need)}, and the team has no budget yet: an admin grants one",
-            holds_team=True,
+            shortage(need, short[0]) + price_change(run, price),
+            holds=may_fit,
+            lacks_money=tuple(purse.id for purse in short),
+            need=need,
         )
-    if need > seen.budget.remaining:
-        # One that the whole limit could not hold waits for a larger limit, and holds nobody up meanwhile.
-        return Wait(Reason.WAITING_FOR_BUDGET, _shortage(need, seen.budget), holds_team=need <= seen.budget.limit)
-    return Admit(seen.price_per_minute, timeout, need)
+    return Admit(price, timeout, need, tuple(purse.id for purse in purses))
+
+
+def slot_message(board: Board, slot: Slot) -> str:
+    """How a slot stands that has no room."""
+    whose = {
+        "organisation": "runs of this service",
+        "namespace": f"runs in namespace {slot.name}",
+        "flavor": f"runs on {slot.name}",
+        "team": "the team's runs",
+        "user": "the user's runs",
+    }[slot.kind]
+    return f"{board.used[slot]} of {board.limits.of(slot)} {whose} are active"
+
+
+def shortage(need: int, purse: Purse) -> str:
+    """What is missing in a window, and when it would fit."""
+    balance = purse.balance
+    outside = f", {dollars(balance.outside)} spent outside the gate" if balance.outside else ""
+    return (
+        f"needs {dollars(need)}, {dollars(max(0, balance.remaining))} of {dollars(balance.limit)} is free in "
+        f"{purse.name} ({dollars(balance.reserved)} reserved, {dollars(balance.charged)} spent{outside}): "
+        f"{dollars(need - balance.remaining)} is missing; {_fits_when(need, purse)}"
+    )
+
+
+def price_change(run: Candidate, price: int) -> str:
+    """A price that is another one than when the run was submitted is said, not hidden."""
+    if run.quoted_price is None or run.quoted_price == price:
+        return ""
+    return f" (the price of {run.flavor} went from {dollars(run.quoted_price)} to {dollars(price)} a minute meanwhile)"
 
 
 def effective_timeout(timeout_seconds: int | None, cap_micro_usd: int | None, price_per_minute: int) -> int:
@@ -130,9 +139,12 @@ def cap_refusal(timeout_seconds: int | None, cap_micro_usd: int | None, price_pe
     return None
 
 
-def _shortage(need: int, budget: Balance) -> str:
-    missing = need - budget.remaining
-    return (
-        f"needs {dollars(need)}, {dollars(max(0, budget.remaining))} of {dollars(budget.limit)} is free this month "
-        f"({dollars(budget.reserved)} reserved, {dollars(budget.charged)} spent): {dollars(missing)} is missing"
-    )
+def _fits_when(need: int, purse: Purse) -> str:
+    if purse.next_limit is None or purse.ends_at >= NEVER:
+        return "it fits once a run gives money back, or the budget is raised"
+    if need > purse.next_limit:
+        return "it fits once the budget is raised"
+    at = minute(purse.ends_at)
+    if need <= purse.balance.limit - purse.balance.spent:
+        return f"it fits at {at} at the latest, sooner once running ones give money back"
+    return f"it fits at {at}, when the next window begins"

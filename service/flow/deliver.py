@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 from standardwebhooks import Webhook
 
+from service.domain.moment import iso
 from service.domain.target import address_refusal
-from service.store.describe import iso
 
 TIMEOUT_SECONDS = 10
 MAX_RESPONSE_BYTES = 2048

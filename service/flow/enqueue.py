@@ -14,14 +14,16 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
+from service.domain.budget import Period
 from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid, UnknownFlavor
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState
-from service.store import flavors, idempotency, ledger, runs
+from service.store import budgets, flavors, idempotency, runs
+from service.store.budgets import Owner
 from service.store.describe import describe_run
 from service.store.ids import new_id
-from service.store.tables import Run
+from service.store.tables import Budget, Run
 from service.store.vault import Vault
 
 
@@ -109,14 +111,26 @@ def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
         )
     run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, run.max_cost_micro_usd, price)
     need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
-    budget = ledger.budget_of(session, run.team)
-    if budget is not None and need > budget.limit_micro_usd:
-        raise ExceedsBudget(
-            f"the run can cost {dollars(need)}, and team {run.team} has {dollars(budget.limit_micro_usd)} a month",
-            remedy="Choose a cheaper flavor or a shorter timeout, or have the budget raised.",
-            need_usd=to_usd(need),
-            limit_usd=to_usd(budget.limit_micro_usd),
-        )
+    run.quoted_price_micro_usd = price
+    for budget in budgets.above(session, Owner(run.team, run.requested_by)):
+        most = _most_ever(session, budget, now)
+        if budget.hard and need > most:
+            raise ExceedsBudget(
+                f"the run can cost {dollars(need)}, and {budget.name} can never hold more than {dollars(most)}",
+                remedy="Choose a cheaper flavor or a shorter timeout, or have the budget raised.",
+                budget=budget.name,
+                need_usd=to_usd(need),
+                limit_usd=to_usd(most),
+            )
+
+
+def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
+    """The most that a run may ever find free in a budget as it is granted now."""
+    present = budgets.balance(budget, budgets.window_or_new(session, budget, now))
+    if budget.period == Period.TOTAL:
+        return present.limit - present.spent  # what is spent does not come back
+    carry = budget.limit_micro_usd if budget.carry_over else 0
+    return max(present.limit, budget.limit_micro_usd + carry)
 
 
 def _refuse_unknown_flavor(session: Session, name: str) -> None:

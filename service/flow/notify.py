@@ -81,7 +81,7 @@ def _finish(gate: Gate, delivery: Delivery, event: Event, outcome: Outcome) -> N
     gate.db.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
     log.info(
         "webhook_sent" if outcome.is_success else "webhook_failed",
-        run_id=event.run_id,
+        subject=event.subject,
         event_type=event.type,
         endpoint_id=delivery.endpoint_id,
         status=outcome.status,

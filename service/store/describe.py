@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.domain.moment import iso
 from service.domain.money import minutes, to_usd
 from service.domain.run import RunState
 from service.store.tables import Attempt, LedgerEntry, Run
@@ -38,6 +39,12 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
     for entry in session.exec(select(LedgerEntry).where(col(LedgerEntry.run_id).in_(ids))):
         entries[entry.run_id].append(entry)
     return [run_object(run, attempts[run.id], money_of(entries[run.id]), now) for run in runs]
+
+
+def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
+    """What an event tells of a run: all that a receiver acts on; the request itself stays with the API."""
+    left_out = {"recipe", "env", "secrets"}
+    return {name: value for name, value in describe_run(session, run, now).items() if name not in left_out}
 
 
 def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:
@@ -135,8 +142,3 @@ def _usd(micro_usd: int | None) -> float | None:
 
 def _iso(value: datetime | None) -> str | None:
     return None if value is None else iso(value)
-
-
-def iso(value: datetime) -> str:
-    """A time on the wire: RFC 3339, UTC, milliseconds."""
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,35 +8,41 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
-from service.store.describe import describe_run
 from service.store.ids import new_id
-from service.store.tables import Event, Run
+from service.store.tables import Event
 
 MAX_STAMPED = 500
 
 
-def append(session: Session, run: Run, event_type: str, now: datetime) -> Event:
-    """Tell of a change of `run`, in the transaction that made it. `run.sequence` has been raised by the caller."""
+def append(
+    session: Session,
+    subject: str,
+    team: str | None,
+    sequence: int,
+    event_type: str,
+    data: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Tell of a change, in the transaction that made it. `sequence` counts the subject's events without gaps."""
     event = Event(
         id=new_id("evt", now),
-        sequence=run.sequence,
-        run_id=run.id,
-        team=run.team,
+        subject=subject,
+        sequence=sequence,
+        team=team,
         type=event_type,
         timestamp=now,
-        data=_payload(describe_run(session, run, now), run.sequence),
+        data={"sequence": sequence, **data},
     )
     session.add(event)
     session.flush()
-    return event
 
 
-def of_run(session: Session, run_id: str, after: int, limit: int) -> list[Event]:
-    """A run's events in order, those with a sequence greater than `after`."""
+def of(session: Session, subject: str, after: int, limit: int) -> list[Event]:
+    """The events of a run or a budget in order, those with a sequence greater than `after`."""
     return list(
         session.exec(
             select(Event)
-            .where(Event.run_id == run_id, Event.sequence > after)
+            .where(Event.subject == subject, Event.sequence > after)
             .order_by(col(Event.sequence))
             .limit(limit)
         )
@@ -53,7 +59,7 @@ def stamp(session: Session) -> list[Event]:
         session.exec(
             select(Event)
             .where(col(Event.position).is_(None))
-            .order_by(col(Event.run_id), col(Event.sequence))
+            .order_by(col(Event.subject), col(Event.sequence))
             .limit(MAX_STAMPED)
         )
     )
@@ -64,9 +70,3 @@ def stamp(session: Session) -> list[Event]:
         session.exec(update(Event).where(col(Event.id) == event.id).values(position=position))
         event.position = position
     return unstamped
-
-
-def _payload(run: dict[str, Any], sequence: int) -> dict[str, Any]:
-    # What a receiver acts on; the request itself stays with the API.
-    left_out = {"recipe", "env", "secrets"}
-    return {"sequence": sequence, **{name: value for name, value in run.items() if name not in left_out}}

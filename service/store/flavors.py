@@ -9,10 +9,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from service.store.tables import Flavor
+from service.store import runs
+from service.store.tables import Attempt, Flavor, Run
 
 # An older price is a guess.
 MAX_PRICE_AGE = timedelta(hours=24)
+SEEN_JOBS = 50
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,47 @@ class Listed:
 
 def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> None:
     """Take over a list that was just read; a flavor that is no longer listed keeps its old time and so grows stale."""
+    names = []
     for one in listed:
         session.merge(
             Flavor(
                 name=one.name,
                 price_per_minute_micro_usd=one.price_per_minute_micro_usd,
                 hardware=one.hardware,
+                scheduling_p90_seconds=_scheduling_p90(session, one.name),
                 read_at=now,
             )
         )
+        names.append(one.name)
+    runs.unpark(session, "price", col(Run.flavor).in_(names))
 
 
 def every(session: Session) -> list[Flavor]:
     """All flavors, cheapest first."""
     return list(session.exec(select(Flavor).order_by(col(Flavor.price_per_minute_micro_usd), col(Flavor.name))))
+
+
+def fresh_prices(session: Session, now: datetime) -> dict[str, int]:
+    """Every price that can be trusted, per minute in micro-USD."""
+    return {
+        flavor.name: flavor.price_per_minute_micro_usd
+        for flavor in every(session)
+        if now - flavor.read_at <= MAX_PRICE_AGE
+    }
+
+
+def _scheduling_p90(session: Session, name: str) -> float | None:
+    """Nine of ten of a flavor's last jobs had hardware within these seconds."""
+    rows = session.exec(
+        select(Attempt.scheduled_at, Attempt.started_at)
+        .where(Attempt.flavor == name, col(Attempt.scheduled_at).is_not(None), col(Attempt.started_at).is_not(None))
+        .order_by(col(Attempt.admitted_at).desc())
+        .limit(SEEN_JOBS)
+    )
+    waits = sorted(
+        max(0.0, (started - scheduled).total_seconds()) for scheduled, started in rows if started and scheduled
+    )
+    return waits[min(len(waits) - 1, len(waits) * 9 // 10)] if waits else None
 
 
 def last_read(session: Session) -> datetime | None:

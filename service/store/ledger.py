@@ -1,70 +1,43 @@
-"""The ledger: append-only entries of reserved and spent money, and the windows' sums that follow from them.
+"""The ledger: append-only entries of reserved and spent money, and the sums that follow from them.
 
 A reservation is opened once per submission and closed once: charge + release = reserve + overrun. The sums on
-`budget_window` change here and nowhere else, in the transaction of the entries that they sum up.
+`budget_window` and a team's usage change here and nowhere else, in the transaction of the entries that they sum up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select, update
+from sqlmodel import Session, col, select
 
-from service.domain.budget import Balance, month_window
-from service.store.ids import new_id
-from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry
-from service.store.upsert import insert_unless_there
-
-
-def budget_of(session: Session, team: str) -> Budget | None:
-    """The team's monthly budget."""
-    return session.exec(select(Budget).where(Budget.team == team, Budget.period == "month")).first()
+from service.domain.budget import Scope
+from service.domain.fairness import decayed
+from service.store import budgets, organisation
+from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
 
 
-def find_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
-    """The window around `now`; None where nothing has moved in this period yet."""
-    return session.exec(
-        select(BudgetWindow).where(
-            BudgetWindow.budget_id == budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now
-        )
-    ).first()
-
-
-def open_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now`, held for a change; made where the period is new."""
-    if (window := find_window(session, budget, now)) is None:
-        insert_unless_there(session, BudgetWindow, _new_window(budget, now).model_dump())
-        window = find_window(session, budget, now)
-        assert window is not None
-    session.refresh(window, with_for_update=True)
-    return window
-
-
-def window_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now` as it stands, for reading: a period in which nothing has moved shows zeros."""
-    return find_window(session, budget, now) or _new_window(budget, now)
-
-
-def balance(budget: Budget, window: BudgetWindow) -> Balance:
-    """How a window stands."""
-    return Balance(budget.limit_micro_usd, window.reserved_micro_usd, window.charged_micro_usd)
-
-
-def reserve(session: Session, attempt: Attempt, now: datetime) -> None:
-    """Hold an attempt's ceiling."""
+def reserve(session: Session, attempt: Attempt, window_ids: Sequence[str], now: datetime) -> None:
+    """Hold an attempt's ceiling in these windows: those open at its admission, for as long as it lives."""
+    organisation.lock(session)
+    for window_id in window_ids:
+        session.add(ReservationWindow(submission=attempt.submission, window_id=window_id))
+    session.flush()
     _post(session, attempt, "reserve", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt.window_id, reserved=attempt.ceiling_micro_usd, charged=0)
+    _move(session, attempt, now, reserved=attempt.ceiling_micro_usd, charged=0)
 
 
 def release(session: Session, attempt: Attempt, now: datetime) -> None:
     """Give the whole reservation back: no job was made, or none ever started."""
+    organisation.lock(session)
     _post(session, attempt, "release", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt.window_id, reserved=-attempt.ceiling_micro_usd, charged=0)
+    _move(session, attempt, now, reserved=-attempt.ceiling_micro_usd, charged=0)
 
 
 def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetime) -> int:
     """Charge what was used and give the rest back; the cost in micro-dollars. Never clamped: more than was reserved
     is an overrun with an entry of its own."""
+    organisation.lock(session)
     cost = billed_minutes * attempt.price_per_minute_micro_usd
     rest = attempt.ceiling_micro_usd - cost
     _post(session, attempt, "charge", cost, billed_minutes, now)
@@ -72,7 +45,7 @@ def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetim
         _post(session, attempt, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
     if rest > 0:
         _post(session, attempt, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
-    _move(session, attempt.window_id, reserved=-attempt.ceiling_micro_usd, charged=cost)
+    _move(session, attempt, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
     return cost
 
 
@@ -81,18 +54,28 @@ def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
     return list(session.exec(select(LedgerEntry).where(LedgerEntry.run_id == run_id).order_by(col(LedgerEntry.id))))
 
 
-def _new_window(budget: Budget, now: datetime) -> BudgetWindow:
-    starts_at, ends_at = month_window(now)
-    return BudgetWindow(id=new_id("win", now), budget_id=budget.id, starts_at=starts_at, ends_at=ends_at)
+def _windows(session: Session, submission: str) -> list[tuple[Budget, BudgetWindow]]:
+    """A submission's windows, held for a change, always in the same order."""
+    rows = session.exec(
+        select(Budget, BudgetWindow)
+        .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
+        .join(ReservationWindow, col(ReservationWindow.window_id) == BudgetWindow.id)
+        .where(ReservationWindow.submission == submission)
+        .order_by(col(BudgetWindow.id))
+        .with_for_update(of=BudgetWindow)
+        .execution_options(populate_existing=True)
+    )
+    return [(budget, window) for budget, window in rows]
 
 
 def _post(session: Session, attempt: Attempt, kind: str, amount: int, minutes: int, now: datetime) -> None:
+    above = sorted((budget for budget, _ in _windows(session, attempt.submission)), key=_nearest_first)
     session.add(
         LedgerEntry(
             run_id=attempt.run_id,
             attempt=attempt.attempt,
             submission=attempt.submission,
-            window_id=attempt.window_id,
+            budgets=[budget.name for budget in above],
             kind=kind,
             amount_micro_usd=amount,
             price_per_minute_micro_usd=attempt.price_per_minute_micro_usd,
@@ -103,17 +86,30 @@ def _post(session: Session, attempt: Attempt, kind: str, amount: int, minutes: i
     session.flush()
 
 
-def _move(session: Session, window_id: str, *, reserved: int, charged: int) -> None:
-    session.exec(
-        update(BudgetWindow)
-        .where(col(BudgetWindow.id) == window_id)
-        .values(
-            reserved_micro_usd=BudgetWindow.reserved_micro_usd + reserved,
-            charged_micro_usd=BudgetWindow.charged_micro_usd + charged,
-        )
-        # the sums are read again by whoever needs them in this transaction
-        .execution_options(synchronize_session="fetch")
-    )
+def _move(session: Session, attempt: Attempt, now: datetime, *, reserved: int, charged: int) -> None:
+    for budget, window in _windows(session, attempt.submission):
+        window.reserved_micro_usd += reserved
+        window.charged_micro_usd += charged
+        session.add(window)
+        session.flush()
+        if charged:
+            budgets.warn(session, budget, window, now)
+    run = session.get(Run, attempt.run_id)
+    assert run is not None
+    _use(session, run.team, reserved + charged, now)
+
+
+def _use(session: Session, name: str, amount: int, now: datetime) -> None:
+    """A team's usage as fair share counts it: from the reservation on, less what comes back."""
+    team = session.get(Team, name, with_for_update=True)
+    assert team is not None
+    team.usage_micro_usd = max(0.0, decayed(team.usage_micro_usd, team.usage_at, now) + amount)
+    team.usage_at = now
+    session.add(team)
+
+
+def _nearest_first(budget: Budget) -> tuple[int, str]:
+    return (Scope.USER, Scope.TEAM, Scope.ORGANISATION).index(Scope(budget.scope)), budget.period
 
 
 def _ceiling_minutes(attempt: Attempt) -> int:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, func
+from sqlalchemy import ColumnElement, CursorResult, func
 from sqlmodel import Session, col, select, update
 
+from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
 from service.store import events
-from service.store.tables import Attempt, Run
+from service.store.describe import event_data
+from service.store.tables import Attempt, Lane, Run
+from service.store.upsert import insert_unless_there
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,14 @@ class RunFilter:
 
 def insert(session: Session, run: Run, now: datetime) -> None:
     """A new run, with its first event."""
+    lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
+    run.lane = "/".join(lane.values())
+    insert_unless_there(session, Lane, {"name": run.lane, **lane})
+    run.rank = rank(run.created_at, run.priority)
     run.sequence = 1
     session.add(run)
     session.flush()
-    events.append(session, run, EVENT[RunState.QUEUED], now)
+    _tell(session, run, EVENT[RunState.QUEUED], now)
 
 
 def get(session: Session, run_id: str) -> Run | None:
@@ -89,6 +96,7 @@ def advance(
     Ledger entries belong before this call, so that the event shows the money.
     """
     require_edge(RunState(run.state), to)
+    wrote_output = run.output_repo is not None and run.state in ACTIVE and to not in ACTIVE
     values = {"state": to.value, "reason": reason, "message": message, **changes}
     if to in EVENT:
         values["sequence"] = run.sequence + 1
@@ -97,9 +105,40 @@ def advance(
         values = {"finished_at": now, **values, "sealed_secrets": None, "not_before": None}
     if not _guarded_update(session, run, values):
         return False
+    if wrote_output:
+        unpark(session, "output", func.lower(Run.output_repo) == str(run.output_repo).lower())
     if to in EVENT:
-        events.append(session, run, EVENT[to], now)
+        _tell(session, run, EVENT[to], now)
     return True
+
+
+def _tell(session: Session, run: Run, event_type: str, now: datetime) -> None:
+    events.append(session, run.id, run.team, run.sequence, event_type, event_data(session, run, now), now)
+
+
+def park(session: Session, run: Run, what_for: str) -> None:
+    """Put a queued run out of admission's way until `unpark` says that what it waits for has come."""
+    _guarded_update(session, run, {"parked": what_for})
+
+
+def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
+    """Parked runs are looked at again."""
+    session.exec(
+        update(Run)
+        .where(col(Run.parked) == what_for, which)
+        .values(parked=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def wake_due(session: Session, now: datetime) -> None:
+    """Runs whose pause between two tries is over are looked at again."""
+    session.exec(
+        update(Run)
+        .where(col(Run.not_before) <= now)
+        .values(not_before=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def explain(session: Session, run: Run, reason: Reason | None, message: str | None) -> bool:
@@ -161,17 +200,3 @@ def to_cancel(session: Session, limit: int) -> list[tuple[Run, Attempt | None]]:
         .limit(limit)
     )
     return [(run, attempt) for run, attempt in rows]
-
-
-def writer_of(session: Session, output_repo: str, but: str) -> str | None:
-    """The active run that writes to a repository, other than `but`."""
-    return session.exec(
-        select(Run.id)
-        .where(
-            # names on the Hub differ in more than their letters' case
-            func.lower(Run.output_repo) == output_repo.lower(),
-            col(Run.state).in_([state.value for state in ACTIVE]),
-            col(Run.id) != but,
-        )
-        .limit(1)
-    ).first()

@@ -1,4 +1,4 @@
-"""Teams, their keys, limits and budgets."""
+"""Teams, their keys and limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from service.store.ids import new_id
-from service.store.tables import ApiKey, Budget, Team
+from service.store.tables import ApiKey, Team
 
 
 def get(session: Session, name: str) -> Team | None:
@@ -29,26 +29,6 @@ def insert(session: Session, name: str, now: datetime) -> Team | None:
     team = Team(name=name, created_at=now)
     session.add(team)
     return team
-
-
-def set_limits(session: Session, team: Team, max_concurrent_runs: int | None) -> None:
-    """Change how many of the team's runs may be active."""
-    team.max_concurrent_runs = max_concurrent_runs
-    session.add(team)
-
-
-def set_month_budget(session: Session, team: str, limit_micro_usd: int, now: datetime) -> Budget:
-    """Grant a monthly budget, or change it; reservations made under the old limit stay."""
-    budget = session.exec(select(Budget).where(Budget.team == team, Budget.period == "month")).first()
-    if budget is None:
-        budget = Budget(
-            id=new_id("bud", now), team=team, period="month", limit_micro_usd=0, created_at=now, updated_at=now
-        )
-    budget.limit_micro_usd = limit_micro_usd
-    budget.updated_at = now
-    session.add(budget)
-    session.flush()
-    return budget
 
 
 def insert_key(session: Session, team: str | None, name: str, role: str, now: datetime) -> tuple[ApiKey, str]:

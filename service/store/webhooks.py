@@ -51,7 +51,7 @@ def fan_out(session: Session, new: Iterable[Event], now: datetime) -> int:
                         id=new_id("dlv", now),
                         endpoint_id=endpoint.id,
                         event_id=event.id,
-                        run_id=event.run_id,
+                        subject=event.subject,
                         sequence=event.sequence,
                         state="pending",
                         next_try_at=now,
@@ -66,12 +66,12 @@ def fan_out(session: Session, new: Iterable[Event], now: datetime) -> int:
 def due(
     session: Session, now: datetime, limit: int, without: Sequence[str] = ()
 ) -> list[tuple[Delivery, Endpoint, Event]]:
-    """What may be sent now. Per endpoint and run the events go in order: an earlier one that is still pending and
+    """What may be sent now. Per endpoint and subject the events go in order: an earlier one that is still pending and
     has not failed for long holds the later ones back."""
     earlier = aliased(Delivery)
     is_held = (
         exists()
-        .where(earlier.endpoint_id == Delivery.endpoint_id, earlier.run_id == Delivery.run_id)  # type: ignore[arg-type]
+        .where(earlier.endpoint_id == Delivery.endpoint_id, earlier.subject == Delivery.subject)  # type: ignore[arg-type]
         .where(earlier.state == "pending", earlier.sequence < Delivery.sequence)  # type: ignore[arg-type]
         .where(
             col(earlier.first_failed_at).is_(None) | (col(earlier.first_failed_at) > now - HEAD_PATIENCE),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.api import schemas
+from service.api import money_schemas, schemas, team_schemas
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -23,6 +23,13 @@ LEAST = {
     ("DELETE", "/teams/{team}/keys/{key_id}"): "lead",
     ("PUT", "/teams/{team}/limits"): "lead",
     ("PUT", "/teams/{team}/budget"): "admin",
+    ("DELETE", "/teams/{team}/budget"): "admin",
+    ("POST", "/teams/{team}/budget/grants"): "admin",
+    ("PATCH", "/teams/{team}"): "admin",
+    ("PUT", "/organisation"): "admin",
+    ("PUT", "/organisation/budget"): "admin",
+    ("DELETE", "/organisation/budget"): "admin",
+    ("POST", "/organisation/budget/grants"): "admin",
     ("POST", "/webhooks"): "lead",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
@@ -36,6 +43,11 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/teams/{team}/keys"): {"name": "x", "role": "member"},
     ("PUT", "/teams/{team}/limits"): {"max_concurrent_runs": 3},
     ("PUT", "/teams/{team}/budget"): {"limit_usd": 1},
+    ("POST", "/teams/{team}/budget/grants"): {"amount_usd": 1},
+    ("PATCH", "/teams/{team}"): {"weight": 2},
+    ("PUT", "/organisation"): {},
+    ("PUT", "/organisation/budget"): {"limit_usd": 1},
+    ("POST", "/organisation/budget/grants"): {"amount_usd": 1},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
 }
 
@@ -169,12 +181,14 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
         (schemas.RunObject, api("GET", f"/runs/{run_id}").json()),
         (schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
         (schemas.NewEndpointObject, endpoint),
-        (schemas.BudgetObject, api("GET", "/teams/research/budget").json()),
-        (schemas.TeamObject, api("GET", "/teams/research").json()),
+        (money_schemas.BudgetObject, api("GET", "/teams/research/budget").json()),
+        (team_schemas.LimitsObject, api("GET", "/teams/research/limits").json()),
+        (team_schemas.OrganisationObject, api("GET", "/organisation").json()),
+        (team_schemas.TeamObject, api("GET", "/teams/research").json()),
         *((schemas.EventObject, event) for event in api("GET", f"/runs/{run_id}/events").json()["data"]),
         *((schemas.LedgerEntryObject, entry) for entry in api("GET", f"/runs/{run_id}/ledger").json()["data"]),
         *((schemas.FlavorObject, flavor) for flavor in api("GET", "/flavors").json()["data"]),
-        *((schemas.KeyObject, key) for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]),
+        *((team_schemas.KeyObject, key) for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]),
     ]
     for schema, value in answers:
         assert set(value) == set(schema.model_fields), schema

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.budget import month_window
+from service.domain.budget import Period, window
 
 ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Apia")
 
@@ -25,15 +25,15 @@ ZONES = ("UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific
     ],
 )
 def test_borders_are_midnights_of_the_zone(now: str, zone: str, start: str, end: str) -> None:
-    window = month_window(datetime.fromisoformat(now), ZoneInfo(zone))
-    assert window == (datetime.fromisoformat(start), datetime.fromisoformat(end))
+    found = window(Period.MONTH, datetime.fromisoformat(now), ZoneInfo(zone))
+    assert found == (datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
 @given(
     now=st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)), zone=st.sampled_from(ZONES)
 )
 def test_windows_hold_their_moment_and_follow_each_other_without_gap(now: datetime, zone: str) -> None:
-    start, end = month_window(now, ZoneInfo(zone))
+    start, end = window(Period.MONTH, now, ZoneInfo(zone))
     assert start <= now < end
-    assert month_window(end, ZoneInfo(zone))[0] == end
-    assert month_window(start - timedelta(seconds=1), ZoneInfo(zone))[1] == start
+    assert window(Period.MONTH, end, ZoneInfo(zone))[0] == end
+    assert window(Period.MONTH, start - timedelta(seconds=1), ZoneInfo(zone))[1] == start

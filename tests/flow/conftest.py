@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlmodel import select
 
 from service.domain.request import RunRequest
 from service.flow import admit, cancel, logs, prices, recover, submit, watch
@@ -19,13 +20,13 @@ from service.hub.client import HubClient
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
-from service.store import events, ledger, runs, teams
+from service.store import budgets, events, ledger, runs
 from service.store.db import Database
 from service.store.describe import describe_run, money_of
-from service.store.tables import Attempt, BudgetWindow, Run
+from service.store.tables import Attempt, Budget, BudgetWindow, Run
 from service.store.vault import Vault
 from tests.conftest import Clock
-from tests.factories import make_team
+from tests.factories import make_budget, make_team
 
 ENDPOINT = "http://hub.test"
 SCRIPT = {"kind": "script", "source": "print(1)\n"}
@@ -86,7 +87,7 @@ class World:
         self.gate = replace(self.gate, boot=f"{self.gate.boot}+")
 
     def budget(self, micro_usd: int) -> None:
-        self.db.write(lambda session: teams.set_month_budget(session, "research", micro_usd, self.clock.now))
+        self.db.write(lambda session: make_budget(session, self.clock.now, micro_usd))
 
     def enqueue(self, **fields: Any) -> str:
         """A run of ten minutes on cpu-basic; `seconds`, `exit_code`, `log` say how its job will go."""
@@ -158,7 +159,7 @@ class World:
     def told(self, run_id: str) -> list[str]:
         """The types of a run's events; their sequence has no gap."""
         with self.db.read() as session:
-            found = events.of_run(session, run_id, 0, 1000)
+            found = events.of(session, run_id, 0, 1000)
         assert [event.sequence for event in found] == list(range(1, len(found) + 1))
         return [event.type for event in found]
 
@@ -168,9 +169,9 @@ class World:
 
     def window(self) -> BudgetWindow:
         with self.db.read() as session:
-            budget = ledger.budget_of(session, "research")
-            assert budget is not None
-            return ledger.window_or_new(session, budget, self.clock.now)
+            mine = select(Budget).where(Budget.subject == "research", Budget.period == "month")
+            budget = session.exec(mine).one()
+            return budgets.window_or_new(session, budget, self.clock.now)
 
     def check_money(self) -> None:
         """Sums of entries are the window's sums; a run that ended holds nothing."""

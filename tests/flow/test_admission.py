@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.flow import admit, prices, submit
 from service.store import teams
+from tests.factories import make_budget, make_prices, make_run, make_team
 from tests.flow.conftest import World
 
 CEILING = 167 * 11
@@ -40,13 +41,11 @@ def test_charged_and_reserved_never_pass_the_limit(world: World) -> None:
 
 
 def test_without_a_budget_a_run_waits(world: World) -> None:
-    from tests.factories import make_run, make_team
-
     world.db.write(lambda session: make_team(session, world.clock.now, name="poor"))
     run = world.db.write(lambda session: make_run(session, world.clock.now, team="poor"))
     assert admit.run_once(world.gate) == 0
     assert reason(world, run.id) == "waiting_for_budget"
-    world.db.write(lambda session: teams.set_month_budget(session, "poor", 10_000, world.clock.now))
+    world.db.write(lambda session: make_budget(session, world.clock.now, 10_000, team="poor"))
     assert admit.run_once(world.gate) == 1
 
 
@@ -74,7 +73,8 @@ def test_slots_of_the_team_and_of_the_installation(world: World) -> None:
     def limit_team(session: object) -> None:
         team = teams.get(session, "research")  # type: ignore[arg-type]
         assert team is not None
-        teams.set_limits(session, team, 1)  # type: ignore[arg-type]
+        team.max_concurrent_runs = 1
+        session.add(team)  # type: ignore[attr-defined]
 
     world.db.write(limit_team)
     run_ids = [world.enqueue(seconds=30) for _ in range(2)]
@@ -99,24 +99,32 @@ def test_priority_goes_first_then_arrival(world: World) -> None:
     assert order == [high, first, second, low]
 
 
-def test_a_run_that_waits_holds_its_team_but_no_other(world: World) -> None:
-    from tests.factories import make_run, make_team
-
-    world.budget(CEILING)
+def test_a_run_that_waits_is_not_delayed_by_those_behind_it(world: World) -> None:
+    world.budget(CEILING + 600)
     world.db.write(lambda session: make_team(session, world.clock.now, name="other", budget_micro_usd=CEILING))
     first = world.enqueue(seconds=30)
-    big = world.enqueue(seconds=30)
-    small = world.enqueue(seconds=30, timeout="1m")
+    big = world.enqueue(seconds=30, timeout="12m")
+    small = world.enqueue(seconds=30, timeout="1m")  # fits, and would take what `big` needs when `first` ends
     other = world.db.write(lambda session: make_run(session, world.clock.turn(milliseconds=1), team="other"))
     admit.run_once(world.gate)
     assert world.run(first).state == "submitting"
     assert reason(world, big) == "waiting_for_budget"
-    assert reason(world, small) == "waiting_for_budget"
-    assert "behind" in (world.run(small).message or "")
+    assert (reason(world, small), world.run(small).message) == (
+        "waiting_for_budget",
+        f"behind {big}, which goes first and waits",
+    )
     assert world.run(other.id).state == "submitting"
-    for run_id in (big, small, first, other.id):
-        world.cancel(run_id)
-    world.until_end(big, small, first, other.id)
+    world.until_end(first, big, small, other.id)
+    assert world.run(big).admitted_at <= world.run(small).admitted_at  # type: ignore[operator]
+
+
+def test_a_small_run_passes_where_the_head_loses_nothing(world: World) -> None:
+    world.budget(CEILING + 400)
+    first, big, small = (world.enqueue(seconds=30, timeout=timeout) for timeout in ("10m", "10m", "1m"))
+    admit.run_once(world.gate)
+    assert reason(world, big) == "waiting_for_budget"
+    assert world.run(small).state == "submitting"
+    world.until_end(first, big, small)
 
 
 def test_a_run_that_no_limit_could_hold_keeps_nobody_waiting(world: World) -> None:
@@ -155,8 +163,6 @@ def test_an_old_price_is_no_price(world: World) -> None:
 
 
 def test_a_price_that_rises_between_admission_and_call_takes_the_run_back(world: World) -> None:
-    from tests.factories import make_prices
-
     run_id = world.enqueue(seconds=10)
     admit.run_once(world.gate)
     world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=300))

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
+from service.domain.budget import Period
 from service.migrate import migrate
-from service.store import ledger
+from service.store import budgets, ledger
+from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.describe import money_of
 from service.store.ids import new_id
@@ -23,7 +25,7 @@ from tests.factories import make_run, make_team
 
 def admit(session: Session, clock: Clock, price: int, ceiling_minutes: int) -> Attempt:
     """An attempt with its reservation, as admission makes it."""
-    budget = ledger.budget_of(session, "research")
+    budget = budgets.find(session, Owner("research"), Period.MONTH)
     assert budget is not None
     attempt = Attempt(
         run_id=make_run(session, clock.turn(milliseconds=1)).id,
@@ -33,12 +35,11 @@ def admit(session: Session, clock: Clock, price: int, ceiling_minutes: int) -> A
         timeout_seconds=600,
         price_per_minute_micro_usd=price,
         ceiling_micro_usd=price * ceiling_minutes,
-        window_id=ledger.open_window(session, budget, clock.now).id,
         admitted_at=clock.now,
     )
     session.add(attempt)
     session.flush()
-    ledger.reserve(session, attempt, clock.now)
+    ledger.reserve(session, attempt, [budgets.open_window(session, budget, clock.now).id], clock.now)
     return attempt
 
 

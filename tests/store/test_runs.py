@@ -37,7 +37,7 @@ def test_each_told_move_is_one_event_and_sequences_have_no_gap(db: Database, clo
 
     db.write(walk)
     with db.read() as session:
-        told = events.of_run(session, run.id, 0, 100)
+        told = events.of(session, run.id, 0, 100)
     assert [(event.sequence, event.type) for event in told] == [
         (1, "run.queued"),
         (2, "run.queued"),
@@ -89,7 +89,7 @@ def test_of_racing_movers_one_wins_and_one_event_tells(db: Database, clock: Cloc
         thread.join()
     assert sorted(wins) == [False] * 7 + [True]
     with db.read() as session:
-        assert len(events.of_run(session, run.id, 0, 100)) == 2
+        assert len(events.of(session, run.id, 0, 100)) == 2
 
 
 def test_a_stale_copy_moves_nothing(db: Database, clock: Clock, run: Run) -> None:

@@ -1,0 +1,132 @@
+"""How many runs may be active: of the organisation, of a team, of each of its users."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session
+
+from service.api.auth import Admin, Caller, Lead, Viewer
+from service.api.problems import responses
+from service.api.state import App
+from service.api.team_schemas import (
+    LimitsObject,
+    LimitsPut,
+    OrganisationObject,
+    OrganisationPut,
+    TeamObject,
+    TeamPatch,
+)
+from service.api.teams import team_json, visible_team
+from service.domain.errors import Invalid
+from service.store import organisation
+from service.store.tables import Organisation
+
+router = APIRouter(tags=["limits"])
+
+
+@router.get(
+    "/teams/{team}/limits", response_model=LimitsObject, summary="Read a team's limits", responses=responses(404)
+)
+def read_limits(team: str, caller: Viewer, app: App) -> Response:
+    """How many runs of the team may be active."""
+    with app.gate.db.read() as session:
+        return JSONResponse(_limits_json(session, caller, team))
+
+
+@router.put(
+    "/teams/{team}/limits",
+    response_model=LimitsObject,
+    summary="Set a team's limits",
+    responses=responses(403, 404, 422),
+)
+def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
+    """Running jobs are left alone; the limits count for what starts from now on."""
+    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body))
+    app.wake("admit")
+    return JSONResponse(answer)
+
+
+@router.patch("/teams/{team}", response_model=TeamObject, summary="Change a team", responses=responses(403, 404, 422))
+def patch_team(team: str, body: TeamPatch, caller: Admin, app: App) -> Response:
+    """Its weight in the fair share, and its time zone, which counts from the next budget windows on."""
+    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body))
+    app.wake("admit")
+    return JSONResponse(answer)
+
+
+@router.get("/organisation", response_model=OrganisationObject, summary="Read the organisation", responses=responses())
+def read_organisation(_caller: Viewer, app: App) -> Response:
+    """What holds for all teams."""
+    with app.gate.db.read() as session:
+        return JSONResponse(_organisation_json(organisation.read(session)))
+
+
+@router.put(
+    "/organisation", response_model=OrganisationObject, summary="Set the organisation", responses=responses(403, 422)
+)
+def put_organisation(body: OrganisationPut, _caller: Admin, app: App) -> Response:
+    """Limits that hold for all teams together. Running jobs are left alone."""
+    answer = app.gate.db.write(partial(_set_organisation, body=body))
+    app.wake("admit")
+    return JSONResponse(answer)
+
+
+def _limits_json(session: Session, caller: Caller, name: str) -> dict[str, Any]:
+    team = visible_team(session, caller, name)
+    return {
+        "max_concurrent_runs": team.max_concurrent_runs,
+        "max_concurrent_runs_per_user": team.max_concurrent_runs_per_user,
+    }
+
+
+def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut) -> dict[str, Any]:
+    row = visible_team(session, caller, team)
+    row.max_concurrent_runs = body.max_concurrent_runs
+    row.max_concurrent_runs_per_user = body.max_concurrent_runs_per_user
+    session.add(row)
+    session.flush()
+    return _limits_json(session, caller, team)
+
+
+def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch) -> dict[str, Any]:
+    row = visible_team(session, caller, team)
+    row.weight = row.weight if body.weight is None else body.weight
+    row.time_zone = row.time_zone if body.time_zone is None else _zone(body.time_zone)
+    session.add(row)
+    session.flush()
+    return team_json(row)
+
+
+def _set_organisation(session: Session, body: OrganisationPut) -> dict[str, Any]:
+    row = organisation.lock(session)
+    row.time_zone = _zone(body.time_zone)
+    row.max_concurrent_runs = body.max_concurrent_runs
+    row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
+    row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
+    session.add(row)
+    session.flush()
+    return _organisation_json(row)
+
+
+def _organisation_json(row: Organisation) -> dict[str, Any]:
+    return {
+        "time_zone": row.time_zone,
+        "max_concurrent_runs": row.max_concurrent_runs,
+        "max_concurrent_runs_by_flavor": row.max_concurrent_runs_by_flavor,
+        "max_concurrent_runs_by_namespace": row.max_concurrent_runs_by_namespace,
+    }
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise Invalid(
+            f"'{name}' is no time zone", field="time_zone", remedy="Write it as Europe/Berlin or UTC."
+        ) from None
+    return name

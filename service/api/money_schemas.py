@@ -1,0 +1,62 @@
+"""The wire's objects about money."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.domain.body import Body, Usd
+from service.domain.budget import DEFAULT_THRESHOLDS
+
+Comment = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class BudgetPut(Body):
+    """What may be spent in each period. Windows begin and end in the team's time zone."""
+
+    period: Literal["day", "week", "month", "total"] = "month"
+    limit_usd: Usd
+    hard: bool = Field(True, description="Hard: nothing is admitted past it. Soft: it only warns")
+    carry_over: bool = Field(False, description="Unspent money goes to the next window, at most one period's limit")
+    thresholds: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
+        list(DEFAULT_THRESHOLDS), max_length=20, description="Percent of the limit at which to warn, as events"
+    )
+
+
+class GrantCreate(Body):
+    """Money for the present window alone."""
+
+    amount_usd: Usd
+    comment: Comment | None = None
+
+
+class ForecastObject(BaseModel):
+    """Where spending leads at the rate of the last seven days (or of the window, if that is shorter)."""
+
+    per_day_usd: float
+    by_window_end_usd: float | None
+    ends_at: datetime | None = Field(description="When the money is spent; null if it lasts")
+
+
+class BudgetObject(BaseModel):
+    """A budget and its present window: `remaining` = limit + carried + granted − reserved − charged."""
+
+    name: str
+    scope: Literal["organisation", "team", "user"]
+    team: str | None
+    user: str | None
+    period: Literal["day", "week", "month", "total"]
+    hard: bool
+    carry_over: bool
+    thresholds: list[int]
+    limit_usd: float
+    carried_usd: float
+    granted_usd: float
+    reserved_usd: float
+    charged_usd: float
+    remaining_usd: float
+    window_start: datetime
+    window_end: datetime
+    forecast: ForecastObject

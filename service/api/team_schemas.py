@@ -1,0 +1,95 @@
+"""The wire's objects about teams, their keys and limits, and the organisation above them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from service.domain.body import Body
+
+TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class TeamCreate(Body):
+    """A new team."""
+
+    name: TeamName
+
+
+class TeamObject(BaseModel):
+    """A team."""
+
+    name: str
+    max_concurrent_runs: int | None
+    weight: float
+    time_zone: str
+    created_at: datetime
+
+
+class KeyCreate(Body):
+    """A new key of a team."""
+
+    name: Name
+    role: Literal["lead", "member", "viewer"]
+
+
+class KeyObject(BaseModel):
+    """A key without its secret."""
+
+    id: str
+    team: str | None
+    name: str
+    role: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyObject(KeyObject):
+    """A key with its secret, shown this once."""
+
+    key: str
+
+
+Slots = Annotated[int, Field(ge=0, le=100_000)]
+
+
+class TeamPatch(Body):
+    """What to change of a team; what is left out stays."""
+
+    weight: float | None = Field(None, gt=0, le=1000, description="A team of weight 2 may use twice the dollars")
+    time_zone: str | None = Field(None, max_length=64, examples=["Europe/Berlin"])
+
+
+class LimitsPut(Body):
+    """How many of a team's runs may be active, and of each of its users; null is no limit of the team's own."""
+
+    max_concurrent_runs: Slots | None = None
+    max_concurrent_runs_per_user: Slots | None = None
+
+
+class LimitsObject(BaseModel):
+    """A team's limits."""
+
+    max_concurrent_runs: int | None
+    max_concurrent_runs_per_user: int | None
+
+
+class OrganisationPut(Body):
+    """What holds for all teams together; null is no limit beyond the installation's own."""
+
+    time_zone: str = Field("UTC", max_length=64, description="In which the organisation's budget windows begin")
+    max_concurrent_runs: Slots | None = None
+    max_concurrent_runs_by_flavor: dict[str, Slots] = Field(default_factory=dict, max_length=200)
+    max_concurrent_runs_by_namespace: dict[str, Slots] = Field(default_factory=dict, max_length=200)
+
+
+class OrganisationObject(BaseModel):
+    """What holds for all teams together."""
+
+    time_zone: str
+    max_concurrent_runs: int | None
+    max_concurrent_runs_by_flavor: dict[str, int]
+    max_concurrent_runs_by_namespace: dict[str, int]

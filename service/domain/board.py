@@ -1,0 +1,177 @@
+"""The board on which admission is decided: who waits, who is active, what is free. Built from one transaction's reads.
+
+`admit` and `end` move it on, so that the same rules run forward: within one pass, and in forecasts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from service.domain.budget import Balance
+from service.domain.money import GRACE_MINUTES
+from service.domain.slots import Slot, SlotLimits, slots_of
+
+# How long a flavor takes to start, where nothing has been seen of it yet.
+UNSEEN_SCHEDULING = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A queued run. `cap` is what is left of its own cost cap, in micro-dollars; `timeout_seconds` None: it follows
+    from that and the price. `quoted_price` is the price per minute that its submitter was told."""
+
+    id: str
+    team: str
+    user: str
+    flavor: str
+    namespace: str
+    rank: int
+    timeout_seconds: int | None
+    cap: int | None
+    output_repo: str | None = None
+    quoted_price: int | None = None
+
+
+@dataclass(frozen=True)
+class Active:
+    """A run that holds slots and money. `until` is when it has ended at the latest, `least` what it costs already."""
+
+    id: str
+    team: str
+    user: str
+    flavor: str
+    namespace: str
+    until: datetime
+    reserved: int
+    purses: tuple[str, ...]
+    least: int = 0
+    output_repo: str | None = None
+
+
+@dataclass(frozen=True)
+class Purse:
+    """The present window of a budget. `user` and `team` None: it bounds everyone. `next_limit` is what its next window
+    will hold, None where there is none; `span` how long a window is."""
+
+    id: str
+    name: str
+    team: str | None
+    user: str | None
+    balance: Balance
+    hard: bool
+    ends_at: datetime
+    next_limit: int | None
+    span: timedelta = timedelta(days=30)
+
+    @property
+    def is_of_team(self) -> bool:
+        """Whether this is what grants a team money at all."""
+        return self.team is not None and self.user is None
+
+
+@dataclass
+class Board:
+    """Money in micro-dollars. `usage` is each team's decayed usage, reservations included; `prices` are per minute."""
+
+    now: datetime
+    limits: SlotLimits
+    prices: Mapping[str, int]
+    scheduling: Mapping[str, timedelta]
+    purses: dict[str, Purse]
+    actives: dict[str, Active]
+    usage: dict[str, float]
+    weights: Mapping[str, float]
+    used: Counter[Slot] = field(default_factory=Counter)
+    _writers: dict[str, str] = field(default_factory=dict)
+    _by_owner: dict[tuple[str | None, str | None], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for purse in self.purses.values():
+            self._by_owner[purse.team, purse.user].append(purse.id)
+        for active in self.actives.values():
+            self._take(active)
+
+    def has_room(self, slot: Slot) -> bool:
+        """Whether one more run fits."""
+        limit = self.limits.of(slot)
+        return limit is None or self.used[slot] < limit
+
+    def purses_of(self, run: Candidate) -> list[Purse]:
+        """Every budget above a run, the nearest first."""
+        owners = ((run.team, run.user), (run.team, None), (None, None))
+        return [self.purses[purse_id] for owner in owners for purse_id in self._by_owner.get(owner, ())]
+
+    def writer_of(self, output_repo: str | None) -> str | None:
+        """The active run that writes to a repository; names on the Hub differ in more than their letters' case."""
+        return None if output_repo is None else self._writers.get(output_repo.lower())
+
+    def share(self, team: str) -> float:
+        """What orders the teams: dollars used, by weight. The lowest goes first."""
+        return self.usage.get(team, 0.0) / self.weights.get(team, 1.0)
+
+    def lasts(self, flavor: str, timeout_seconds: int) -> timedelta:
+        """How long a job holds its slot at the most: until it is scheduled (the flavor's p90, the one assumption), its
+        timeout, and the moment that a kill takes."""
+        grace = timedelta(minutes=GRACE_MINUTES)
+        return self.scheduling.get(flavor, UNSEEN_SCHEDULING) + timedelta(seconds=timeout_seconds) + grace
+
+    def admit(self, run: Candidate, timeout_seconds: int, reserve: int, purses: Iterable[str]) -> None:
+        """A run starts: it takes its slots and holds its ceiling, which counts at once."""
+        active = Active(
+            id=run.id,
+            team=run.team,
+            user=run.user,
+            flavor=run.flavor,
+            namespace=run.namespace,
+            until=self.now + self.lasts(run.flavor, timeout_seconds),
+            reserved=reserve,
+            purses=tuple(purses),
+            output_repo=run.output_repo,
+        )
+        self.actives[run.id] = active
+        self._take(active)
+        self.usage[run.team] = self.usage.get(run.team, 0.0) + reserve
+        for purse_id in active.purses:
+            self._change(purse_id, reserved=reserve)
+
+    def end(self, run_id: str, charge: int) -> None:
+        """An active run has ended and cost this much."""
+        active = self.actives.pop(run_id)
+        for slot in slots_of(active):
+            self.used[slot] -= 1
+        if active.output_repo is not None:
+            self._writers.pop(active.output_repo.lower(), None)
+        for purse_id in active.purses:
+            if purse_id in self.purses:
+                self._change(purse_id, reserved=-active.reserved, charged=charge)
+
+    def turn_windows(self) -> None:
+        """Windows that have ended by now begin anew, with their next limit."""
+        for purse in list(self.purses.values()):
+            if purse.ends_at <= self.now and purse.next_limit is not None:
+                fresh = replace(
+                    purse,
+                    id=f"{purse.id}+",
+                    balance=Balance(purse.next_limit, 0, 0),
+                    ends_at=purse.ends_at + purse.span,
+                )
+                del self.purses[purse.id]
+                self.purses[fresh.id] = fresh
+                ids = self._by_owner[purse.team, purse.user]
+                ids[ids.index(purse.id)] = fresh.id
+
+    def _take(self, active: Active) -> None:
+        for slot in slots_of(active):
+            self.used[slot] += 1
+        if active.output_repo is not None:
+            self._writers[active.output_repo.lower()] = active.id
+
+    def _change(self, purse_id: str, *, reserved: int = 0, charged: int = 0) -> None:
+        purse = self.purses[purse_id]
+        balance = replace(
+            purse.balance, reserved=purse.balance.reserved + reserved, charged=purse.balance.charged + charged
+        )
+        self.purses[purse_id] = replace(purse, balance=balance)

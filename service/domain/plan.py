@@ -1,0 +1,75 @@
+"""One admission pass as a pure rule: teams by their share, within a team by rank, a head protected from those behind.
+
+The teams' order is looked at anew after each admission, because the reservation counts at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+
+from service.domain.admission import Admit, Decision, Reject, Wait, decide
+from service.domain.backfill import Head, head_of, may_pass
+from service.domain.board import Board, Candidate
+
+
+def plan(queues: Mapping[str, Sequence[Candidate]], board: Board) -> Iterator[tuple[Candidate, Decision]]:
+    """Decide every candidate, admissions in the order in which they happen. `queues` holds each team's candidates by
+    rank. The board has moved on when this is exhausted. Each candidate is told once."""
+    waiting = {team: list(queue) for team, queue in queues.items() if queue}
+    order = [(board.share(team), team) for team in waiting]
+    heapq.heapify(order)
+    above: list[Head] = []
+    while order:
+        _, team = heapq.heappop(order)
+        moved, waits = _first_move(waiting[team], board, above)
+        if moved is None:
+            for run, wait in waits:
+                yield run, wait
+            _hold_organisation(waits, board, above)
+            continue
+        run, decision = moved
+        waiting[team].remove(run)
+        if isinstance(decision, Admit):
+            board.admit(run, decision.timeout_seconds, decision.reserve, decision.purses)
+        yield run, decision
+        if waiting[team]:
+            heapq.heappush(order, (board.share(team), team))
+
+
+def _first_move(
+    queue: Sequence[Candidate], board: Board, above: Sequence[Head]
+) -> tuple[tuple[Candidate, Admit | Reject] | None, list[tuple[Candidate, Wait]]]:
+    """The first run of a team that moves, or why none does."""
+    waits: list[tuple[Candidate, Wait]] = []
+    head: Head | None = None
+    for run in queue:
+        decision = decide(run, board)
+        if isinstance(decision, Reject):
+            return (run, decision), waits
+        if isinstance(decision, Admit):
+            blocking = next(
+                (
+                    one
+                    for one in (*above, *([head] if head else ()))
+                    if not may_pass(one, run, decision.reserve, decision.timeout_seconds, board)
+                ),
+                None,
+            )
+            if blocking is None:
+                return (run, decision), waits
+            decision = Wait(blocking.reason, f"behind {blocking.run.id}, which goes first and waits")
+        elif decision.holds and head is None:
+            head = head_of(run, decision.need, decision.reason, board)
+        waits.append((run, decision))
+    return None, waits
+
+
+def _hold_organisation(waits: Sequence[tuple[Candidate, Wait]], board: Board, above: list[Head]) -> None:
+    """The first team's head that lacks the organisation's money must not be starved by the smaller runs of others."""
+    if above:
+        return
+    for run, wait in waits:
+        if wait.holds and any(board.purses[purse_id].team is None for purse_id in wait.lacks_money):
+            above.append(head_of(run, wait.need, wait.reason, board))
+            return

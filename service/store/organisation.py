@@ -1,0 +1,35 @@
+"""The one row above all teams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Session
+
+from service.store.tables import Organisation
+from service.store.upsert import insert_unless_there
+
+THE_ONE = 1
+
+
+def read(session: Session) -> Organisation:
+    """As it stands; the defaults where nobody has set anything yet."""
+    return session.get(Organisation, THE_ONE) or Organisation(**_defaults())
+
+
+def lock(session: Session) -> Organisation:
+    """Held until the transaction ends: admissions and changes of money are one after the other."""
+    insert_unless_there(session, Organisation, _defaults())
+    row = session.get(Organisation, THE_ONE, with_for_update=True)
+    assert row is not None
+    return row
+
+
+def _defaults() -> dict[str, Any]:
+    return {
+        "id": THE_ONE,
+        "time_zone": "UTC",
+        "max_concurrent_runs": None,
+        "max_concurrent_runs_by_flavor": {},
+        "max_concurrent_runs_by_namespace": {},
+    }

@@ -1,0 +1,30 @@
+"""Every table. Money is integer micro-USD, times are aware UTC, JSON columns hold plain values.
+
+`table=True` models validate nothing: what comes from outside is validated by the wire models before it gets here.
+"""
+
+from service.store.tables.money import Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
+from service.store.tables.news import Delivery, Endpoint, Event, Lease
+from service.store.tables.owners import ApiKey, Installation, Organisation, Team
+from service.store.tables.work import Attempt, IdempotencyKey, Lane, Run, RunLog
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "Budget",
+    "BudgetWindow",
+    "Delivery",
+    "Endpoint",
+    "Event",
+    "Flavor",
+    "IdempotencyKey",
+    "Installation",
+    "Lane",
+    "Lease",
+    "LedgerEntry",
+    "Organisation",
+    "ReservationWindow",
+    "Run",
+    "RunLog",
+    "Team",
+]

@@ -1,0 +1,83 @@
+"""What is told of changes, and the lease of the process that tells."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from service.store.columns import UtcDateTime
+
+
+class Event(SQLModel, table=True):
+    """A change, told once: the outbox of webhooks and the feed in one. `position` is stamped after commit."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("subject", "sequence"),
+        # The notifier asks for the few events that have no position yet.
+        Index(
+            "ix_event_unstamped",
+            "id",
+            sqlite_where=text("position IS NULL"),
+            postgresql_where=text("position IS NULL"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    position: int | None = Field(default=None, sa_type=BigInteger, unique=True)
+    # What changed: a run or a budget, by id. `team` null: it concerns the organisation.
+    subject: str
+    sequence: int
+    team: str | None
+    type: str
+    timestamp: datetime = Field(sa_type=UtcDateTime)
+    data: dict[str, Any] = Field(sa_type=JSON)
+
+
+class Endpoint(SQLModel, table=True):
+    """Where a team wants to be told. `team` null: an admin's endpoint, told of every team."""
+
+    __tablename__ = "endpoint"
+    id: str = Field(primary_key=True)
+    team: str | None = Field(default=None, foreign_key="team.name", index=True)
+    url: str
+    events: list[str] = Field(sa_type=JSON)
+    sealed_secret: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Delivery(SQLModel, table=True):
+    """One event for one endpoint: pending until a 2xx answer, with what the last try saw."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("endpoint_id", "event_id"),
+        CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state_known"),
+        Index("ix_delivery_state_next_try_at", "state", "next_try_at"),
+    )
+    id: str = Field(primary_key=True)
+    endpoint_id: str = Field(foreign_key="endpoint.id")
+    event_id: str = Field(foreign_key="event.id")
+    subject: str
+    sequence: int
+    state: str
+    tries: int = 0
+    next_try_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    delivered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_status: int | None = None
+    last_error: str | None = None
+    last_response: str | None = None
+    last_latency_ms: int | None = None
+
+
+class Lease(SQLModel, table=True):
+    """Which process runs the steps. `fence` grows with every change of holder."""
+
+    __tablename__ = "lease"
+    name: str = Field(primary_key=True)
+    holder: str
+    fence: int = Field(sa_type=BigInteger)
+    expires_at: datetime = Field(sa_type=UtcDateTime)

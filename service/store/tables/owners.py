@@ -1,0 +1,55 @@
+"""Who there is: the installation, the organisation, its teams and their keys."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON
+from sqlmodel import Field, SQLModel
+
+from service.store.columns import UtcDateTime
+
+
+class Installation(SQLModel, table=True):
+    """The one row that says whose database this is."""
+
+    __tablename__ = "installation"
+    id: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Organisation(SQLModel, table=True):
+    """The one row above all teams. Whoever admits or changes money holds it: two such transactions never overlap."""
+
+    __tablename__ = "organisation"
+    id: int = Field(primary_key=True)
+    time_zone: str = "UTC"
+    max_concurrent_runs: int | None = None
+    max_concurrent_runs_by_flavor: dict[str, int] = Field(sa_type=JSON)
+    max_concurrent_runs_by_namespace: dict[str, int] = Field(sa_type=JSON)
+
+
+class Team(SQLModel, table=True):
+    """Owns runs, keys, limits and budgets."""
+
+    __tablename__ = "team"
+    name: str = Field(primary_key=True)
+    max_concurrent_runs: int | None = None
+    max_concurrent_runs_per_user: int | None = None
+    time_zone: str = "UTC"
+    weight: float = 1.0
+    # Dollars used as fair share counts them: halved with time, reservations included (`store.ledger` writes it).
+    usage_micro_usd: float = 0.0
+    usage_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class ApiKey(SQLModel, table=True):
+    """A caller's key: only its SHA-256 is kept (the key itself has 256 random bits). `team` is null for admins."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    team: str | None = Field(default=None, foreign_key="team.name", index=True)
+    name: str
+    role: str
+    hash: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

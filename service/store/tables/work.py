@@ -1,0 +1,178 @@
+"""Runs, their attempts, and where they wait."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from service.domain.run import RunState
+from service.store.columns import UtcDateTime
+
+# A queued run that only the board decides about. The database keeps it: what has become of a run cannot be forgotten.
+READY = "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL"
+
+
+class Lane(SQLModel, table=True):
+    """Runs that take the same slots. Admission looks at the first few of each lane, however many wait behind them."""
+
+    __tablename__ = "lane"
+    name: str = Field(primary_key=True)
+    team: str = Field(foreign_key="team.name", index=True)
+    user: str
+    flavor: str
+    namespace: str
+
+
+class Run(SQLModel, table=True):
+    """A request to fine-tune. The API writes the request and `cancel_requested_*`; the steps write all the rest."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        CheckConstraint("state IN (" + ", ".join(f"'{state}'" for state in RunState) + ")", "state_known"),
+        CheckConstraint(
+            "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", "finished_when_terminal"
+        ),
+        CheckConstraint("requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
+        Index("ix_run_team_id", "team", "id"),
+        Index("ix_run_queue", "lane", "is_ready", "rank", "id"),
+        Index(
+            "ix_run_not_before",
+            "not_before",
+            sqlite_where=text("not_before IS NOT NULL"),
+            postgresql_where=text("not_before IS NOT NULL"),
+        ),
+        Index(
+            "ix_run_parked",
+            "parked",
+            sqlite_where=text("parked IS NOT NULL"),
+            postgresql_where=text("parked IS NOT NULL"),
+        ),
+        Index(
+            "ix_run_to_cancel",
+            "cancel_requested_at",
+            sqlite_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
+            postgresql_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
+        ),
+        Index("ix_run_state_output_repo", "state", "output_repo"),
+    )
+    id: str = Field(primary_key=True)
+    team: str = Field(foreign_key="team.name")
+    state: str
+    reason: str | None = None
+    message: str | None = None
+    requested_by: str
+
+    recipe: dict[str, Any] = Field(sa_type=JSON)
+    flavor: str
+    # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
+    requested_timeout_seconds: int | None = None
+    timeout_seconds: int | None = None
+    max_cost_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    ceiling_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    output_repo: str | None = None
+    namespace: str
+    env: dict[str, str] = Field(sa_type=JSON)
+    secret_names: list[str] = Field(sa_type=JSON)
+    sealed_secrets: bytes | None = Field(default=None, sa_type=LargeBinary)
+    priority: int
+    labels: dict[str, str] = Field(sa_type=JSON)
+
+    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`) has come.
+    lane: str = Field(default="", foreign_key="lane.name")
+    rank: int = Field(default=0, sa_type=BigInteger)
+    quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    parked: str | None = None
+    is_ready: bool | None = Field(default=None, sa_column=Column(Boolean, Computed(READY, persisted=True)))
+
+    attempt: int = 0
+    sequence: int = 0
+    tries: int = 0
+    not_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_requested_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_requested_by: str | None = None
+
+    output: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    progress: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    admitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Attempt(SQLModel, table=True):
+    """One job of a run. The price is frozen at admission; a new `submission` is drawn before each create call."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_flavor_admitted_at", "flavor", "admitted_at"),)
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    attempt: int = Field(primary_key=True)
+    submission: str = Field(unique=True)
+    flavor: str
+    timeout_seconds: int
+    price_per_minute_micro_usd: int = Field(sa_type=BigInteger)
+    ceiling_micro_usd: int = Field(sa_type=BigInteger)
+    admitted_at: datetime = Field(sa_type=UtcDateTime)
+
+    # the create call: who made it, when its answer is due, and whether the answer left the outcome open
+    called_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    call_deadline: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    called_by: str | None = None
+    is_unclear: bool = False
+    absent_listings: int = 0
+    output_head: str | None = None
+
+    # the job
+    hub_job_id: str | None = Field(default=None, index=True)
+    hub_job_url: str | None = None
+    scheduled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    is_seen: bool = False
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    cancel_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    log_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    # the end
+    running_ms: int | None = Field(default=None, sa_type=BigInteger)
+    minutes: int | None = None
+    cost_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    metered_source: str | None = None
+    cause: str | None = None
+    change: str | None = None
+
+
+class RunLog(SQLModel, table=True):
+    """The kept copy of an attempt's log, gzipped JSON lines, with secret values masked before it was stored."""
+
+    __tablename__ = "run_log"
+    __table_args__ = (ForeignKeyConstraint(["run_id", "attempt"], ["attempt.run_id", "attempt.attempt"]),)
+    run_id: str = Field(primary_key=True)
+    attempt: int = Field(primary_key=True)
+    lines: bytes = Field(sa_type=LargeBinary)
+    is_whole: bool = True
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """A team's key, the run it made, and a keyed hash of the body it came with."""
+
+    __tablename__ = "idempotency_key"
+    team: str = Field(primary_key=True, foreign_key="team.name")
+    key: str = Field(primary_key=True)
+    body_hmac: str
+    # No foreign key: the key is claimed first, and the run is inserted only by the request that won it.
+    run_id: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
