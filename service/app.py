@@ -7,7 +7,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.api import budgets, flavors, health, history, idempotency, limits, problems, runs, teams, webhooks
+from service.api import (
+    budgets,
+    flavors,
+    health,
+    history,
+    idempotency,
+    limits,
+    problems,
+    queue,
+    runs,
+    steering,
+    teams,
+    webhooks,
+)
 from service.api.edge import Edge
 from service.api.problems import Problem
 from service.api.state import State
@@ -36,6 +49,6 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     app.add_middleware(Edge)
     problems.install(app)
     idempotency.install(app)
-    for module in (runs, history, teams, limits, budgets, webhooks, flavors, health):
+    for module in (runs, history, queue, steering, teams, limits, budgets, webhooks, flavors, health):
         app.include_router(module.router)
     return app

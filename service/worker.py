@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service.flow import admit, cancel, logs, notify, prices, recover, submit, watch
+from service.flow import admit, cancel, hold, logs, notify, prices, recover, submit, watch
 from service.flow.gate import Gate
 from service.leader import Leader
 
@@ -38,10 +38,11 @@ def steps(poll_seconds: float) -> tuple[Step, ...]:
     return (
         Step("prices", prices.run_once, 30, wakes=("admit",)),
         Step("recover", recover.run_once, min(10, poll_seconds * 2), wakes=("admit", "watch", "notify")),
-        Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "notify")),
-        Step("admit", admit.run_once, 5, wakes=("submit", "notify"), repeats=True),
-        Step("submit", submit.run_once, 5, wakes=("watch", "admit", "notify"), repeats=True),
-        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "notify", "logs")),
+        Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
+        Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats=True),
+        Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
+        Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
+        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "hold", "notify", "logs")),
         Step("logs", logs.run_once, poll_seconds),
         Step("notify", notify.run_once, 2, repeats=True),
     )

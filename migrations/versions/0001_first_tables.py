@@ -65,6 +65,8 @@ def upgrade() -> None:
         sa.Column("max_concurrent_runs", sa.Integer(), nullable=True),
         sa.Column("max_concurrent_runs_by_flavor", sa.JSON(), nullable=False),
         sa.Column("max_concurrent_runs_by_namespace", sa.JSON(), nullable=False),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_by", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisation")),
     )
     op.create_table(
@@ -76,6 +78,9 @@ def upgrade() -> None:
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("usage_micro_usd", sa.Float(), nullable=False),
         sa.Column("usage_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approval_rules", sa.JSON(), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_by", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_team")),
     )
@@ -224,11 +229,20 @@ def upgrade() -> None:
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.Column("quoted_price_micro_usd", sa.BigInteger(), nullable=True),
         sa.Column("parked", sa.String(), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_by", sa.String(), nullable=True),
+        sa.Column("open_dependencies", sa.Integer(), nullable=False),
+        sa.Column("approval", sa.String(), nullable=True),
+        sa.Column("approval_why", sa.String(), nullable=True),
+        sa.Column("approval_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approval_by", sa.String(), nullable=True),
+        sa.Column("approval_comment", sa.String(), nullable=True),
+        sa.Column("start_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "is_ready",
             sa.Boolean(),
             sa.Computed(
-                "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL",
+                "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')",
                 persisted=True,
             ),
             nullable=True,
@@ -239,6 +253,8 @@ def upgrade() -> None:
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_requested_by", sa.String(), nullable=True),
+        sa.Column("cancel_reason", sa.String(), nullable=True),
+        sa.Column("cancel_message", sa.String(), nullable=True),
         sa.Column("output", sa.JSON(), nullable=True),
         sa.Column("failure", sa.JSON(), nullable=True),
         sa.Column("progress", sa.JSON(), nullable=True),
@@ -250,10 +266,12 @@ def upgrade() -> None:
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name=op.f("ck_run_finished_when_terminal"),
         ),
+        sa.CheckConstraint("approval IN ('needed', 'granted')", name=op.f("ck_run_approval_known")),
         sa.CheckConstraint(
             "state IN ('queued', 'submitting', 'starting', 'running', 'succeeded', 'failed', 'cancelled')",
             name=op.f("ck_run_state_known"),
         ),
+        sa.CheckConstraint("open_dependencies >= 0", name=op.f("ck_run_dependencies_counted")),
         sa.CheckConstraint(
             "requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
         ),
@@ -262,6 +280,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
     with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_run_approval_expires_at",
+            ["approval_expires_at"],
+            unique=False,
+            sqlite_where=sa.text("approval_expires_at IS NOT NULL"),
+            postgresql_where=sa.text("approval_expires_at IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_run_not_before",
             ["not_before"],
@@ -277,6 +302,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("parked IS NOT NULL"),
         )
         batch_op.create_index("ix_run_queue", ["lane", "is_ready", "rank", "id"], unique=False)
+        batch_op.create_index(
+            "ix_run_start_before",
+            ["start_before"],
+            unique=False,
+            sqlite_where=sa.text("start_before IS NOT NULL"),
+            postgresql_where=sa.text("start_before IS NOT NULL"),
+        )
         batch_op.create_index("ix_run_state_output_repo", ["state", "output_repo"], unique=False)
         batch_op.create_index("ix_run_team_id", ["team", "id"], unique=False)
         batch_op.create_index(
@@ -325,6 +357,26 @@ def upgrade() -> None:
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_flavor_admitted_at", ["flavor", "admitted_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_attempt_hub_job_id"), ["hub_job_id"], unique=False)
+
+    op.create_table(
+        "dependency",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("after_run_id", sa.String(), nullable=False),
+        sa.Column("ended_as", sa.String(), nullable=True),
+        sa.Column("is_settled", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["after_run_id"], ["run.id"], name=op.f("fk_dependency_after_run_id_run")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_dependency_run_id_run")),
+        sa.PrimaryKeyConstraint("run_id", "after_run_id", name=op.f("pk_dependency")),
+    )
+    with op.batch_alter_table("dependency", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_dependency_after_run_id"), ["after_run_id"], unique=False)
+        batch_op.create_index(
+            "ix_dependency_ended",
+            ["after_run_id"],
+            unique=False,
+            sqlite_where=sa.text("ended_as IS NOT NULL AND NOT is_settled"),
+            postgresql_where=sa.text("ended_as IS NOT NULL AND NOT is_settled"),
+        )
 
     op.create_table(
         "ledger_entry",
@@ -387,6 +439,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ledger_entry_run_id"))
 
     op.drop_table("ledger_entry")
+    with op.batch_alter_table("dependency", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_dependency_ended",
+            sqlite_where=sa.text("ended_as IS NOT NULL AND NOT is_settled"),
+            postgresql_where=sa.text("ended_as IS NOT NULL AND NOT is_settled"),
+        )
+        batch_op.drop_index(batch_op.f("ix_dependency_after_run_id"))
+
+    op.drop_table("dependency")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attempt_hub_job_id"))
         batch_op.drop_index("ix_attempt_flavor_admitted_at")
@@ -400,6 +461,11 @@ def downgrade() -> None:
         )
         batch_op.drop_index("ix_run_team_id")
         batch_op.drop_index("ix_run_state_output_repo")
+        batch_op.drop_index(
+            "ix_run_start_before",
+            sqlite_where=sa.text("start_before IS NOT NULL"),
+            postgresql_where=sa.text("start_before IS NOT NULL"),
+        )
         batch_op.drop_index("ix_run_queue")
         batch_op.drop_index(
             "ix_run_parked", sqlite_where=sa.text("parked IS NOT NULL"), postgresql_where=sa.text("parked IS NOT NULL")
@@ -408,6 +474,11 @@ def downgrade() -> None:
             "ix_run_not_before",
             sqlite_where=sa.text("not_before IS NOT NULL"),
             postgresql_where=sa.text("not_before IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_run_approval_expires_at",
+            sqlite_where=sa.text("approval_expires_at IS NOT NULL"),
+            postgresql_where=sa.text("approval_expires_at IS NOT NULL"),
         )
 
     op.drop_table("run")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import structlog
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.api.auth import Caller, Member, Viewer
 from service.api.examples import RUN_EXAMPLES
@@ -114,13 +114,18 @@ def _enqueue(
 
 def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime) -> dict[str, Any]:
     run = visible(session, caller, run_id)
-    if not caller.reaches("lead") and run.requested_by != caller.name:
-        raise NotAllowed("members cancel their own runs", remedy="Ask a lead of the team.")
+    mine(run, caller)
     if RunState(run.state).is_terminal:
         raise Conflict(f"the run has already {run.state}" if run.state != "cancelled" else "the run is cancelled")
-    runs.request_cancel(session, run, caller.name, now)
+    runs.request_cancel(session, col(Run.id) == run_id, caller.name, now)
     session.refresh(run)
     return describe_run(session, run, now)
+
+
+def mine(run: Run, caller: Caller) -> None:
+    """Raise NotAllowed where the run is not the caller's to steer: a member's own, a lead's whole team."""
+    if not caller.reaches("lead") and run.requested_by != caller.name:
+        raise NotAllowed("members steer their own runs", remedy="Ask a lead of the team.")
 
 
 def visible(session: Session, caller: Caller, run_id: str) -> Run:

@@ -78,6 +78,16 @@ class ProgressObject(BaseModel):
     eta_seconds: int | None
 
 
+class ApprovalObject(BaseModel):
+    """That a run needs approval, or who gave it."""
+
+    state: Literal["needed", "granted"]
+    why: str | None
+    expires_at: datetime | None
+    by: str | None
+    comment: str | None
+
+
 class RunObject(BaseModel):
     """A run."""
 
@@ -95,6 +105,10 @@ class RunObject(BaseModel):
     max_cost_usd: float | None
     priority: int
     labels: dict[str, str]
+    after: list[str] = Field(description="Runs that must have succeeded before this one starts")
+    start_before: datetime | None
+    paused_at: datetime | None
+    approval: ApprovalObject | None
     env: dict[str, str]
     secrets: list[str] = Field(description="Names only; values are never shown")
     namespace: str
@@ -173,6 +187,7 @@ EventPattern = Literal[
     "run.succeeded",
     "run.failed",
     "run.cancelled",
+    "run.awaiting_approval",
     "budget.*",
     "budget.changed",
     "budget.granted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar
@@ -50,6 +51,18 @@ def _decimal(value: object) -> object:
     return value
 
 
+def _moment(value: object) -> object:
+    # JSON has no times: one is a text with its zone
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+            return parsed.astimezone(UTC) if parsed.tzinfo is not None else value
+        except (ValueError, OverflowError):
+            return value
+    return value
+
+
+AwareMoment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Usd = Annotated[
     Decimal,
     BeforeValidator(_decimal),

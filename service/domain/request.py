@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from service.domain.body import Body, Usd
+from service.domain.body import AwareMoment, Body, Usd
 from service.domain.duration import Seconds
 from service.domain.errors import NotAvailable
 from service.domain.job import LABEL_PREFIX
@@ -22,6 +22,7 @@ LABEL_VALUE = re.compile(r"[a-zA-Z0-9._-]{0,100}")
 RESERVED_NAMES = frozenset({"HF_TOKEN", "HF_ENDPOINT", "JOB_ID", "ACCELERATOR", "CPU_CORES", "MEMORY"})
 MAX_VALUE_BYTES = 64 * 1024
 
+FlavorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE_BYTES)]
 
 
@@ -31,14 +32,12 @@ class RunRequest(Body):
 
     not_available: ClassVar[dict[str, str]] = {
         "retry": "runs are not repeated by themselves",
-        "after": "runs do not wait for other runs",
         "pilot": "there are no pilot runs",
         "on_behalf_of": "a run belongs to the key that submits it",
-        "start_before": "a run waits until it can start",
     }
 
     recipe: Recipe
-    flavor: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = Field(
+    flavor: FlavorName = Field(
         description="Hugging Face hardware; GET /flavors lists it with prices", examples=["a10g-large"]
     )
     timeout: Seconds | None = None
@@ -49,6 +48,10 @@ class RunRequest(Body):
     secrets: dict[str, Text] = Field(default_factory=dict, max_length=100)
     priority: int = Field(50, ge=0, le=100, description="Higher starts first, within the team")
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
+    after: list[Annotated[str, StringConstraints(max_length=64)]] = Field(
+        default_factory=list, max_length=100, description="Runs that must have succeeded before this one starts"
+    )
+    start_before: AwareMoment | None = Field(None, description="A run not started by then is cancelled")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
     @field_validator("flavor")
@@ -76,14 +79,7 @@ class RunRequest(Body):
     @field_validator("labels")
     @classmethod
     def _label_form(cls, labels: dict[str, str]) -> dict[str, str]:
-        for name, value in labels.items():
-            if not LABEL_NAME.fullmatch(name) or not LABEL_VALUE.fullmatch(value):
-                raise ValueError(
-                    f"'{name}': names and values of labels hold letters, digits, '.', '_', '-'; at most 100"
-                )
-            if name.startswith(LABEL_PREFIX) or name == "name":
-                raise ValueError(f"'{name}': the service sets this label itself")
-        return labels
+        return check_labels(labels)
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunRequest:
@@ -94,6 +90,16 @@ class RunRequest(Body):
         if both := sorted(self.env.keys() & self.secrets.keys()):
             raise ValueError(f"'{both[0]}' is in env and in secrets; choose one")
         return self
+
+
+def check_labels(labels: dict[str, str]) -> dict[str, str]:
+    """Labels that Hugging Face takes and that are the caller's to set; raises ValueError for others."""
+    for name, value in labels.items():
+        if not LABEL_NAME.fullmatch(name) or not LABEL_VALUE.fullmatch(value):
+            raise ValueError(f"'{name}': names and values of labels hold letters, digits, '.', '_', '-'; at most 100")
+        if name.startswith(LABEL_PREFIX) or name == "name":
+            raise ValueError(f"'{name}': the service sets this label itself")
+    return labels
 
 
 def _check_names(variables: dict[str, str], form: re.Pattern[str], rule: str) -> None:

@@ -54,7 +54,8 @@ def run_once(gate: Gate) -> int:
 
 def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     """Decide and carry out, all in this transaction: each run that moved, and how."""
-    organisation.lock(session)
+    if organisation.lock(session).paused_at is not None:
+        return []
     runs.wake_due(session, given.now)
     for budget in budgets.without_window(session, given.now):
         budgets.open_window(session, budget, given.now)

@@ -72,7 +72,7 @@ def _cancel_queued(session: Session, run_id: str, now: datetime) -> bool:
     if run is None or run.state != RunState.QUEUED:
         return False
     return runs.advance(
-        session, run, RunState.CANCELLED, now=now, message=f"cancelled at the request of {run.cancel_requested_by}"
+        session, run, RunState.CANCELLED, now=now, reason=runs.why_cancelled(run), message=run.cancel_message
     )
 
 

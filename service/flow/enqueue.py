@@ -19,7 +19,7 @@ from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConfli
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState
-from service.store import budgets, flavors, idempotency, runs
+from service.store import budgets, flavors, holds, idempotency, runs
 from service.store.budgets import Owner
 from service.store.describe import describe_run
 from service.store.ids import new_id
@@ -50,8 +50,15 @@ def enqueue(
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
-    _refuse_impossible(session, run, now)  # what it raises undoes the claim
+    refuse_impossible(session, run, now)  # what it raises undoes the claim
+    after = _open_dependencies(session, run, request.after)
+    _refuse_late(run, now)
+    run.open_dependencies = len(after)
+    holds.hold_for_approval(session, run, now)
+    if (held := holds.reason_of(run)) is not None:
+        run.reason, run.message = held
     runs.insert(session, run, now)
+    holds.come_after(session, run, after)
     return describe_run(session, run, now), False
 
 
@@ -96,11 +103,13 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         sealed_secrets=vault.seal(request.secrets) if request.secrets else None,
         priority=request.priority,
         labels=request.labels,
+        start_before=request.start_before,
         created_at=now,
     )
 
 
-def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
+def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
+    """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start."""
     price = flavors.fresh_price(session, run.flavor, now)
     if price is None:
         _refuse_unknown_flavor(session, run.flavor)
@@ -122,6 +131,25 @@ def _refuse_impossible(session: Session, run: Run, now: datetime) -> None:
                 need_usd=to_usd(need),
                 limit_usd=to_usd(most),
             )
+
+
+def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[str]:
+    """Those of the named runs that have not ended yet. They are held, so that none ends unnoticed meanwhile."""
+    waiting = []
+    for other_id in sorted(set(others)):
+        other = runs.lock(session, other_id)
+        if other is None or other.team != run.team:
+            raise Invalid(f"the team has no run '{other_id}'", field="after", remedy="Name runs of your own team.")
+        if other.state in (RunState.FAILED, RunState.CANCELLED):
+            raise Invalid(f"{other_id} has {other.state}: this run could never start", field="after")
+        if other.state != RunState.SUCCEEDED:
+            waiting.append(other_id)
+    return waiting
+
+
+def _refuse_late(run: Run, now: datetime) -> None:
+    if run.start_before is not None and run.start_before <= now:
+        raise Invalid("start_before has passed already", field="start_before", remedy="Name a time to come.")
 
 
 def _most_ever(session: Session, budget: Budget, now: datetime) -> int:

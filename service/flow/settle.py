@@ -113,7 +113,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         run,
         to,
         now=now,
-        reason=None if diagnosis is None else diagnosis.cause,
+        reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None else diagnosis.as_json(),
         output=_output(gate, run, ending.output) if to is RunState.SUCCEEDED else None,
@@ -218,10 +218,14 @@ def _output(gate: Gate, run: Run, output: RepoState | None) -> dict[str, Any] | 
     }
 
 
+def _reason(run: Run, to: RunState) -> Reason | None:
+    return runs.why_cancelled(run) if to is RunState.CANCELLED else None
+
+
 def _message(run: Run, attempt: Attempt, to: RunState) -> str:
     cost = money.dollars(attempt.cost_micro_usd or 0)
     if to is RunState.CANCELLED:
-        return f"cancelled at the request of {run.cancel_requested_by}; it cost {cost}"
+        return f"{run.cancel_message}; it cost {cost}"
     where = f"; the model is in {run.output_repo}" if run.output_repo is not None else ""
     return f"done for {cost}{where}"
 

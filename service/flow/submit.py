@@ -121,7 +121,8 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
     run, attempt = found
     ledger.release(session, attempt, now)
     if run.cancel_requested_at is not None:
-        return runs.advance(session, run, RunState.CANCELLED, now=now, message="cancelled before a job was made")
+        reason, message = runs.why_cancelled(run), f"{run.cancel_message}, before a job was made"
+        return runs.advance(session, run, RunState.CANCELLED, now=now, reason=reason, message=message)
     if problem is None:
         return runs.advance(session, run, RunState.QUEUED, now=now, reason=Reason.CHECKING, message="queued again")
     tries = run.tries + 1

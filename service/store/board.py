@@ -26,28 +26,33 @@ OVERDUE = timedelta(minutes=1)
 
 def read(session: Session, most_active: int, now: datetime) -> Board:
     """The board as this transaction sees it; `most_active` is the installation's own limit of active runs."""
-    scheduling = {
-        flavor.name: timedelta(seconds=flavor.scheduling_p90_seconds)
-        for flavor in flavors.every(session)
-        if flavor.scheduling_p90_seconds is not None
-    }
+    waits = scheduling(session)
     teams = session.exec(select(Team)).all()
     return Board(
         now=now,
         limits=_limits(session, teams, most_active),
         prices=flavors.fresh_prices(session, now),
-        scheduling=scheduling,
+        scheduling=waits,
         purses=_purses(session, now),
-        actives=_actives(session, scheduling, now),
+        actives=_actives(session, waits, now),
         usage={team.name: decayed(team.usage_micro_usd, team.usage_at, now) for team in teams},
         weights={team.name: team.weight for team in teams},
     )
 
 
-def active_count(session: Session) -> int:
-    """How many runs hold a slot."""
-    states = [state.value for state in ACTIVE]
-    return session.exec(select(func.count()).select_from(Run).where(col(Run.state).in_(states))).one()
+def scheduling(session: Session) -> dict[str, timedelta]:
+    """How long flavors took to start lately, nine times of ten; those that nothing is known of are left out."""
+    return {
+        flavor.name: timedelta(seconds=flavor.scheduling_p90_seconds)
+        for flavor in flavors.every(session)
+        if flavor.scheduling_p90_seconds is not None
+    }
+
+
+def lanes_in_use(session: Session) -> int:
+    """How many lanes have a ready run."""
+    waits = select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
+    return session.exec(select(func.count()).select_from(Lane).where(waits)).one()
 
 
 def queued_namespaces(session: Session) -> list[str]:
@@ -57,7 +62,7 @@ def queued_namespaces(session: Session) -> list[str]:
 
 
 def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Run]]:
-    """The first ready runs of every lane, by team and in the order of their rank."""
+    """The first ready runs of every lane of the teams that are not paused, by team and in the order of their rank."""
     first = (
         select(Run.id)
         .where(Run.lane == Lane.name, col(Run.is_ready).is_(True))
@@ -67,7 +72,11 @@ def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Run]]:
         .scalar_subquery()
     )
     rows = session.exec(
-        select(Run).select_from(Lane).join(Run, col(Run.id).in_(first)).order_by(col(Run.rank), col(Run.id))
+        select(Run)
+        .select_from(Lane)
+        .join(Team, (col(Team.name) == Lane.team) & col(Team.paused_at).is_(None))
+        .join(Run, col(Run.id).in_(first))
+        .order_by(col(Run.rank), col(Run.id))
     )
     queues: dict[str, list[Run]] = defaultdict(list)
     for run in rows:

@@ -13,7 +13,8 @@ from sqlmodel import Session, col, select
 from service.domain.moment import iso
 from service.domain.money import minutes, to_usd
 from service.domain.run import RunState
-from service.store.tables import Attempt, LedgerEntry, Run
+from service.store import waiting
+from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
 
 
 def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[dict[str, Any]]:
-    """Many runs with two queries, in the order given."""
+    """Many runs with a few queries, in the order given."""
     ids = [run.id for run in runs]
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in session.exec(select(Attempt).where(col(Attempt.run_id).in_(ids)).order_by(col(Attempt.attempt))):
@@ -38,7 +39,21 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
     entries: dict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in session.exec(select(LedgerEntry).where(col(LedgerEntry.run_id).in_(ids))):
         entries[entry.run_id].append(entry)
-    return [run_object(run, attempts[run.id], money_of(entries[run.id]), now) for run in runs]
+    after: dict[str, list[str]] = defaultdict(list)
+    for dependency in session.exec(select(Dependency).where(col(Dependency.run_id).in_(ids))):
+        after[dependency.run_id].append(dependency.after_run_id)
+    why = waiting.reasons(session, runs)
+    return [
+        {
+            **run_object(run, attempts[run.id], money_of(entries[run.id]), now, sorted(after[run.id])),
+            **_said(why.get(run.id)),
+        }
+        for run in runs
+    ]
+
+
+def _said(why: waiting.Why | None) -> dict[str, Any]:
+    return {} if why is None else {"reason": why[0], "message": why[1]}
 
 
 def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
@@ -57,7 +72,9 @@ def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:
     return RunMoney(reserved, charged)
 
 
-def run_object(run: Run, attempts: Sequence[Attempt], money: RunMoney, now: datetime) -> dict[str, Any]:
+def run_object(
+    run: Run, attempts: Sequence[Attempt], money: RunMoney, now: datetime, after: Sequence[str]
+) -> dict[str, Any]:
     """The object of the contract. `metered_usd` ticks while a job runs, by the same minute rule as the charge."""
     state = RunState(run.state)
     latest = attempts[-1] if attempts else None
@@ -79,6 +96,10 @@ def run_object(run: Run, attempts: Sequence[Attempt], money: RunMoney, now: date
         "max_cost_usd": _usd(run.max_cost_micro_usd),
         "priority": run.priority,
         "labels": run.labels,
+        "after": list(after),
+        "start_before": _iso(run.start_before),
+        "paused_at": _iso(run.paused_at),
+        "approval": _approval(run),
         "env": run.env,
         "secrets": run.secret_names,
         "namespace": run.namespace,
@@ -128,6 +149,18 @@ def _cost_so_far(attempt: Attempt, now: datetime) -> int:
 
 def _hub_job(attempt: Attempt) -> dict[str, Any] | None:
     return None if attempt.hub_job_id is None else {"id": attempt.hub_job_id, "url": attempt.hub_job_url}
+
+
+def _approval(run: Run) -> dict[str, Any] | None:
+    if run.approval is None:
+        return None
+    return {
+        "state": run.approval,
+        "why": run.approval_why,
+        "expires_at": _iso(run.approval_expires_at),
+        "by": run.approval_by,
+        "comment": run.approval_comment,
+    }
 
 
 def _output(run: Run) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
 from service.store import events
 from service.store.describe import event_data
-from service.store.tables import Attempt, Lane, Run
+from service.store.tables import Attempt, Dependency, Lane, Run
 from service.store.upsert import insert_unless_there
 
 
@@ -31,14 +31,24 @@ class RunFilter:
 
 def insert(session: Session, run: Run, now: datetime) -> None:
     """A new run, with its first event."""
-    lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
-    run.lane = "/".join(lane.values())
-    insert_unless_there(session, Lane, {"name": run.lane, **lane})
-    run.rank = rank(run.created_at, run.priority)
+    line_up(session, run)
     run.sequence = 1
     session.add(run)
     session.flush()
     _tell(session, run, EVENT[RunState.QUEUED], now)
+    if run.approval == "needed":
+        run.sequence += 1
+        session.flush()
+        _tell(session, run, "run.awaiting_approval", now)
+
+
+def line_up(session: Session, run: Run) -> None:
+    """Give a run its lane and its place there; anew after a change of its flavor or priority."""
+    lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
+    name = "/".join(lane.values())
+    insert_unless_there(session, Lane, {"name": name, **lane})
+    run.lane = name
+    run.rank = rank(run.created_at, run.priority)
 
 
 def get(session: Session, run_id: str) -> Run | None:
@@ -105,6 +115,13 @@ def advance(
         values = {"finished_at": now, **values, "sealed_secrets": None, "not_before": None}
     if not _guarded_update(session, run, values):
         return False
+    if to.is_terminal:
+        session.exec(
+            update(Dependency)
+            .where(col(Dependency.after_run_id) == run.id)
+            .values(ended_as=to.value)
+            .execution_options(synchronize_session=False)
+        )
     if wrote_output:
         unpark(session, "output", func.lower(Run.output_repo) == str(run.output_repo).lower())
     if to in EVENT:
@@ -178,16 +195,34 @@ def current_attempt(session: Session, run: Run) -> Attempt | None:
     return session.get(Attempt, (run.id, run.attempt)) if run.attempt else None
 
 
-def request_cancel(session: Session, run: Run, by: str, now: datetime) -> bool:
-    """Note that someone wants the run stopped; the steps do the rest. The first request counts."""
+def request_cancel(
+    session: Session,
+    which: ColumnElement[bool],
+    by: str,
+    now: datetime,
+    reason: Reason | None = None,
+    message: str | None = None,
+) -> int:
+    """Note that someone wants these runs stopped; the steps do the rest. The first request counts. How many there
+    were that nobody had wanted stopped before."""
     result = session.exec(
         update(Run)
-        .where(col(Run.id) == run.id, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
-        .values(cancel_requested_at=now, cancel_requested_by=by)
+        .where(which, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
+        .values(
+            cancel_requested_at=now,
+            cancel_requested_by=by,
+            cancel_reason=reason,
+            cancel_message=message or f"cancelled at the request of {by}",
+        )
         .execution_options(synchronize_session=False)
     )
     assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+    return int(result.rowcount)
+
+
+def why_cancelled(run: Run) -> Reason | None:
+    """The rule that wanted it stopped; None where a person did."""
+    return None if run.cancel_reason is None else Reason(run.cancel_reason)
 
 
 def to_cancel(session: Session, limit: int) -> list[tuple[Run, Attempt | None]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, logs, prices, recover, submit, watch
+from service.flow import admit, cancel, hold, logs, prices, recover, submit, watch
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
@@ -117,13 +117,13 @@ class World:
         def work(session: Any) -> None:
             run = runs.get(session, run_id)
             assert run is not None
-            runs.request_cancel(session, run, "key_test", self.clock.now)
+            runs.request_cancel(session, col(Run.id) == run_id, "key_test", self.clock.now)
 
         self.db.write(work)
 
     def pass_all(self) -> None:
         """One pass of every step, in the order of a run's life."""
-        for step in (recover, cancel, admit, submit, watch, logs):
+        for step in (recover, cancel, hold, admit, submit, watch, logs):
             step.run_once(self.gate)
 
     def until_end(self, *run_ids: str, most: int = 60, **turn: float) -> None:

@@ -6,7 +6,7 @@
 from service.store.tables.money import Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
-from service.store.tables.work import Attempt, IdempotencyKey, Lane, Run, RunLog
+from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run, RunLog
 
 __all__ = [
     "ApiKey",
@@ -14,6 +14,7 @@ __all__ = [
     "Budget",
     "BudgetWindow",
     "Delivery",
+    "Dependency",
     "Endpoint",
     "Event",
     "Flavor",

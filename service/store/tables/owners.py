@@ -1,6 +1,7 @@
 """Who there is: the installation, the organisation, its teams and their keys."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
@@ -25,6 +26,8 @@ class Organisation(SQLModel, table=True):
     max_concurrent_runs: int | None = None
     max_concurrent_runs_by_flavor: dict[str, int] = Field(sa_type=JSON)
     max_concurrent_runs_by_namespace: dict[str, int] = Field(sa_type=JSON)
+    paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    paused_by: str | None = None
 
 
 class Team(SQLModel, table=True):
@@ -39,6 +42,9 @@ class Team(SQLModel, table=True):
     # Dollars used as fair share counts them: halved with time, reservations included (`store.ledger` writes it).
     usage_micro_usd: float = 0.0
     usage_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    approval_rules: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    paused_by: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 

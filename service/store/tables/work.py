@@ -21,7 +21,16 @@ from service.domain.run import RunState
 from service.store.columns import UtcDateTime
 
 # A queued run that only the board decides about. The database keeps it: what has become of a run cannot be forgotten.
-READY = "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL"
+READY = (
+    "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL "
+    "AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')"
+)
+
+
+def _index_of_some(column: str) -> Index:
+    """An index of the few runs that have a value here."""
+    has_value = text(f"{column} IS NOT NULL")
+    return Index(f"ix_run_{column}", column, sqlite_where=has_value, postgresql_where=has_value)
 
 
 class Lane(SQLModel, table=True):
@@ -44,21 +53,15 @@ class Run(SQLModel, table=True):
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", "finished_when_terminal"
         ),
+        CheckConstraint("approval IN ('needed', 'granted')", "approval_known"),
+        CheckConstraint("open_dependencies >= 0", "dependencies_counted"),
+        _index_of_some("approval_expires_at"),
+        _index_of_some("start_before"),
         CheckConstraint("requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
         Index("ix_run_team_id", "team", "id"),
         Index("ix_run_queue", "lane", "is_ready", "rank", "id"),
-        Index(
-            "ix_run_not_before",
-            "not_before",
-            sqlite_where=text("not_before IS NOT NULL"),
-            postgresql_where=text("not_before IS NOT NULL"),
-        ),
-        Index(
-            "ix_run_parked",
-            "parked",
-            sqlite_where=text("parked IS NOT NULL"),
-            postgresql_where=text("parked IS NOT NULL"),
-        ),
+        _index_of_some("not_before"),
+        _index_of_some("parked"),
         Index(
             "ix_run_to_cancel",
             "cancel_requested_at",
@@ -94,6 +97,16 @@ class Run(SQLModel, table=True):
     rank: int = Field(default=0, sa_type=BigInteger)
     quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     parked: str | None = None
+    # What holds it outside the board: the API pauses and approves, `flow.hold` counts what it comes after.
+    paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    paused_by: str | None = None
+    open_dependencies: int = 0
+    approval: str | None = None
+    approval_why: str | None = None
+    approval_expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    approval_by: str | None = None
+    approval_comment: str | None = None
+    start_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
     is_ready: bool | None = Field(default=None, sa_column=Column(Boolean, Computed(READY, persisted=True)))
 
     attempt: int = 0
@@ -102,6 +115,8 @@ class Run(SQLModel, table=True):
     not_before: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_requested_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+    cancel_message: str | None = None
 
     output: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
@@ -111,6 +126,24 @@ class Run(SQLModel, table=True):
     admitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Dependency(SQLModel, table=True):
+    """A run that starts after another one has succeeded. `ended_as`: how that one ended, written with its end."""
+
+    __tablename__ = "dependency"
+    __table_args__ = (
+        Index(
+            "ix_dependency_ended",
+            "after_run_id",
+            sqlite_where=text("ended_as IS NOT NULL AND NOT is_settled"),
+            postgresql_where=text("ended_as IS NOT NULL AND NOT is_settled"),
+        ),
+    )
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    after_run_id: str = Field(primary_key=True, foreign_key="run.id", index=True)
+    ended_as: str | None = None
+    is_settled: bool = False
 
 
 class Attempt(SQLModel, table=True):

@@ -1,0 +1,50 @@
+"""The wire's objects about the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+
+class QueueItem(BaseModel):
+    """A queued run in its place."""
+
+    run_id: str
+    team: str
+    position: int | None = Field(description="Over all teams, from 1; null for a run that is held")
+    reason: str | None
+    message: str | None
+    earliest_start: datetime | None = Field(description="By upper bounds; null where it is further off than is looked")
+
+
+class GateObject(BaseModel):
+    """One gate: what there is (`have`) and what the run needs, in slots or dollars."""
+
+    gate: str
+    passed: bool
+    reason: str | None
+    message: str
+    have: float | None
+    need: float | None
+
+
+class HelpObject(BaseModel):
+    """A change, tried by the rules themselves, and what it would bring."""
+
+    change: str
+    effect: str
+
+
+class ExplanationObject(BaseModel):
+    """Why a run is where it is."""
+
+    run_id: str
+    state: str
+    reason: str | None
+    message: str | None
+    position: int | None
+    earliest_start: datetime | None
+    gates: list[GateObject]
+    would_help: list[HelpObject]
+    assumption: str = Field(description="The one assumption in `earliest_start`: how long hardware takes")

@@ -1,0 +1,247 @@
+"""Steering what waits: pause and resume, approve and refuse, change a queued run, stop a whole team."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session, col
+
+from service.api.auth import Admin, Caller, Lead, Member, Viewer
+from service.api.problems import responses
+from service.api.runs import mine, visible
+from service.api.schemas import RunObject
+from service.api.state import App, State
+from service.api.steering_schemas import (
+    ApprovalRulesObject,
+    ApprovalRulesPut,
+    Decision,
+    PauseObject,
+    RunPatch,
+    StopObject,
+    TeamStop,
+)
+from service.api.teams import visible_team
+from service.domain.errors import Conflict
+from service.domain.money import to_micro_usd, to_usd
+from service.domain.run import Reason, RunState
+from service.flow.change import change
+from service.store import holds, organisation, runs
+from service.store.describe import describe_run
+from service.store.tables import Organisation, Run, Team
+
+router = APIRouter(tags=["steering"])
+AnyDecision = Annotated[Decision, Body(default_factory=Decision)]
+
+
+@router.post(
+    "/runs/{run_id}/pause", response_model=RunObject, summary="Pause a run", responses=responses(403, 404, 409)
+)
+def pause_run(run_id: str, caller: Member, app: App) -> Response:
+    """Only while it is queued: it keeps its place and does not start until it is resumed."""
+    return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=True, now=app.now()))
+
+
+@router.post(
+    "/runs/{run_id}/resume", response_model=RunObject, summary="Resume a run", responses=responses(403, 404, 409)
+)
+def resume_run(run_id: str, caller: Member, app: App) -> Response:
+    """It may start again when its turn comes."""
+    return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=False, now=app.now()))
+
+
+@router.post(
+    "/runs/{run_id}/approve", response_model=RunObject, summary="Approve a run", responses=responses(403, 404, 409, 422)
+)
+def approve_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
+    """Let a run through that its team's rules hold."""
+    return _steer(app, partial(_approve, run_id=run_id, body=body, caller=caller, now=app.now()))
+
+
+@router.post(
+    "/runs/{run_id}/refuse", response_model=RunObject, summary="Refuse a run", responses=responses(403, 404, 409, 422)
+)
+def refuse_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
+    """A run that awaits approval is cancelled, with the comment as its message."""
+    return _steer(app, partial(_refuse, run_id=run_id, body=body, caller=caller, now=app.now()))
+
+
+@router.patch(
+    "/runs/{run_id}", response_model=RunObject, summary="Change a queued run", responses=responses(403, 404, 409, 422)
+)
+def patch_run(run_id: str, body: RunPatch, caller: Member, app: App) -> Response:
+    """Flavor, priority, timeout or labels of a run that has not been submitted. It is checked as a new one would be,
+    and needs approval again where it has become more expensive or changed its flavor."""
+    return _steer(app, partial(_patch, run_id=run_id, body=body, caller=caller, now=app.now()))
+
+
+@router.post("/teams/{team}/pause", response_model=PauseObject, summary="Pause a team", responses=responses(403, 404))
+def pause_team(team: str, caller: Lead, app: App) -> Response:
+    """None of its runs starts until it is resumed; those that have started go on."""
+    return _steer(app, partial(_pause_team, team=team, caller=caller, now=app.now()))
+
+
+@router.post("/teams/{team}/resume", response_model=PauseObject, summary="Resume a team", responses=responses(403, 404))
+def resume_team(team: str, caller: Lead, app: App) -> Response:
+    """Its runs start again when their turn comes."""
+    return _steer(app, partial(_pause_team, team=team, caller=caller, now=None))
+
+
+@router.post("/queue/pause", response_model=PauseObject, summary="Drain: nothing starts", responses=responses(403))
+def pause_queue(caller: Admin, app: App) -> Response:
+    """Runs are accepted and wait; those that have started go on."""
+    return _steer(app, partial(_pause_queue, caller=caller, now=app.now()))
+
+
+@router.post("/queue/resume", response_model=PauseObject, summary="Let runs start again", responses=responses(403))
+def resume_queue(caller: Admin, app: App) -> Response:
+    """The end of a drain."""
+    return _steer(app, partial(_pause_queue, caller=caller, now=None))
+
+
+@router.post(
+    "/teams/{team}/cancel-runs",
+    status_code=202,
+    response_model=StopObject,
+    summary="Kill switch: cancel all runs of a team",
+    responses=responses(403, 404, 422),
+)
+def stop_team(team: str, body: Annotated[TeamStop, Body(default_factory=TeamStop)], caller: Lead, app: App) -> Response:
+    """Every run that has not ended, queued or running. With `pause`, nothing starts afterwards either."""
+    answer = app.gate.db.write(partial(_stop_team, team=team, body=body, caller=caller, now=app.now()))
+    app.wake("cancel")
+    return JSONResponse(answer, 202)
+
+
+@router.get(
+    "/teams/{team}/approval-rules",
+    response_model=ApprovalRulesObject,
+    summary="Read what needs approval",
+    responses=responses(404),
+)
+def read_rules(team: str, caller: Viewer, app: App) -> Response:
+    """Any rule that applies holds a run."""
+    with app.gate.db.read() as session:
+        return JSONResponse(_rules_json(visible_team(session, caller, team)))
+
+
+@router.put(
+    "/teams/{team}/approval-rules",
+    response_model=ApprovalRulesObject,
+    summary="Set what needs approval",
+    responses=responses(403, 404, 422),
+)
+def put_rules(team: str, body: ApprovalRulesPut, caller: Lead, app: App) -> Response:
+    """For runs submitted or changed from now on."""
+    return _steer(app, partial(_set_rules, team=team, body=body, caller=caller))
+
+
+def _steer(app: State, work: Callable[[Session], dict[str, Any]]) -> Response:
+    answer = app.gate.db.write(work)
+    app.wake("admit", "cancel", "notify")
+    return JSONResponse(answer)
+
+
+def _queued(session: Session, caller: Caller, run_id: str) -> Run:
+    visible(session, caller, run_id)
+    run = runs.lock(session, run_id)
+    assert run is not None
+    if run.state != RunState.QUEUED or run.cancel_requested_at is not None:
+        raise Conflict(
+            f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "it is cancelled"
+        )
+    return run
+
+
+def _pause(session: Session, run_id: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
+    run = _queued(session, caller, run_id)
+    mine(run, caller)
+    run.paused_at, run.paused_by = (now, caller.name) if stop else (None, None)
+    return _said(session, run, now)
+
+
+def _approve(session: Session, run_id: str, body: Decision, caller: Caller, now: datetime) -> dict[str, Any]:
+    run = _awaiting(session, caller, run_id)
+    run.approval, run.approval_by, run.approval_comment = "granted", caller.name, body.comment
+    return _said(session, run, now)
+
+
+def _refuse(session: Session, run_id: str, body: Decision, caller: Caller, now: datetime) -> dict[str, Any]:
+    run = _awaiting(session, caller, run_id)
+    run.approval_by, run.approval_comment = caller.name, body.comment
+    session.add(run)
+    session.flush()
+    message = f"refused by {caller.name}" + ("" if body.comment is None else f": {body.comment}")
+    runs.request_cancel(session, col(Run.id) == run_id, caller.name, now, Reason.APPROVAL_REFUSED, message)
+    session.refresh(run)
+    return describe_run(session, run, now)
+
+
+def _awaiting(session: Session, caller: Caller, run_id: str) -> Run:
+    run = _queued(session, caller, run_id)
+    if run.approval != "needed":
+        raise Conflict("the run does not await approval")
+    return run
+
+
+def _patch(session: Session, run_id: str, body: RunPatch, caller: Caller, now: datetime) -> dict[str, Any]:
+    run = _queued(session, caller, run_id)
+    mine(run, caller)
+    change(session, run, body.model_dump(exclude_unset=True), now)
+    return _said(session, run, now)
+
+
+def _said(session: Session, run: Run, now: datetime) -> dict[str, Any]:
+    session.add(run)
+    holds.say(session, run)
+    return describe_run(session, run, now)
+
+
+def _pause_team(session: Session, team: str, caller: Caller, now: datetime | None) -> dict[str, Any]:
+    return _set_pause(session, visible_team(session, caller, team), caller, now)
+
+
+def _pause_queue(session: Session, caller: Caller, now: datetime | None) -> dict[str, Any]:
+    return _set_pause(session, organisation.lock(session), caller, now)
+
+
+def _set_pause(session: Session, row: Team | Organisation, caller: Caller, now: datetime | None) -> dict[str, Any]:
+    row.paused_at, row.paused_by = now, None if now is None else caller.name
+    session.add(row)
+    return {"paused": now is not None, "paused_by": row.paused_by}
+
+
+def _stop_team(session: Session, team: str, body: TeamStop, caller: Caller, now: datetime) -> dict[str, Any]:
+    row = visible_team(session, caller, team)
+    if body.pause:
+        _set_pause(session, row, caller, now)
+    message = f"all runs of team {team} were stopped by {caller.name}"
+    stopped = runs.request_cancel(session, col(Run.team) == team, caller.name, now, Reason.TEAM_STOPPED, message)
+    return {"runs": stopped, "paused": row.paused_at is not None}
+
+
+def _set_rules(session: Session, team: str, body: ApprovalRulesPut, caller: Caller) -> dict[str, Any]:
+    row = visible_team(session, caller, team)
+    row.approval_rules = {
+        "cost_over_micro_usd": None if body.cost_over_usd is None else to_micro_usd(body.cost_over_usd),
+        "flavors": sorted(set(body.flavors)),
+        "first_run_of_key": body.first_run_of_key,
+        "expires_after_seconds": body.expires_after,
+    }
+    session.add(row)
+    session.flush()
+    return _rules_json(row)
+
+
+def _rules_json(team: Team) -> dict[str, Any]:
+    rules = holds.rules_of(team)
+    return {
+        "cost_over_usd": None if rules.cost_over is None else to_usd(rules.cost_over),
+        "flavors": sorted(rules.flavors),
+        "first_run_of_key": rules.first_run_of_key,
+        "expires_after_seconds": rules.expires_after // timedelta(seconds=1),
+    }

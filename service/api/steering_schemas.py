@@ -1,0 +1,71 @@
+"""The wire's objects about steering what waits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from service.api.money_schemas import Comment
+from service.domain.approval import EXPIRES_AFTER
+from service.domain.body import Body, Usd
+from service.domain.duration import Seconds
+from service.domain.request import FlavorName, check_labels
+
+
+class Decision(Body):
+    """An approval or a refusal."""
+
+    comment: Comment | None = None
+
+
+class TeamStop(Body):
+    """The kill switch."""
+
+    pause: bool = Field(False, description="Also pause the team, so that nothing starts afterwards")
+
+
+class StopObject(BaseModel):
+    """How many runs were asked to end, and whether the team is paused."""
+
+    runs: int
+    paused: bool
+
+
+class PauseObject(BaseModel):
+    """Whether runs may start."""
+
+    paused: bool
+    paused_by: str | None
+
+
+class RunPatch(Body):
+    """What to change of a queued run; what is left out stays."""
+
+    flavor: FlavorName | None = None
+    priority: Annotated[int, Field(ge=0, le=100)] | None = None
+    timeout: Seconds | None = None
+    labels: dict[str, str] | None = Field(None, max_length=50, description="In place of those it has")
+
+    @field_validator("labels")
+    @classmethod
+    def _label_form(cls, labels: dict[str, str] | None) -> dict[str, str] | None:
+        return None if labels is None else check_labels(labels)
+
+
+class ApprovalRulesPut(Body):
+    """What needs approval before it starts; any rule that applies holds a run."""
+
+    cost_over_usd: Usd | None = Field(None, description="Runs that can cost more than this")
+    flavors: list[Annotated[str, StringConstraints(max_length=64)]] = Field(default_factory=list, max_length=200)
+    first_run_of_key: bool = False
+    expires_after: Seconds = Field(int(EXPIRES_AFTER.total_seconds()), description="Not approved by then: cancelled")
+
+
+class ApprovalRulesObject(BaseModel):
+    """A team's rules."""
+
+    cost_over_usd: float | None
+    flavors: list[str]
+    first_run_of_key: bool
+    expires_after_seconds: int

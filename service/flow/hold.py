@@ -1,0 +1,24 @@
+"""hold: what queued runs wait for outside the board has come, or never will.
+
+A run starts after others once all of them have succeeded; where one has not, it is cancelled with that reason. What was
+not approved or not started in time is cancelled too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from service.flow.each import each
+from service.flow.gate import Gate
+from service.store import holds
+
+
+def run_once(gate: Gate) -> int:
+    """Draw every conclusion that is due; how many runs it concerned."""
+    moved = gate.db.write(partial(holds.expire, now=gate.clock()))
+    with gate.db.read() as session:
+        ended = holds.ended_dependencies(session)
+    for one in ended:
+        work = partial(holds.settle, run_id=one.run_id, after_run_id=one.after_run_id, now=gate.clock())
+        moved += bool(each("hold", one.run_id, partial(gate.db.write, work)))
+    return moved

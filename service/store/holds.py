@@ -1,0 +1,123 @@
+"""What holds a queued run outside the board: a pause, an approval, other runs that it comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, exists, select
+
+from service.domain.approval import ApprovalRules, why_held
+from service.domain.moment import minute
+from service.domain.run import Reason, RunState
+from service.store import runs
+from service.store.tables import Dependency, Run, Team
+
+BATCH = 500
+CAN_STILL_BE_STOPPED = (RunState.QUEUED, RunState.SUBMITTING, RunState.STARTING)
+
+
+def reason_of(run: Run) -> tuple[Reason, str] | None:
+    """Why a queued run is held, the first that counts; None where only the board decides."""
+    if run.paused_at is not None:
+        return Reason.PAUSED, f"paused by {run.paused_by}"
+    if run.approval == "needed" and run.approval_expires_at is not None:
+        return (
+            Reason.AWAITING_APPROVAL,
+            f"{run.approval_why}: a lead or an admin approves or refuses it before {minute(run.approval_expires_at)}",
+        )
+    if run.open_dependencies:
+        return Reason.WAITING_FOR_DEPENDENCY, f"starts after {run.open_dependencies} other run(s) have succeeded"
+    return None
+
+
+def say(session: Session, run: Run) -> None:
+    """Write why a run waits after something that holds it came or went. Of what only the board knows, `admit` tells."""
+    session.flush()
+    session.refresh(run)
+    reason, message = reason_of(run) or (Reason.CHECKING, "the gates are checked next")
+    runs.explain(session, run, reason, message)
+
+
+def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
+    """Ask for approval where the team's rules want it."""
+    team = session.get(Team, run.team)
+    rules = rules_of(team)
+    is_first = not session.exec(select(exists().where(Run.requested_by == run.requested_by, Run.id != run.id))).one()  # type: ignore[arg-type]
+    run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
+    run.approval = None if run.approval_why is None else "needed"
+    run.approval_expires_at = None if run.approval_why is None else now + rules.expires_after
+    run.approval_by = run.approval_comment = None
+
+
+def rules_of(team: Team | None) -> ApprovalRules:
+    """A team's rules; none where it has set none."""
+    if team is None or team.approval_rules is None:
+        return ApprovalRules()
+    kept = team.approval_rules
+    return ApprovalRules(
+        kept["cost_over_micro_usd"],
+        frozenset(kept["flavors"]),
+        kept["first_run_of_key"],
+        timedelta(seconds=kept["expires_after_seconds"]),
+    )
+
+
+def come_after(session: Session, run: Run, others: Iterable[str]) -> None:
+    """Let a run that was just inserted start only after these have succeeded; those that have count no more."""
+    for other in others:
+        session.add(Dependency(run_id=run.id, after_run_id=other))
+    session.flush()
+
+
+def ended_dependencies(session: Session) -> list[Dependency]:
+    """Ends of runs that others waited for and that nobody has drawn the conclusion from."""
+    return list(
+        session.exec(
+            select(Dependency)
+            .where(col(Dependency.ended_as).is_not(None), ~col(Dependency.is_settled))
+            .order_by(col(Dependency.run_id), col(Dependency.after_run_id))
+            .limit(BATCH)
+        )
+    )
+
+
+def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> bool:
+    """Draw the conclusion from one end: the run comes after one fewer, or can never start."""
+    run = runs.lock(session, run_id)
+    dependency = session.get(Dependency, (run_id, after_run_id))
+    if run is None or dependency is None or dependency.is_settled:
+        return False
+    dependency.is_settled = True
+    session.add(dependency)
+    if run.state != RunState.QUEUED:
+        return False
+    if dependency.ended_as == RunState.SUCCEEDED:
+        run.open_dependencies -= 1
+        session.add(run)
+        say(session, run)
+    else:
+        message = f"{after_run_id}, which it was to start after, has {dependency.ended_as}"
+        runs.request_cancel(session, col(Run.id) == run_id, "a rule", now, Reason.DEPENDENCY_FAILED, message)
+    return True
+
+
+def expire(session: Session, now: datetime) -> int:
+    """Stop what was not approved, or not started, in time; how many."""
+    expired = runs.request_cancel(
+        session,
+        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now),
+        "a rule",
+        now,
+        Reason.APPROVAL_EXPIRED,
+        "nobody approved it in time",
+    )
+    late = runs.request_cancel(
+        session,
+        (col(Run.start_before) <= now) & col(Run.state).in_([state.value for state in CAN_STILL_BE_STOPPED]),
+        "a rule",
+        now,
+        Reason.START_BEFORE_PASSED,
+        "it had not started by its start_before",
+    )
+    return expired + late
