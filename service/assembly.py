@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -79,6 +79,7 @@ def assemble(settings: Settings) -> Assembly:
     AlreadyRunning where another process runs the steps on this SQLite file."""
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
+    gate = replace(gate, verify_lead=leader.verify)
     worker = Worker(gate, leader, settings.poll_seconds)
     runs_steps = settings.role != "api"
     state = State(

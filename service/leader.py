@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import structlog
+from sqlmodel import Session
 
 from service.store import lease
 from service.store.db import Database
@@ -31,6 +32,9 @@ class Leader(Protocol):
 
     def is_leading(self) -> bool:
         """Whether the lead is ours at this moment."""
+
+    def verify(self, session: Session) -> None:
+        """Raise LeadLost where this transaction must not be made any more."""
 
     def stop(self) -> None:
         """Let the next process in."""
@@ -63,6 +67,9 @@ class FileLeader:
         """True from start to stop."""
         return self._file is not None
 
+    def verify(self, session: Session) -> None:
+        """The lock on the file is proof enough."""
+
     def stop(self) -> None:
         """Give the lock back."""
         if self._file is not None:
@@ -79,6 +86,7 @@ class LeaseLeader:
         self._holder = holder
         self._clock = clock
         self._trusted_until = 0.0
+        self._fence: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -90,6 +98,10 @@ class LeaseLeader:
     def is_leading(self) -> bool:
         """Whether the last renewal can still be trusted."""
         return time.monotonic() < self._trusted_until
+
+    def verify(self, session: Session) -> None:
+        """Ask the row itself, in the transaction that depends on it."""
+        lease.verify(session, LEASE_NAME, self._fence, self._clock())
 
     def stop(self) -> None:
         """Stop renewing and let the next one in at once."""
@@ -118,6 +130,7 @@ class LeaseLeader:
             log.exception("lease_renewal_failed")
             return
         was_leading = self.is_leading()
+        self._fence = fence
         self._trusted_until = 0.0 if fence is None else sent_at + TTL_SECONDS - MARGIN_SECONDS
         if self.is_leading() != was_leading:
             log.info("lease", leading=self.is_leading(), fence=fence)

@@ -69,6 +69,8 @@ def step(
     name: Annotated[str, typer.Argument(help="prices, recover, cancel, hold, admit, submit, watch, logs or notify")],
 ) -> None:
     """Run one pass of one step by hand; refused while a service works on the same database."""
+    from dataclasses import replace
+
     from service import log
     from service.assembly import Misconfigured, leader_for, open_gate
     from service.leader import AlreadyRunning
@@ -83,6 +85,7 @@ def step(
     try:
         gate = open_gate(settings)
         leader = leader_for(settings, gate)
+        gate = replace(gate, verify_lead=leader.verify)
         leader.start()
     except (Misconfigured, AlreadyRunning, ForeignDatabase, ValueError) as error:
         raise _misconfigured(str(error)) from None

@@ -46,7 +46,7 @@ def run_once(gate: Gate) -> int:
         namespaces = board.queued_namespaces(session)
     troubles = {namespace: job_token_trouble(gate, namespace) for namespace in namespaces}
     work = partial(admit, given=Pass(gate.limits.max_concurrent_runs, troubles, gate.clock()))
-    moved = gate.db.write(work)
+    moved = gate.write(work)
     for run_id, outcome in moved:
         log.info("run_decided", run_id=run_id, outcome=outcome)
     return len(moved)

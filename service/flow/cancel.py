@@ -6,6 +6,7 @@ terminal stage. Jobs that waited too long for hardware are ended the same way, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -22,6 +23,7 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 BATCH = 1000
+TOGETHER = 100
 
 # A cancel may be lost: it is asked for again after this long; one that was not taken, soon.
 ASK_AGAIN = timedelta(seconds=30)
@@ -33,7 +35,16 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         unwanted = runs.to_cancel(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
-    stopped = sum(bool(each("cancel", run.id, partial(_cancel_one, gate, run, attempt))) for run, attempt in unwanted)
+    queued = [run.id for run, _ in unwanted if run.state == RunState.QUEUED]
+    stopped = 0
+    for first in range(0, len(queued), TOGETHER):  # a kill switch may mean thousands
+        work = partial(_cancel_queued, run_ids=queued[first : first + TOGETHER], now=gate.clock())
+        stopped += each("cancel", queued[first], partial(gate.write, work)) or 0
+    stopped += sum(
+        bool(each("cancel", run.id, partial(_cancel_one, gate, run, attempt)))
+        for run, attempt in unwanted
+        if run.state != RunState.QUEUED
+    )
     for run, attempt in starting:
         if run.cancel_requested_at is None and _waited_too_long(gate, attempt):
             stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
@@ -42,10 +53,8 @@ def run_once(gate: Gate) -> int:
 
 def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:
     match RunState(run.state):
-        case RunState.QUEUED:
-            return gate.db.write(partial(_cancel_queued, run_id=run.id, now=gate.clock()))
         case RunState.SUBMITTING if attempt is not None and attempt.called_at is None:
-            return gate.db.write(partial(_cancel_uncalled, loaded=attempt, now=gate.clock()))
+            return gate.write(partial(_cancel_uncalled, loaded=attempt, now=gate.clock()))
         case RunState.STARTING | RunState.RUNNING if attempt is not None:
             return _cancel_job(gate, run, attempt)
     return False  # a create call is open: `submit` or `recover` will know whether there is a job to stop
@@ -56,24 +65,26 @@ def _cancel_job(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return False
     assert attempt.hub_job_id is not None, "an active run has its job"
     # Noted first: a stage CANCELED that nobody here asked for means something else.
-    gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN))
+    gate.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN))
     try:
         gate.hub.cancel_job(run.namespace, attempt.hub_job_id)
     except HubFault as error:
         log.warning("cancel_failed", run_id=run.id, hub_job_id=attempt.hub_job_id, problem=error.message)
-        gate.db.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN_AFTER_FAULT))
+        gate.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN_AFTER_FAULT))
         return False
     log.info("cancel_sent", run_id=run.id, hub_job_id=attempt.hub_job_id)
     return True
 
 
-def _cancel_queued(session: Session, run_id: str, now: datetime) -> bool:
-    run = runs.lock(session, run_id)
-    if run is None or run.state != RunState.QUEUED:
-        return False
-    return runs.advance(
-        session, run, RunState.CANCELLED, now=now, reason=runs.why_cancelled(run), message=run.cancel_message
-    )
+def _cancel_queued(session: Session, run_ids: Sequence[str], now: datetime) -> int:
+    stopped = 0
+    for run_id in run_ids:
+        run = runs.lock(session, run_id)
+        if run is not None and run.state == RunState.QUEUED:
+            stopped += runs.advance(
+                session, run, RunState.CANCELLED, now=now, reason=runs.why_cancelled(run), message=run.cancel_message
+            )
+    return stopped
 
 
 def _cancel_uncalled(session: Session, loaded: Attempt, now: datetime) -> bool:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlmodel import Session
 
 from service.hub.client import HubClient
 from service.store.db import Database
 from service.store.vault import Vault
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,15 @@ class Gate:
     monotonic: Callable[[], float]
     # When this process first found a submission's job missing, by `monotonic`.
     first_missing: dict[str, float] = field(default_factory=dict)
+    # Raises where another process leads by now: a step that slept must not write over its successor's work.
+    verify_lead: Callable[[Session], None] = lambda _session: None
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """What a step applies: `work` in one durable transaction, in which this process still leads. Raises what the
+        work raises, and LeadLost."""
+
+        def led(session: Session) -> T:
+            self.verify_lead(session)
+            return work(session)
+
+        return self.db.write(led)

@@ -15,10 +15,10 @@ from service.store import holds
 
 def run_once(gate: Gate) -> int:
     """Draw every conclusion that is due; how many runs it concerned."""
-    moved = gate.db.write(partial(holds.expire, now=gate.clock()))
+    moved = gate.write(partial(holds.expire, now=gate.clock()))
     with gate.db.read() as session:
         ended = holds.ended_dependencies(session)
     for one in ended:
         work = partial(holds.settle, run_id=one.run_id, after_run_id=one.after_run_id, now=gate.clock())
-        moved += bool(each("hold", one.run_id, partial(gate.db.write, work)))
+        moved += bool(each("hold", one.run_id, partial(gate.write, work)))
     return moved

@@ -107,7 +107,7 @@ def _sample(gate: Gate, run: Run, attempt: Attempt) -> bool:
         lines = []
     known = Progress(**run.progress) if run.progress else None
     news = progress.read((line.text for line in lines), known)
-    return gate.db.write(partial(_note, loaded=attempt, news=news, now=gate.clock()))
+    return gate.write(partial(_note, loaded=attempt, news=news, now=gate.clock()))
 
 
 def _note(session: Session, loaded: Attempt, news: Progress, now: datetime) -> bool:

@@ -63,7 +63,7 @@ async def _send(
 
 def _due(gate: Gate, under_way: list[Delivery]) -> list[tuple[Delivery, Endpoint, Event]]:
     """What to send now: a few per endpoint, so that one with a backlog leaves room for the others."""
-    gate.db.write(partial(_fan_out, now=gate.clock()))
+    gate.write(partial(_fan_out, now=gate.clock()))
     ids = {delivery.id for delivery in under_way}
     busy = Counter(delivery.endpoint_id for delivery in under_way)
     chosen = []
@@ -78,7 +78,7 @@ def _due(gate: Gate, under_way: list[Delivery]) -> list[tuple[Delivery, Endpoint
 
 
 def _finish(gate: Gate, delivery: Delivery, event: Event, outcome: Outcome) -> None:
-    gate.db.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
+    gate.write(partial(_record, delivery_id=delivery.id, outcome=outcome, now=gate.clock()))
     log.info(
         "webhook_sent" if outcome.is_success else "webhook_failed",
         subject=event.subject,

@@ -30,7 +30,7 @@ def run_once(gate: Gate) -> int:
         log.warning("prices_unavailable", problem=error.message)
         return 0
     listed = list(_priced(hardware))
-    gate.db.write(lambda session: flavors.replace_all(session, listed, gate.clock()))
+    gate.write(lambda session: flavors.replace_all(session, listed, gate.clock()))
     return len(listed)
 
 

@@ -60,9 +60,9 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         key=lambda job: (job.created_at or gate.clock(), job.id),
     )
     if not mine:
-        return gate.db.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
+        return gate.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
     oldest, *others = mine
-    moved = gate.db.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
+    moved = gate.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
     log.info("job_adopted", run_id=run.id, attempt=attempt.attempt, hub_job_id=oldest.id)
     for other in others:
         _stop(gate, run, other)

@@ -58,7 +58,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         packed_log=logs.pack(lines),
         log_is_whole=is_whole,
     )
-    moved = gate.db.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
+    moved = gate.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
         log.info("run_settled", run_id=run.id, attempt=attempt.attempt, hub_job_id=attempt.hub_job_id)
     return moved

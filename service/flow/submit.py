@@ -64,32 +64,32 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         spec = _spec(gate, run, attempt)
         head = _output_head(gate, run)
     except HubFault as error:
-        return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+        return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except Exception:
         # A secret sealed under another key, say. Nothing was sent: the money goes back, and the next try is later.
         log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
-        return gate.db.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
+        return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     claimed_at = gate.monotonic()
-    if not gate.db.write(partial(_claim, gate=gate, loaded=attempt, head=head, now=gate.clock())):
+    if not gate.write(partial(_claim, gate=gate, loaded=attempt, head=head, now=gate.clock())):
         return True  # cancelled or un-admitted, or claimed by another process
     if gate.monotonic() - claimed_at > LONGEST_CLAIM_SECONDS:
         # This process slept; another one may have taken the claim for a dead one's. Nothing was sent yet.
-        return gate.db.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
+        return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     try:
         created = gate.hub.create_job(run.namespace, spec)
     except HubUnclear as error:
         log.warning("create_unclear", run_id=run.id, attempt=attempt.attempt, problem=error.message)
-        gate.db.write(partial(_leave_open, loaded=attempt))
+        gate.write(partial(_leave_open, loaded=attempt))
         return False
     except HubUnavailable as error:
-        return gate.db.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+        return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
         shown = HubRefused(
             logs.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
         )
-        return gate.db.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
-    if not gate.db.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
+        return gate.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
+    if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         log.error("job_without_run", run_id=run.id, hub_job_id=created.id)
         with contextlib.suppress(HubFault):

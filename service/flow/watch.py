@@ -80,7 +80,7 @@ def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:
     says = f"waiting for hardware: {job.message}" if job.message else "waiting for hardware"
     if not has_started and not (waits and says != run.message) and attempt.is_seen:
         return False
-    return gate.db.write(partial(_note, loaded=attempt, job=job, says=says, now=gate.clock()))
+    return gate.write(partial(_note, loaded=attempt, job=job, says=says, now=gate.clock()))
 
 
 def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime) -> bool:

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlmodel import Session
+from sqlalchemy import func
+from sqlmodel import Session, select
 
 from service.store.tables import Lease
+
+
+class LeadLost(Exception):
+    """Another process leads, or nobody does: what was about to be written is dropped."""
+
+
+def verify(session: Session, name: str, fence: int | None, now: datetime) -> None:
+    """Raise LeadLost unless the lease is still the one of this fence. Held until the transaction ends, so that nobody
+    takes it over in between."""
+    lease = session.get(Lease, name, with_for_update={"read": True})
+    if lease is None or lease.fence != fence or lease.expires_at <= _clock_of(session, now):
+        raise LeadLost(f"the lease '{name}' is no longer held under fence {fence}")
+
+
+def _clock_of(session: Session, now: datetime) -> datetime:
+    """The time by the one clock that all processes share: PostgreSQL's; on SQLite there is only one machine."""
+    if session.get_bind().dialect.name != "postgresql":
+        return now
+    shared: datetime = session.exec(select(func.clock_timestamp())).one()
+    return shared
 
 
 def hold(session: Session, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
     """Take or renew a lease: its fence while it is ours, None while someone else's runs."""
     lease = session.get(Lease, name, with_for_update=True)
+    now = _clock_of(session, now)
     if lease is None:
         lease = Lease(name=name, holder=holder, fence=1, expires_at=now + ttl)
     elif lease.holder == holder:
@@ -29,5 +51,5 @@ def give_up(session: Session, name: str, holder: str, now: datetime) -> None:
     """Let the next one in at once; nothing happens where the lease is not ours."""
     lease = session.get(Lease, name, with_for_update=True)
     if lease is not None and lease.holder == holder:
-        lease.expires_at = now
+        lease.expires_at = _clock_of(session, now)
         session.add(lease)
