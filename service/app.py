@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from service.api import (
+    billing,
     budgets,
     flavors,
     health,
     history,
     idempotency,
     limits,
+    metrics,
     problems,
     queue,
     runs,
     steering,
     teams,
+    usage,
     webhooks,
 )
 from service.api.edge import Edge
@@ -49,6 +52,20 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     app.add_middleware(Edge)
     problems.install(app)
     idempotency.install(app)
-    for module in (runs, history, queue, steering, teams, limits, budgets, webhooks, flavors, health):
+    for module in (
+        runs,
+        history,
+        queue,
+        steering,
+        teams,
+        limits,
+        budgets,
+        usage,
+        billing,
+        webhooks,
+        flavors,
+        health,
+        metrics,
+    ):
         app.include_router(module.router)
     return app

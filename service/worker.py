@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service.flow import admit, cancel, hold, logs, notify, prices, recover, submit, watch
+from service.flow import admit, billing, cancel, hold, logs, notify, prices, recover, submit, watch
 from service.flow.gate import Gate
 from service.leader import Leader
 
@@ -44,6 +44,8 @@ def steps(poll_seconds: float) -> tuple[Step, ...]:
         Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "hold", "notify", "logs")),
         Step("logs", logs.run_once, poll_seconds),
+        # looks into the database whether an hour has passed
+        Step("billing", billing.run_once, 60, wakes=("notify",)),
         Step("notify", notify.run_once, 2, repeats=True),
     )
 

@@ -42,6 +42,7 @@ HOMES = {
     "fastapi": {"api", "app", "assembly"},
     "starlette": {"api", "sandbox"},
     "apscheduler": {"worker"},
+    "prometheus_client": {"api"},
     "typer": {"cli"},
     "pydantic_settings": {"settings"},
 }

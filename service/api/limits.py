@@ -96,7 +96,7 @@ def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut) ->
 def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch) -> dict[str, Any]:
     row = visible_team(session, caller, team)
     row.weight = row.weight if body.weight is None else body.weight
-    row.time_zone = row.time_zone if body.time_zone is None else _zone(body.time_zone)
+    row.time_zone = row.time_zone if body.time_zone is None else checked_zone(body.time_zone)
     session.add(row)
     session.flush()
     return team_json(row)
@@ -104,7 +104,7 @@ def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch) -
 
 def _set_organisation(session: Session, body: OrganisationPut) -> dict[str, Any]:
     row = organisation.lock(session)
-    row.time_zone = _zone(body.time_zone)
+    row.time_zone = checked_zone(body.time_zone)
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
     row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
@@ -122,7 +122,8 @@ def _organisation_json(row: Organisation) -> dict[str, Any]:
     }
 
 
-def _zone(name: str) -> str:
+def checked_zone(name: str) -> str:
+    """A time zone's name; raises Invalid for one that there is not."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):

@@ -72,8 +72,8 @@ def list_runs(
         team=team if caller.team is None else caller.team_or(team),
         states=[one.value for one in state or ()],
         labels=tuple(_label(text) for text in label or ()),
-        created_after=_aware(created_after, "created_after"),
-        created_before=_aware(created_before, "created_before"),
+        created_after=aware(created_after, "created_after"),
+        created_before=aware(created_before, "created_before"),
     )
     with app.gate.db.read() as session:
         rows = runs.page(session, narrowed, decode(after), limit + 1)
@@ -143,7 +143,8 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _aware(value: datetime | None, field: str) -> datetime | None:
+def aware(value: datetime | None, field: str) -> datetime | None:
+    """A time of the query in UTC; raises Invalid for one without a zone."""
     if value is not None and value.tzinfo is None:
         raise Invalid("a time needs its zone", field=field, remedy="Write it as 2026-12-01T00:00:00Z.")
     try:

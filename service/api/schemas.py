@@ -27,13 +27,15 @@ class AttemptObject(BaseModel):
     running_seconds: float | None
     minutes: int | None = Field(description="Billed minutes: each started minute counts")
     cost_usd: float | None
+    billed_usd: float | None = Field(description="What Hugging Face billed; null until known")
     metered_source: Literal["hub", "observed"] | None
     cause: str | None
     change: str | None
 
 
 class Cost(BaseModel):
-    """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs."""
+    """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs;
+    `billed_usd` is what Hugging Face says that it billed, null until it is known of every attempt that ran."""
 
     estimated_usd: float | None
     ceiling_usd: float | None
@@ -194,6 +196,8 @@ EventPattern = Literal[
     "budget.threshold_reached",
     "budget.exhausted",
     "budget.reset",
+    "billing.*",
+    "billing.drift",
 ]
 
 
@@ -228,7 +232,7 @@ class DeliveryObject(BaseModel):
     id: str
     event_id: str
     event_type: str
-    subject: str = Field(description="The run's or budget's id")
+    subject: str = Field(description="The run's or budget's id; for `billing.drift` Hugging Face's job id")
     sequence: int
     state: Literal["pending", "delivered", "failed"]
     tries: int

@@ -66,7 +66,9 @@ def migrate() -> None:
 
 
 def step(
-    name: Annotated[str, typer.Argument(help="prices, recover, cancel, hold, admit, submit, watch, logs or notify")],
+    name: Annotated[
+        str, typer.Argument(help="prices, recover, cancel, hold, admit, submit, watch, logs, billing or notify")
+    ],
 ) -> None:
     """Run one pass of one step by hand; refused while a service works on the same database."""
     from dataclasses import replace

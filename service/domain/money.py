@@ -12,6 +12,9 @@ from decimal import Decimal
 MICRO = 1_000_000
 MINUTE_MS = 60_000
 
+# No job costs a million dollars: such a bill is none, and sums of bills stay within 64 bits.
+MOST_MICRO_USD = 10**12
+
 # A kill takes a moment, and the minute it starts is billed: the ceiling holds one minute more than the timeout.
 GRACE_MINUTES = 1
 

@@ -20,7 +20,7 @@ from huggingface_hub.utils import hf_raise_for_status
 from service.domain.job import JobSpec
 from service.domain.text import cleaned
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
-from service.hub.models import Job, LogLine, RepoState, job_from_json
+from service.hub.models import Job, LogLine, RepoState, bills_from_json, job_from_json
 from service.hub.session import HubSession, check, headers, read_json
 
 MAX_PAGES = 1000
@@ -137,6 +137,15 @@ class HubClient:
         if not isinstance(listed, list):
             raise HubUnavailable("a price list that is no list")
         return listed
+
+    def billed_jobs(self) -> dict[str, int]:
+        """What the token's own user was billed in the present month for jobs that have ended, in micro-USD by job id.
+        Raises HubRefused (401, 403, 404) where this token may not read that."""
+        answer = read_json(self._session.read("/api/settings/billing/usage/jobs", self._control_token))
+        try:
+            return bills_from_json(answer)
+        except ValueError as error:
+            raise HubUnavailable(str(error)) from None
 
     def read_log(
         self,

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from service.domain.money import MOST_MICRO_USD
 from service.domain.text import cleaned
 
 
@@ -97,6 +98,30 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
         finished_at=finished_at,
         labels=labels if isinstance(labels, dict) else {},
     )
+
+
+def bills_from_json(value: object) -> dict[str, int]:
+    """Micro-USD by job id, of jobs that have ended; the bill of one that runs still grows. An item that cannot be read
+    is left out: its bill stays unknown. Raises ValueError where there is no list of jobs."""
+    usage = value.get("usage") if isinstance(value, Mapping) else None
+    details = usage.get("jobDetails") if isinstance(usage, Mapping) else None
+    if not isinstance(details, list):
+        raise ValueError("a bill without a list of jobs")
+    bills = {}
+    for item in details:
+        if not isinstance(item, Mapping) or item.get("completedAt") is None:
+            continue
+        job_id, cost = item.get("jobId"), _micro_usd(item.get("totalCostMicroUsd"))
+        if isinstance(job_id, str) and cost is not None:
+            bills[job_id] = cost
+    return bills
+
+
+def _micro_usd(value: object) -> int | None:
+    # Hugging Face's schema calls the amount a number, not an integer
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST_MICRO_USD:
+        return None
+    return round(value)
 
 
 def _text(value: object) -> str | None:

@@ -110,7 +110,7 @@ def run_object(
             "ceiling_usd": _usd(run.ceiling_micro_usd),
             "reserved_usd": to_usd(money.reserved),
             "metered_usd": _usd(metered),
-            "billed_usd": None,
+            "billed_usd": _usd(_billed(attempts)),
         },
         "hub_job": None if latest is None else _hub_job(latest),
         "output": _output(run),
@@ -135,10 +135,22 @@ def attempt_object(attempt: Attempt) -> dict[str, Any]:
         "running_seconds": None if attempt.running_ms is None else attempt.running_ms / 1000,
         "minutes": attempt.minutes,
         "cost_usd": _usd(attempt.cost_micro_usd),
+        "billed_usd": _usd(attempt.billed_micro_usd),
         "metered_source": attempt.metered_source,
         "cause": attempt.cause,
         "change": attempt.change,
     }
+
+
+def _billed(attempts: Sequence[Attempt]) -> int | None:
+    """What all attempts were billed; None while the bill of one that ran, or may yet be charged, is not known."""
+    bills = [
+        attempt.billed_micro_usd
+        for attempt in attempts
+        if attempt.started_at is not None or attempt.billed_micro_usd is not None
+    ]
+    known = [bill for bill in bills if bill is not None]
+    return sum(known) if bills and len(known) == len(bills) else None
 
 
 def _cost_so_far(attempt: Attempt, now: datetime) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.api import money_schemas, schemas, team_schemas
+from service.api import money_schemas, schemas, team_schemas, usage_schemas
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -41,6 +41,8 @@ LEAST = {
     ("PUT", "/organisation/budget"): "admin",
     ("DELETE", "/organisation/budget"): "admin",
     ("POST", "/organisation/budget/grants"): "admin",
+    ("POST", "/billing/import"): "admin",
+    ("GET", "/metrics"): "admin",
     ("POST", "/webhooks"): "lead",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
@@ -190,6 +192,10 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
     api.world.publish("acme/model", model__safetensors=b"x")
     api.world.until_end(run_id)
     endpoint = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/"}).json()
+    statement = {"content": "job_id,cost_usd\n", "headers": {"content-type": "text/csv"}}
+    imported = api("POST", "/billing/import", as_="admin", **statement).json()
+    spent = api("GET", "/usage").json()
+    usage_schemas.UsageObject.model_validate(spent)
     answers: list[tuple[type[BaseModel], Any]] = [
         (schemas.RunObject, api("GET", f"/runs/{run_id}").json()),
         (schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
@@ -198,6 +204,9 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
         (team_schemas.LimitsObject, api("GET", "/teams/research/limits").json()),
         (team_schemas.OrganisationObject, api("GET", "/organisation").json()),
         (team_schemas.TeamObject, api("GET", "/teams/research").json()),
+        (usage_schemas.ImportObject, imported),
+        (usage_schemas.UsageSum, spent["total"]),
+        (usage_schemas.WasteObject, spent["waste"]),
         *((schemas.EventObject, event) for event in api("GET", f"/runs/{run_id}/events").json()["data"]),
         *((schemas.LedgerEntryObject, entry) for entry in api("GET", f"/runs/{run_id}/ledger").json()["data"]),
         *((schemas.FlavorObject, flavor) for flavor in api("GET", "/flavors").json()["data"]),

@@ -91,6 +91,7 @@ class World:
 
     def enqueue(self, **fields: Any) -> str:
         """A run of ten minutes on cpu-basic; `seconds`, `exit_code`, `log` say how its job will go."""
+        namespace = fields.pop("namespace", "acme")
         env = {
             name: str(fields.pop(field))
             for field, name in (
@@ -105,7 +106,7 @@ class World:
             enqueue,
             request=RunRequest.model_validate(body),
             submitter=Submitter("research", "key_test"),
-            namespace="acme",
+            namespace=namespace,
             vault=self.gate.vault,
             now=self.clock.turn(milliseconds=1),
         )

@@ -3,7 +3,7 @@
 `table=True` models validate nothing: what comes from outside is validated by the wire models before it gets here.
 """
 
-from service.store.tables.money import Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
+from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
 from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run, RunLog
@@ -11,6 +11,7 @@ from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane,
 __all__ = [
     "ApiKey",
     "Attempt",
+    "BillingReading",
     "Budget",
     "BudgetWindow",
     "Delivery",

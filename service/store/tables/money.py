@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.store.columns import BigId, UtcDateTime
@@ -87,6 +87,8 @@ class LedgerEntry(SQLModel, table=True):
         CheckConstraint("amount_micro_usd >= 0", "amount_not_negative"),
         # Each reservation is opened once and closed once.
         UniqueConstraint("submission", "kind"),
+        # What was spent in a period.
+        Index("ix_ledger_entry_kind_at", "kind", "at"),
     )
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: str = Field(foreign_key="run.id", index=True)
@@ -99,3 +101,13 @@ class LedgerEntry(SQLModel, table=True):
     price_per_minute_micro_usd: int = Field(sa_type=BigInteger)
     minutes: int
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+class BillingReading(SQLModel, table=True):
+    """The one row that says when Hugging Face's bills were asked for, and when they are to be asked for again."""
+
+    __tablename__ = "billing_reading"
+    id: int = Field(primary_key=True)
+    asked_at: datetime = Field(sa_type=UtcDateTime)
+    next_at: datetime = Field(sa_type=UtcDateTime)
+    problem: str | None = None

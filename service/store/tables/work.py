@@ -184,6 +184,9 @@ class Attempt(SQLModel, table=True):
     minutes: int | None = None
     cost_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     metered_source: str | None = None
+    # what Hugging Face says that it billed, and when that was last read: null is unknown (`store.billing` writes it)
+    billed_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    billed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cause: str | None = None
     change: str | None = None
 

@@ -1,0 +1,71 @@
+"""Prometheus: gauges read from the database at each scrape, so that every process tells the same."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from service.api.auth import Admin
+from service.api.problems import responses
+from service.api.state import App
+from service.domain.budget import Balance
+from service.domain.money import to_usd
+from service.store import gauges
+from service.store.gauges import BilledTotals
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={**responses(403), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def read_metrics(_caller: Admin, app: App) -> Response:
+    """For a scraper that carries an admin's key as its bearer token."""
+    registry = CollectorRegistry()  # of this scrape alone: nothing is kept between two
+    with app.gate.db.read() as session:
+        _budgets(registry, gauges.balances(session, app.now()))
+        _billing(registry, gauges.billed_totals(session))
+        _runs(registry, gauges.queued_and_active(session))
+    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _budgets(registry: CollectorRegistry, balances: list[tuple[str, str, Balance]]) -> None:
+    labels = ("budget", "period")
+    limit = Gauge("tunegate_budget_limit_usd", "Carried and granted money included", labels, registry=registry)
+    reserved = Gauge("tunegate_budget_reserved_usd", "Held in the present window", labels, registry=registry)
+    charged = Gauge("tunegate_budget_charged_usd", "Charged in the present window", labels, registry=registry)
+    for subject, period, balance in balances:
+        limit.labels(subject, period).set(to_usd(balance.limit))
+        reserved.labels(subject, period).set(to_usd(balance.reserved))
+        charged.labels(subject, period).set(to_usd(balance.charged))
+
+
+def _billing(registry: CollectorRegistry, totals: BilledTotals) -> None:
+    """What is not known has no sample: it is no 0."""
+    samples = (
+        ("tunegate_metered_usd", "All that was charged, by running time", to_usd(totals.metered)),
+        ("tunegate_billed_usd", "What Hugging Face billed, of attempts whose bill is known", _usd(totals.billed)),
+        ("tunegate_billing_drift_usd", "Billed less metered, of attempts whose bill is known", _usd(totals.drift)),
+        ("tunegate_billing_drifted_attempts", "Attempts that were billed otherwise than metered", totals.drifted),
+        ("tunegate_unbilled_attempts", "Charged attempts whose bill is not known", totals.unbilled),
+    )
+    for name, says, value in samples:
+        if value is not None:
+            Gauge(name, says, registry=registry).set(value)
+
+
+def _runs(registry: CollectorRegistry, counts: dict[str, tuple[int, int]]) -> None:
+    queued = Gauge("tunegate_queued_runs", "Runs that wait", ("team",), registry=registry)
+    active = Gauge("tunegate_active_runs", "Runs that hold a slot", ("team",), registry=registry)
+    for team, (waiting, going) in counts.items():
+        queued.labels(team).set(waiting)
+        active.labels(team).set(going)
+
+
+def _usd(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else to_usd(micro_usd)

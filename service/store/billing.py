@@ -1,0 +1,107 @@
+"""What Hugging Face billed, beside what was metered: the only writer of `attempt.billed_micro_usd`.
+
+A bill never changes a charge. Where the two differ, that is told as `billing.drift`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from sqlmodel import Session, col, select
+
+from service.domain.money import to_usd
+from service.store import events, organisation
+from service.store.tables import Attempt, BillingReading, Event, Run
+
+DRIFT = "billing.drift"
+THE_ONE = 1
+MOST_AT_ONCE = 500
+
+
+@dataclass
+class Recorded:
+    """What came of some bills: jobs of ours, those of them whose bill was new, jobs that are not ours, jobs whose
+    charge is still to come (their bill is not kept: it is read again), and the jobs newly found to drift."""
+
+    matched: int = 0
+    changed: int = 0
+    unknown: int = 0
+    unsettled: int = 0
+    drifted: list[str] = field(default_factory=list)
+
+
+def record(session: Session, bills: Mapping[str, int], source: str, now: datetime) -> Recorded:
+    """Write bills (micro-USD by Hugging Face job id) to the attempts that they are for. Writing the same again changes
+    nothing. `source`: `hub` or `import`."""
+    organisation.lock(session)  # two writers of the same bills would tell of a drift twice
+    recorded = Recorded()
+    for job_ids in _batches(list(bills)):
+        rows = session.exec(
+            select(Attempt, Run)
+            .join(Run, col(Run.id) == Attempt.run_id)
+            .where(col(Attempt.hub_job_id).in_(job_ids))
+            .order_by(col(Attempt.run_id), col(Attempt.attempt))
+        ).all()
+        recorded.unknown += len(set(job_ids) - {attempt.hub_job_id for attempt, _ in rows})
+        for attempt, run in rows:
+            _record_one(session, attempt, run, bills[str(attempt.hub_job_id)], source, now, recorded)
+    return recorded
+
+
+def next_reading(session: Session) -> datetime | None:
+    """When Hugging Face is to be asked again; None before the first time."""
+    reading = session.get(BillingReading, THE_ONE)
+    return None if reading is None else reading.next_at
+
+
+def note_reading(session: Session, now: datetime, next_at: datetime, problem: str | None) -> None:
+    """Keep when the bills were asked for, when to ask again, and what was wrong if they did not come."""
+    reading = session.get(BillingReading, THE_ONE) or BillingReading(id=THE_ONE, asked_at=now, next_at=next_at)
+    reading.asked_at, reading.next_at, reading.problem = now, next_at, problem
+    session.add(reading)
+
+
+def _record_one(
+    session: Session, attempt: Attempt, run: Run, billed: int, source: str, now: datetime, recorded: Recorded
+) -> None:
+    if attempt.cost_micro_usd is None:
+        recorded.unsettled += 1
+        return
+    recorded.matched += 1
+    recorded.changed += attempt.billed_micro_usd != billed
+    attempt.billed_micro_usd, attempt.billed_at = billed, now
+    session.add(attempt)
+    assert attempt.hub_job_id is not None
+    if billed != attempt.cost_micro_usd and not _is_told(session, attempt.hub_job_id):
+        recorded.drifted.append(attempt.hub_job_id)
+        _tell(session, attempt, run, billed, source, now)
+
+
+def _is_told(session: Session, hub_job_id: str) -> bool:
+    return session.exec(select(Event.id).where(Event.subject == hub_job_id).limit(1)).first() is not None
+
+
+def _tell(session: Session, attempt: Attempt, run: Run, billed: int, source: str, now: datetime) -> None:
+    metered = attempt.cost_micro_usd or 0
+    data = {
+        "run_id": run.id,
+        "attempt": attempt.attempt,
+        "hub_job": {"id": attempt.hub_job_id, "url": attempt.hub_job_url},
+        "team": run.team,
+        "flavor": attempt.flavor,
+        "metered_usd": to_usd(metered),
+        "billed_usd": to_usd(billed),
+        "drift_usd": to_usd(billed - metered),
+        "source": source,
+    }
+    # The job is the subject, told of once: a run's own events keep their sequence.
+    events.append(session, str(attempt.hub_job_id), run.team, 1, DRIFT, data, now)
+
+
+def _batches(job_ids: Sequence[str]) -> Iterator[list[str]]:
+    remaining = iter(job_ids)
+    while batch := list(islice(remaining, MOST_AT_ONCE)):
+        yield batch

@@ -1,0 +1,71 @@
+"""What monitoring reads at each scrape, from the database as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, func
+from sqlmodel import Session, col, select
+
+from service.domain.budget import Balance
+from service.domain.run import ACTIVE, RunState
+from service.store import budgets, teams
+from service.store.tables import Attempt, Run
+
+
+@dataclass(frozen=True)
+class BilledTotals:
+    """All attempts that were charged, in micro-USD. `billed` and `drift` are over those whose bill is known, and None
+    where none is; `drifted` counts attempts whose bill differs from their charge."""
+
+    metered: int
+    billed: int | None
+    drift: int | None
+    unbilled: int
+    drifted: int
+
+
+def balances(session: Session, now: datetime) -> list[tuple[str, str, Balance]]:
+    """Every budget in force: its subject, its period, and how its present window stands."""
+    return [
+        (
+            budget.subject,
+            budget.period,
+            budgets.balance(budget, budgets.window_or_new(session, budget, now)),
+        )
+        for budget in budgets.every(session)
+    ]
+
+
+def billed_totals(session: Session) -> BilledTotals:
+    """Metered against billed, over everything that was ever charged."""
+    cost, billed = col(Attempt.cost_micro_usd), col(Attempt.billed_micro_usd)
+    metered, bills, drift, unbilled, drifted = session.exec(
+        select(
+            func.coalesce(func.sum(cost), 0),
+            func.sum(billed),
+            func.sum(billed - cost),
+            func.coalesce(func.sum(case((billed.is_(None) & (col(Attempt.minutes) > 0), 1), else_=0)), 0),
+            func.coalesce(func.sum(case((billed != cost, 1), else_=0)), 0),
+        ).where(cost.is_not(None))  # type: ignore[call-overload]
+    ).one()
+    return BilledTotals(
+        int(metered),
+        None if bills is None else int(bills),
+        None if drift is None else int(drift),
+        int(unbilled),
+        int(drifted),
+    )
+
+
+def queued_and_active(session: Session) -> dict[str, tuple[int, int]]:
+    """How many runs of each team wait, and how many hold a slot."""
+    counts = {team.name: [0, 0] for team in teams.every(session)}
+    for team, state, number in session.exec(
+        select(Run.team, Run.state, func.count())
+        .where(col(Run.state).in_([RunState.QUEUED.value, *(state.value for state in ACTIVE)]))
+        .group_by(col(Run.team), col(Run.state))
+    ):
+        counts[team][state != RunState.QUEUED] += number
+    return {team: (queued, active) for team, (queued, active) in counts.items()}

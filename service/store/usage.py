@@ -1,0 +1,89 @@
+"""What was spent in a period, and what is held now, one row an attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, exists, select
+
+from service.domain.run import RunState
+from service.domain.usage import OPEN, STRAY, Spending, outcome
+from service.store.tables import Attempt, LedgerEntry, Run
+
+UNFINISHED = [state.value for state in RunState if not state.is_terminal]
+
+
+def charges(session: Session, since: datetime, until: datetime, team: str | None) -> list[Spending]:
+    """Every charge that the ledger booked from `since` up to but not at `until`; of all teams where None."""
+    query = (
+        select(
+            LedgerEntry.run_id,
+            LedgerEntry.attempt,
+            LedgerEntry.minutes,
+            LedgerEntry.amount_micro_usd,
+            LedgerEntry.at,
+            Run.team,
+            Run.requested_by,
+            Run.flavor,
+            Run.labels,
+            Run.state,
+            Run.attempt,
+            Attempt.flavor,
+            Attempt.cost_micro_usd,
+            Attempt.cause,
+            Attempt.billed_micro_usd,
+        )  # type: ignore[call-overload]
+        .join(Run, col(Run.id) == LedgerEntry.run_id)
+        .join(
+            Attempt,
+            (col(Attempt.run_id) == LedgerEntry.run_id) & (col(Attempt.attempt) == LedgerEntry.attempt),
+            isouter=True,
+        )
+        .where(LedgerEntry.kind == "charge", LedgerEntry.at >= since, LedgerEntry.at < until)
+    )
+    if team is not None:
+        query = query.where(Run.team == team)
+    return [_charge(*row) for row in session.exec(query)]
+
+
+def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
+    """Every reservation that is not closed yet."""
+    closing = aliased(LedgerEntry)
+    is_closed = exists().where(
+        col(closing.submission) == LedgerEntry.submission, col(closing.kind).in_(("charge", "release"))
+    )
+    query = (
+        select(LedgerEntry, Run, Attempt.flavor)
+        .join(Run, col(Run.id) == LedgerEntry.run_id)
+        .join(Attempt, col(Attempt.submission) == LedgerEntry.submission)
+        .where(LedgerEntry.kind == "reserve", col(Run.state).in_(UNFINISHED), ~is_closed)
+    )
+    if team is not None:
+        query = query.where(Run.team == team)
+    return [
+        Spending(run.id, run.team, run.requested_by, flavor, run.labels, OPEN, now, held=entry.amount_micro_usd)
+        for entry, run, flavor in session.exec(query)
+    ]
+
+
+def _charge(
+    run_id: str,
+    attempt: int,
+    minutes: int,
+    amount: int,
+    at: datetime,
+    team: str,
+    user: str,
+    run_flavor: str,
+    labels: dict[str, str],
+    state: str,
+    last: int,
+    flavor: str | None,
+    cost: int | None,
+    cause: str | None,
+    billed: int | None,
+) -> Spending:
+    is_stray = flavor is None
+    came_to = STRAY if is_stray else outcome(RunState(state), attempt == last, cost is not None, cause)
+    return Spending(run_id, team, user, flavor or run_flavor, labels, came_to, at, minutes, amount, billed)
