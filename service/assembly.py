@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from service.api.state import State
 from service.app import create_app
+from service.domain.stray import Policy
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
 from service.leader import FileLeader, Leader, LeaseLeader
@@ -71,6 +72,7 @@ def open_gate(settings: Settings) -> Gate:
         boot=uuid.uuid4().hex,
         clock=now,
         monotonic=time.monotonic,
+        namespace=settings.hf_namespace,
     )
 
 
@@ -80,7 +82,7 @@ def assemble(settings: Settings) -> Assembly:
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
     gate = replace(gate, verify_lead=leader.verify)
-    worker = Worker(gate, leader, settings.poll_seconds)
+    worker = Worker(gate, leader, settings.poll_seconds, settings.sweep_seconds)
     runs_steps = settings.role != "api"
     state = State(
         gate=gate,
@@ -113,6 +115,7 @@ def _limits(settings: Settings) -> Limits:
         max_concurrent_runs=settings.max_concurrent_runs,
         listing_lag=timedelta(seconds=settings.listing_lag_seconds),
         create_timeout=timedelta(seconds=settings.hub_timeout_seconds),
+        stray_policy=Policy(settings.stray_policy),
         max_scheduling=timedelta(seconds=settings.max_scheduling_seconds),
         allow_broad_job_token=settings.allow_broad_job_token,
         webhook_allowed_targets=settings.webhook_allowed_targets,

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     max_scheduling_seconds: float = Field(
         6 * 3600, gt=0, description="How long a job may wait for hardware before it is cancelled and queued again."
     )
+    stray_policy: Literal["report", "adopt", "cancel"] = Field(
+        "report", description="What is done about a job that carries this installation's label and has no run."
+    )
+    sweep_seconds: float = Field(
+        180, gt=0, description="How often the namespace's live jobs are compared with the runs, beside at start."
+    )
     poll_seconds: float = Field(5, gt=0, description="How often the states of active jobs are read.")
     max_concurrent_runs: int = Field(20, ge=0, description="Active runs of the whole service.")
     webhook_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service.flow import admit, billing, cancel, hold, logs, notify, prices, recover, submit, watch
+from service.flow import admit, billing, cancel, hold, logs, notify, prices, recover, submit, sweep, watch
 from service.flow.gate import Gate
 from service.leader import Leader
 
@@ -33,11 +33,12 @@ class Step:
     repeats: bool = False
 
 
-def steps(poll_seconds: float) -> tuple[Step, ...]:
+def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
     """Every step of a run's life, and the one that keeps prices fresh."""
     return (
         Step("prices", prices.run_once, 30, wakes=("admit",)),
         Step("recover", recover.run_once, min(10, poll_seconds * 2), wakes=("admit", "watch", "notify")),
+        Step("sweep", sweep.run_once, sweep_seconds, wakes=("submit", "admit", "watch", "notify")),
         Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
         Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats=True),
         Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
@@ -108,11 +109,11 @@ class StepThread:
 class Worker:
     """All steps of one process."""
 
-    def __init__(self, gate: Gate, leader: Leader, poll_seconds: float) -> None:
+    def __init__(self, gate: Gate, leader: Leader, poll_seconds: float, sweep_seconds: float) -> None:
         self.gate = gate
         self.leader = leader
         self._threads: dict[str, StepThread] = {}
-        for step in steps(poll_seconds):
+        for step in steps(poll_seconds, sweep_seconds):
             self._threads[step.name] = StepThread(step, gate, leader, self._threads)
         self._alarm = BackgroundScheduler(timezone="UTC")
 

@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("max_concurrent_runs_by_namespace", sa.JSON(), nullable=False),
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paused_by", sa.String(), nullable=True),
+        sa.Column("counts_outside", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisation")),
     )
     op.create_table(
@@ -171,6 +172,47 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_lane_team"), ["team"], unique=False)
 
     op.create_table(
+        "stray",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("namespace", sa.String(), nullable=False),
+        sa.Column("hub_job_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=True),
+        sa.Column("submission", sa.String(), nullable=True),
+        sa.Column("team", sa.String(), nullable=True),
+        sa.Column("flavor", sa.String(), nullable=True),
+        sa.Column("price_per_minute_micro_usd", sa.BigInteger(), nullable=True),
+        sa.Column("timeout_seconds", sa.Integer(), nullable=True),
+        sa.Column("initiator", sa.String(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("cost_micro_usd", sa.BigInteger(), nullable=True),
+        sa.Column("stopped_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("action IN ('reported', 'adopted', 'cancelled')", name=op.f("ck_stray_action_known")),
+        sa.CheckConstraint(
+            "kind IN ('outside', 'second_job', 'late_job', 'ended_run', 'unknown_run', 'started_by_job')",
+            name=op.f("ck_stray_kind_known"),
+        ),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_stray_team_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stray")),
+        sa.UniqueConstraint("hub_job_id", name=op.f("uq_stray_hub_job_id")),
+    )
+    with op.batch_alter_table("stray", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_stray_open",
+            ["namespace"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.create_index(batch_op.f("ix_stray_run_id"), ["run_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_stray_team"), ["team"], unique=False)
+
+    op.create_table(
         "budget_window",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("budget_id", sa.String(), nullable=False),
@@ -180,6 +222,7 @@ def upgrade() -> None:
         sa.Column("granted_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("reserved_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("charged_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("outside_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("told_percent", sa.Integer(), nullable=False),
         sa.Column("is_exhausted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["budget_id"], ["budget.id"], name=op.f("fk_budget_window_budget_id_budget")),
@@ -401,7 +444,7 @@ def upgrade() -> None:
         sa.Column("minutes", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('reserve', 'charge', 'release', 'overrun')", name=op.f("ck_ledger_entry_kind_known")
+            "kind IN ('reserve', 'charge', 'release', 'overrun', 'stray')", name=op.f("ck_ledger_entry_kind_known")
         ),
         sa.CheckConstraint("amount_micro_usd >= 0", name=op.f("ck_ledger_entry_amount_not_negative")),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_ledger_entry_run_id_run")),
@@ -499,6 +542,14 @@ def downgrade() -> None:
 
     op.drop_table("delivery")
     op.drop_table("budget_window")
+    with op.batch_alter_table("stray", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stray_team"))
+        batch_op.drop_index(batch_op.f("ix_stray_run_id"))
+        batch_op.drop_index(
+            "ix_stray_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+
+    op.drop_table("stray")
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lane_team"))
 

@@ -189,7 +189,7 @@ def _add(session: Session, owner: Owner, period: Period, body: GrantCreate, by: 
 
 def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
     window = budgets.window_or_new(session, budget, now)
-    standing = budgets.balance(budget, window)
+    standing = budgets.balance(session, budget, window)
     since = max(window.starts_at, now - RECENT)
     recent = budgets.charged_since(session, budget, since)
     ahead = forecast(standing, recent, now - since, now, window.ends_at)
@@ -207,6 +207,7 @@ def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
         "granted_usd": to_usd(window.granted_micro_usd),
         "reserved_usd": to_usd(standing.reserved),
         "charged_usd": to_usd(standing.charged),
+        "outside_usd": to_usd(window.outside_micro_usd),
         "remaining_usd": to_usd(standing.remaining),
         "window_start": iso(window.starts_at),
         "window_end": iso(window.ends_at),

@@ -108,6 +108,7 @@ def _set_organisation(session: Session, body: OrganisationPut) -> dict[str, Any]
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
     row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
+    row.counts_outside = body.counts_outside
     session.add(row)
     session.flush()
     return _organisation_json(row)
@@ -119,6 +120,7 @@ def _organisation_json(row: Organisation) -> dict[str, Any]:
         "max_concurrent_runs": row.max_concurrent_runs,
         "max_concurrent_runs_by_flavor": row.max_concurrent_runs_by_flavor,
         "max_concurrent_runs_by_namespace": row.max_concurrent_runs_by_namespace,
+        "counts_outside": row.counts_outside,
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from service.domain.body import Body, Usd
 from service.domain.budget import DEFAULT_THRESHOLDS
+from service.domain.stray import Action, Kind
 
 Comment = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -41,7 +42,8 @@ class ForecastObject(BaseModel):
 
 
 class BudgetObject(BaseModel):
-    """A budget and its present window: `remaining` = limit + carried + granted − reserved − charged."""
+    """A budget and its present window: `remaining` = limit + carried + granted − reserved − charged, and less
+    `outside_usd` where the organisation counts it."""
 
     name: str
     scope: Literal["organisation", "team", "user"]
@@ -56,7 +58,38 @@ class BudgetObject(BaseModel):
     granted_usd: float
     reserved_usd: float
     charged_usd: float
+    outside_usd: float = Field(description="Jobs outside the gate; shown for the organisation's budgets")
     remaining_usd: float
     window_start: datetime
     window_end: datetime
     forecast: ForecastObject
+
+
+class StrayJobObject(BaseModel):
+    """The job on Hugging Face."""
+
+    id: str
+    url: str
+
+
+class StrayObject(BaseModel):
+    """A job that nobody here asked for. Dollars are to now while it runs; `cost_usd` null: its price is not known."""
+
+    id: str
+    kind: Kind
+    action: Action
+    namespace: str
+    hub_job: StrayJobObject
+    run_id: str | None = Field(description="The run that its labels name, whether there is one or not")
+    team: str | None
+    initiator: str | None = Field(description="Who started it, such as `duplicated-job/…`")
+    flavor: str | None
+    price_per_minute_usd: float | None
+    timeout_seconds: int | None
+    minutes: int
+    cost_usd: float | None
+    stopped_usd: float = Field(description="What its timeout would have allowed beyond, where it was cancelled here")
+    started_at: datetime | None
+    ended_at: datetime | None
+    first_seen_at: datetime
+    last_seen_at: datetime

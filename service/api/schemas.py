@@ -159,7 +159,7 @@ class LogObject(BaseModel):
 class LedgerEntryObject(BaseModel):
     """Money that moved, with its arithmetic: amount = price per minute x minutes."""
 
-    kind: Literal["reserve", "charge", "release", "overrun"]
+    kind: Literal["reserve", "charge", "release", "overrun", "stray"]
     amount_usd: float
     attempt: int
     price_per_minute_usd: float

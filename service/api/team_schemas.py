@@ -84,6 +84,9 @@ class OrganisationPut(Body):
     max_concurrent_runs: Slots | None = None
     max_concurrent_runs_by_flavor: dict[str, Slots] = Field(default_factory=dict, max_length=200)
     max_concurrent_runs_by_namespace: dict[str, Slots] = Field(default_factory=dict, max_length=200)
+    counts_outside: bool = Field(
+        False, description="Whether jobs that did not come through the gate count against the organisation's budgets"
+    )
 
 
 class OrganisationObject(BaseModel):
@@ -93,3 +96,4 @@ class OrganisationObject(BaseModel):
     max_concurrent_runs: int | None
     max_concurrent_runs_by_flavor: dict[str, int]
     max_concurrent_runs_by_namespace: dict[str, int]
+    counts_outside: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from service.cli.claim import claim
 from service.cli.demo import demo
 from service.cli.sandbox import sandbox
 from service.cli.serve import migrate, serve, step
@@ -15,5 +16,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for command in (serve, sandbox, demo, migrate, step):
+for command in (serve, sandbox, demo, migrate, step, claim):
     app.command()(command)

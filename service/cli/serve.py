@@ -33,9 +33,9 @@ def serve(
     try:
         assembly = assemble(settings)
     except (Misconfigured, ForeignDatabase, AlreadyRunning, ValueError, OSError) as error:
-        raise _misconfigured(str(error)) from None
+        raise misconfigured(str(error)) from None
     except SQLAlchemyError as error:
-        raise _misconfigured(f"the database cannot be used: {str(error).splitlines()[0]}") from None
+        raise misconfigured(f"the database cannot be used: {str(error).splitlines()[0]}") from None
     if settings.admin_key is not None and len(settings.admin_key.get_secret_value()) < SHORT_KEY:
         typer.echo(f"TUNEGATE_ADMIN_KEY is short: {SHORT_KEY} random characters or more are hard to guess.", err=True)
     if settings.admin_key is None:
@@ -47,7 +47,7 @@ def serve(
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise _misconfigured(f"cannot listen on {host}:{port}; use --port for another") from None
+        raise misconfigured(f"cannot listen on {host}:{port}; use --port for another") from None
     typer.echo(
         f"Tunegate listens on http://{host}:{port} (API: /docs); Hugging Face is {settings.hf_endpoint}, "
         f"the database {settings.database_url.rpartition('@')[2]}. Ctrl-C stops it.",
@@ -67,7 +67,8 @@ def migrate() -> None:
 
 def step(
     name: Annotated[
-        str, typer.Argument(help="prices, recover, cancel, hold, admit, submit, watch, logs, billing or notify")
+        str,
+        typer.Argument(help="prices, recover, sweep, cancel, hold, admit, submit, watch, logs, billing or notify"),
     ],
 ) -> None:
     """Run one pass of one step by hand; refused while a service works on the same database."""
@@ -81,7 +82,7 @@ def step(
 
     settings = read_settings()
     log.configure(settings.log_level)
-    known = {one.name: one for one in steps(settings.poll_seconds)}
+    known = {one.name: one for one in steps(settings.poll_seconds, settings.sweep_seconds)}
     if name not in known:
         raise typer.BadParameter(f"the steps are {', '.join(known)}")
     try:
@@ -90,10 +91,12 @@ def step(
         gate = replace(gate, verify_lead=leader.verify)
         leader.start()
     except (Misconfigured, AlreadyRunning, ForeignDatabase, ValueError) as error:
-        raise _misconfigured(str(error)) from None
+        raise misconfigured(str(error)) from None
     try:
         if not leader.is_leading():
-            raise _misconfigured("another process holds the lease")
+            raise misconfigured("another process holds the lease")
+        if name == "submit":
+            known["sweep"].run_once(gate)  # no job is made before what the database may have forgotten was looked for
         typer.echo(f"{name}: {known[name].run_once(gate)} moved")
     finally:
         leader.stop()
@@ -110,9 +113,9 @@ def read_settings() -> Settings:
             f"TUNEGATE_{'_'.join(map(str, found['loc'])).upper()}: {found['msg'].removeprefix('Value error, ')}"
             for found in error.errors()
         ]
-        raise _misconfigured("\n".join(wrong)) from None
+        raise misconfigured("\n".join(wrong)) from None
 
 
-def _misconfigured(message: str) -> typer.Exit:
+def misconfigured(message: str) -> typer.Exit:
     typer.echo(message, err=True)
     return typer.Exit(EXIT_MISCONFIGURED)

@@ -23,6 +23,7 @@ LABEL_RUN = "tunegate-run"
 LABEL_ATTEMPT = "tunegate-attempt"
 LABEL_SUBMISSION = "tunegate-submission"
 LABEL_INSTALLATION = "tunegate-installation"
+LABEL_TEAM = "tunegate-team"
 LABEL_PREFIX = "tunegate-"
 
 # $1 counts uv's own options, which follow it; then come the script's arguments.
@@ -80,7 +81,9 @@ def environment(
     return {**env, **own}
 
 
-def labels(run_id: str, attempt: int, submission: str, installation: str, own: Mapping[str, str]) -> dict[str, str]:
+def labels(
+    run_id: str, attempt: int, submission: str, installation: str, team: str, own: Mapping[str, str]
+) -> dict[str, str]:
     """The labels by which a job is found again, beside the caller's own."""
     return {
         **own,
@@ -89,6 +92,7 @@ def labels(run_id: str, attempt: int, submission: str, installation: str, own: M
         LABEL_ATTEMPT: str(attempt),
         LABEL_SUBMISSION: submission,
         LABEL_INSTALLATION: installation,
+        LABEL_TEAM: team,
     }
 
 

@@ -113,7 +113,7 @@ def _wait(session: Session, run: Run, wait: Wait, now: datetime) -> None:
         window = session.get(BudgetWindow, window_id)
         budget = None if window is None else session.get(Budget, window.budget_id)
         if window is not None and budget is not None:
-            standing = budgets.balance(budget, window)
+            standing = budgets.balance(session, budget, window)
             if wait.need > standing.limit - standing.spent:  # not even with every reservation given back
                 budgets.exhaust(session, budget, window, now)
 

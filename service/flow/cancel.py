@@ -46,7 +46,7 @@ def run_once(gate: Gate) -> int:
         if run.state != RunState.QUEUED
     )
     for run, attempt in starting:
-        if run.cancel_requested_at is None and _waited_too_long(gate, attempt):
+        if run.cancel_requested_at is None and _waited_too_long(gate, run, attempt):
             stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
     return stopped
 
@@ -102,5 +102,7 @@ def _note_cancel(session: Session, loaded: Attempt, now: datetime, pause: timede
         session.add(attempt)
 
 
-def _waited_too_long(gate: Gate, attempt: Attempt) -> bool:
+def _waited_too_long(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    if run.recipe.get("kind") == "adopted":
+        return False  # it could not be queued again: what it trains is not known
     return attempt.scheduled_at is not None and gate.clock() - attempt.scheduled_at > gate.limits.max_scheduling

@@ -154,7 +154,7 @@ def _refuse_late(run: Run, now: datetime) -> None:
 
 def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
     """The most that a run may ever find free in a budget as it is granted now."""
-    present = budgets.balance(budget, budgets.window_or_new(session, budget, now))
+    present = budgets.balance(session, budget, budgets.window_or_new(session, budget, now))
     if budget.period == Period.TOTAL:
         return present.limit - present.spent  # what is spent does not come back
     carry = budget.limit_micro_usd if budget.carry_over else 0

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlmodel import Session
 
+from service.domain.stray import Policy
 from service.hub.client import HubClient
 from service.store.db import Database
 from service.store.vault import Vault
@@ -23,9 +24,21 @@ class Limits:
     max_concurrent_runs: int = 20
     listing_lag: timedelta = timedelta(seconds=120)
     create_timeout: timedelta = timedelta(seconds=30)
+    stray_policy: Policy = Policy.REPORT
     max_scheduling: timedelta = timedelta(hours=6)
     allow_broad_job_token: bool = False
     webhook_allowed_targets: tuple[str, ...] = ()
+
+
+@dataclass
+class Start:
+    """Namespaces that the sweep has yet to look at since this process started; None: it has not begun."""
+
+    unswept: set[str] | None = None
+
+    def lets(self, namespace: str) -> bool:
+        """Whether a job may be made there: what a restored backup forgot has been looked for."""
+        return self.unswept is not None and namespace not in self.unswept
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,9 @@ class Gate:
     monotonic: Callable[[], float]
     # When this process first found a submission's job missing, by `monotonic`.
     first_missing: dict[str, float] = field(default_factory=dict)
+    # The installation's own namespace; None where each run names one.
+    namespace: str | None = None
+    start: Start = field(default_factory=Start)
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 

@@ -16,11 +16,12 @@ from sqlmodel import Session
 
 from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
 from service.domain.run import RunState
+from service.domain.stray import DUPLICATED, Kind
 from service.flow.each import each
 from service.flow.gate import Gate
+from service.flow.strays import finding, note
 from service.flow.submit import LOST_ANSWER, go_back, take_job
 from service.hub.faults import HubFault
-from service.hub.models import Job
 from service.store import runs
 from service.store.tables import Attempt, Run
 
@@ -65,7 +66,9 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     moved = gate.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
     log.info("job_adopted", run_id=run.id, attempt=attempt.attempt, hub_job_id=oldest.id)
     for other in others:
-        _stop(gate, run, other)
+        # Two answers to one call were not promised, so a second job may exist. The sweep asks again until it has ended.
+        kind = Kind.SECOND_JOB if other.initiator_type != DUPLICATED else Kind.STARTED_BY_JOB
+        note(gate, run.namespace, finding(gate, other, kind, run))
     return moved
 
 
@@ -88,12 +91,3 @@ def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) 
     gate.first_missing.pop(attempt.submission, None)
     log.info("job_proven_absent", run_id=run.id, attempt=attempt.attempt, listings=attempt.absent_listings)
     return go_back(session, attempt, None, now)
-
-
-def _stop(gate: Gate, run: Run, job: Job) -> None:
-    """End a second job under one submission: two answers to one call were not promised, so it may exist."""
-    log.error("second_job_stopped", run_id=run.id, hub_job_id=job.id)
-    try:
-        gate.hub.cancel_job(run.namespace, job.id)
-    except HubFault as error:
-        log.error("second_job_not_stopped", run_id=run.id, hub_job_id=job.id, problem=error.message)

@@ -102,7 +102,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         return False
     _tell_of_start(session, run, attempt, ending.job, now)
     to, diagnosis = _outcome(run, attempt, ending)
-    _charge(session, attempt, ending.job, now)
+    charge(session, attempt, ending.job, now)
     attempt.cause = None if diagnosis is None else diagnosis.cause.value
     session.add(attempt)
     logs.keep(session, attempt, ending.packed_log, ending.log_is_whole)
@@ -141,7 +141,7 @@ def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None
         start(session, run, attempt, attempt.started_at or job.finished_at or now, now)
 
 
-def _charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -> None:
+def charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -> None:
     """HF's minute rule on finishedAt − startedAt; where HF gives no times, on the bounds that were observed. A job that
     never started costs nothing."""
     attempt.finished_at = _observed_end(attempt, now) if job is None else job.finished_at or _observed_end(attempt, now)

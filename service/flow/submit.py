@@ -34,6 +34,7 @@ RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 BATCH = 50
 LONGEST_CLAIM_SECONDS = 5.0
 NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
+SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
 LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
 
 # What a definite refusal of the create call means for the run. 429 and a refused connection pass by themselves.
@@ -48,14 +49,22 @@ REFUSALS = {
 
 
 def run_once(gate: Gate) -> int:
-    """Make the create call of every run that is due one; how many runs moved."""
+    """Make the create call of every run that is due one; how many runs moved. None before the sweep at start: a
+    restored backup does not know what was submitted after it was made."""
     with gate.db.read() as session:
         due = [
             (run, attempt)
             for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
             if attempt.called_at is None
         ]
-    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due)
+    held = [attempt for run, attempt in due if not gate.start.lets(run.namespace)]
+    for attempt in held:
+        gate.write(partial(_hold, loaded=attempt))
+    return sum(
+        bool(each("submit", run.id, partial(submit_one, gate, run, attempt)))
+        for run, attempt in due
+        if gate.start.lets(run.namespace)
+    )
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
@@ -91,12 +100,18 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
+        # The sweep notes it with its cost, and asks again.
         log.error("job_without_run", run_id=run.id, hub_job_id=created.id)
         with contextlib.suppress(HubFault):
             gate.hub.cancel_job(run.namespace, created.id)
         return False
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
     return True
+
+
+def _hold(session: Session, loaded: Attempt) -> None:
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is not None:
+        runs.explain(session, found[0], None, SWEEP_FIRST)
 
 
 def take_job(session: Session, gate: Gate, loaded: Attempt, job: Job, now: datetime) -> bool:
@@ -208,5 +223,5 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(recipe, run.env, run.id, run.output_repo),
         secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
-        labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.labels),
+        labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
     )

@@ -34,6 +34,8 @@ def run_once(gate: Gate) -> int:
         active = runs.in_states(session, [RunState.STARTING, RunState.RUNNING], BATCH)
     by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
     for run, attempt in active:
+        if not gate.start.lets(run.namespace):
+            continue  # a restored backup may name a job that a later one has followed: the sweep comes first
         by_namespace[run.namespace].append((run, attempt))
     return sum(_watch_namespace(gate, namespace, watched) for namespace, watched in by_namespace.items())
 

@@ -83,8 +83,11 @@ class HubClient:
             raise HubUnclear("an answer with a job id of unknown form", response.status_code)
         return job
 
-    def list_jobs(self, namespace: str, labels: Mapping[str, str], *, only_active: bool = False) -> list[Job]:
-        """All jobs with these labels, newest first, every page. Raises HubFault rather than give part of a list."""
+    def list_jobs(
+        self, namespace: str, labels: Mapping[str, str], *, only_active: bool = False, since: datetime | None = None
+    ) -> list[Job]:
+        """All jobs with these labels, newest first, every page; with `since`, no further than the first page that holds
+        an older job. Raises HubFault rather than give part of a list."""
         params = [("label", f"{name}={value}") for name, value in labels.items()]
         if only_active:
             params += [("stage", "SCHEDULING"), ("stage", "RUNNING")]
@@ -103,6 +106,10 @@ class HubClient:
                 # An item that cannot be read might be the one that is looked for.
                 raise HubUnavailable("a job list with an item that is no job", response.status_code) from None
             url = self._session.next_page(response)
+            if since is not None and any(
+                job.created_at is not None and job.created_at < since for job in jobs.values()
+            ):
+                return list(jobs.values())
         raise HubUnavailable(f"a job list of more than {MAX_PAGES} pages")
 
     def get_job(self, namespace: str, job_id: str) -> Job | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,9 @@ STAGES = {
 }
 
 
+MOST_SECONDS = 2**31  # what a database column holds
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as its JSON says. `running_ms` is finishedAt − startedAt; HF's own `runningSecs` is floored to seconds."""
@@ -50,6 +54,11 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     labels: Mapping[str, str]
+    flavor: str | None = None
+    timeout_seconds: int | None = None
+    # who started it: `user`, `org`, `scheduled-job`, `duplicated-job` or `webhook`, and that one's id
+    initiator_type: str | None = None
+    initiator_id: str | None = None
 
     @property
     def running_ms(self) -> int | None:
@@ -88,6 +97,8 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
         # a stage of tomorrow: its times say whether it goes on
         phase = JobPhase.FAILED if finished_at else JobPhase.RUNNING if started_at else JobPhase.WAITING
     labels = value.get("labels")
+    initiator = value.get("initiator")
+    initiator = initiator if isinstance(initiator, dict) else {}
     return Job(
         id=value["id"],
         phase=phase,
@@ -97,6 +108,10 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
         started_at=started_at,
         finished_at=finished_at,
         labels=labels if isinstance(labels, dict) else {},
+        flavor=_text(value.get("flavor")),
+        timeout_seconds=_seconds(value.get("timeout")),
+        initiator_type=_text(initiator.get("type")),
+        initiator_id=_text(initiator.get("id")),
     )
 
 
@@ -126,6 +141,12 @@ def _micro_usd(value: object) -> int | None:
 
 def _text(value: object) -> str | None:
     return cleaned(value) if isinstance(value, str) else None
+
+
+def _seconds(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MOST_SECONDS:
+        return None
+    return math.ceil(value)
 
 
 def _time(value: object) -> datetime | None:

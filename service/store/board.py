@@ -127,7 +127,7 @@ def _purses(session: Session, now: datetime) -> dict[str, Purse]:
             name=budget.name,
             team=budget.team,
             user=budget.user,
-            balance=budgets.balance(budget, window),
+            balance=budgets.balance(session, budget, window),
             hard=budget.hard,
             ends_at=window.ends_at,
             next_limit=None if budget.period == Period.TOTAL else budget.limit_micro_usd,

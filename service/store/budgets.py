@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -169,7 +168,7 @@ def open_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow
     session.add(present)
     session.flush()
     if latest is not None:
-        _tell(session, budget, "budget.reset", now, **_window_json(budget, present))
+        _tell(session, budget, "budget.reset", now, **_window_json(session, budget, present))
     return present
 
 
@@ -181,7 +180,7 @@ def new_window(session: Session, budget: Budget, latest: BudgetWindow | None, no
         carry = 0
     else:
         starts_at, ends_at = following(period, latest.ends_at, now, zone)
-        carry = carried(balance(budget, latest), latest.ends_at == starts_at, budget.limit_micro_usd)
+        carry = carried(balance(session, budget, latest), latest.ends_at == starts_at, budget.limit_micro_usd)
     if (later := _next_start(session, budget, now)) is not None:
         ends_at = min(ends_at, later)  # the clock was set back: never into a window that was made before
     return BudgetWindow(
@@ -198,12 +197,14 @@ def window_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWind
     return find_window(session, budget, now) or new_window(session, budget, _latest(session, budget, now), now)
 
 
-def balance(budget: Budget, present: BudgetWindow) -> Balance:
-    """How a window stands."""
+def balance(session: Session, budget: Budget, present: BudgetWindow) -> Balance:
+    """How a window stands. Jobs outside the gate count where the organisation says so."""
+    counts_outside = budget.team is None and organisation.read(session).counts_outside
     return Balance(
         budget.limit_micro_usd + present.carried_micro_usd + present.granted_micro_usd,
         present.reserved_micro_usd,
         present.charged_micro_usd,
+        present.outside_micro_usd if counts_outside else 0,
     )
 
 
@@ -219,18 +220,22 @@ def charged_since(session: Session, budget: Budget, since: datetime) -> int:
         select(func.coalesce(func.sum(LedgerEntry.amount_micro_usd), 0))
         .join(ReservationWindow, col(ReservationWindow.submission) == LedgerEntry.submission)
         .join(BudgetWindow, col(BudgetWindow.id) == ReservationWindow.window_id)
-        .where(BudgetWindow.budget_id == budget.id, LedgerEntry.kind == "charge", LedgerEntry.at >= since)
+        .where(
+            BudgetWindow.budget_id == budget.id, col(LedgerEntry.kind).in_(("charge", "stray")), LedgerEntry.at >= since
+        )
     ).one()
     return int(total)
 
 
 def warn(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
     """Tell of each threshold that spending has reached, once per window, and of the end of the money."""
-    standing = balance(budget, present)
+    standing = balance(session, budget, present)
     for percent in crossed(budget.thresholds, present.told_percent, standing):
         present.told_percent = percent
         session.add(present)
-        _tell(session, budget, "budget.threshold_reached", now, percent=percent, **_window_json(budget, present))
+        _tell(
+            session, budget, "budget.threshold_reached", now, percent=percent, **_window_json(session, budget, present)
+        )
     if standing.spent >= standing.limit > 0:
         exhaust(session, budget, present, now)
 
@@ -240,7 +245,7 @@ def exhaust(session: Session, budget: Budget, present: BudgetWindow, now: dateti
     if not present.is_exhausted:
         present.is_exhausted = True
         session.add(present)
-        _tell(session, budget, "budget.exhausted", now, **_window_json(budget, present))
+        _tell(session, budget, "budget.exhausted", now, **_window_json(session, budget, present))
 
 
 def length(period: Period) -> timedelta:
@@ -286,8 +291,8 @@ def _terms_json(budget: Budget) -> dict[str, Any]:
     }
 
 
-def _window_json(budget: Budget, present: BudgetWindow) -> dict[str, Any]:
-    standing = balance(budget, present)
+def _window_json(session: Session, budget: Budget, present: BudgetWindow) -> dict[str, Any]:
+    standing = balance(session, budget, present)
     return {
         "limit_usd": to_usd(standing.limit),
         "reserved_usd": to_usd(standing.reserved),
@@ -296,14 +301,3 @@ def _window_json(budget: Budget, present: BudgetWindow) -> dict[str, Any]:
         "window_start": iso(present.starts_at),
         "window_end": iso(present.ends_at),
     }
-
-
-def names(session: Session, window_ids: Sequence[str]) -> list[str]:
-    """The budgets of these windows by name, in the windows' order."""
-    rows = session.exec(
-        select(BudgetWindow.id, Budget)
-        .join(Budget, col(Budget.id) == BudgetWindow.budget_id)
-        .where(col(BudgetWindow.id).in_(window_ids))
-    )
-    by_id = {window_id: budget.name for window_id, budget in rows}
-    return [by_id[window_id] for window_id in window_ids]

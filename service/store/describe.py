@@ -19,10 +19,12 @@ from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
 @dataclass(frozen=True)
 class RunMoney:
-    """A run's ledger in micro-dollars: what is still held, and what was charged (None: nothing yet)."""
+    """A run's ledger in micro-dollars: what is still held, and what was charged (None: nothing yet).
+    `stray`: what jobs that nobody asked for cost beside it; in the windows' sums, and no cost of the run."""
 
     reserved: int
     charged: int | None
+    stray: int = 0
 
 
 def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:
         sums[entry.kind] += entry.amount_micro_usd
     charged = sums.get("charge")
     reserved = sums["reserve"] + sums["overrun"] - sums["charge"] - sums["release"]
-    return RunMoney(reserved, charged)
+    return RunMoney(reserved, charged, sums["stray"])
 
 
 def run_object(

@@ -57,6 +57,12 @@ def fresh_prices(session: Session, now: datetime) -> dict[str, int]:
     }
 
 
+def last_price(session: Session, name: str) -> int | None:
+    """The price per minute in micro-USD as it was last read, however long ago: for a job that runs already."""
+    flavor = session.get(Flavor, name)
+    return None if flavor is None else flavor.price_per_minute_micro_usd
+
+
 def _scheduling_p90(session: Session, name: str) -> float | None:
     """Nine of ten of a flavor's last jobs had hardware within these seconds."""
     rows = session.exec(

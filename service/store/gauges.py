@@ -32,7 +32,7 @@ def balances(session: Session, now: datetime) -> list[tuple[str, str, Balance]]:
         (
             budget.subject,
             budget.period,
-            budgets.balance(budget, budgets.window_or_new(session, budget, now)),
+            budgets.balance(session, budget, budgets.window_or_new(session, budget, now)),
         )
         for budget in budgets.every(session)
     ]

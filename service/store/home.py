@@ -49,15 +49,35 @@ def installation_id(session: Session, home: Path, now: datetime) -> str:
     It is kept in the database and beside it. Raises ForeignDatabase where the two differ: a copied database must not
     touch the jobs of the one that it was copied from.
     """
-    path = home / "installation"
-    beside = (path.read_text().strip() or None) if path.exists() else None
+    kept = beside(home)
     row = session.exec(select(Installation)).first()
     if row is None:
-        row = Installation(id=beside or new_id("ins", now), created_at=now)
+        row = Installation(id=kept or new_id("ins", now), created_at=now)
         session.add(row)
-    if beside is not None and beside != row.id:
-        raise ForeignDatabase(f"the database belongs to {row.id}, the folder {home} to {beside}")
-    if beside is None:
-        path.unlink(missing_ok=True)
-        _write_once(path, row.id + "\n")
+    if kept is not None and kept != row.id:
+        raise ForeignDatabase(
+            f"the database belongs to {row.id}, the folder {home} to {kept}; no job was touched. If this folder now "
+            f"continues {row.id}, and no other service does, say so with `tunegate claim`"
+        )
+    if kept is None:
+        claim(home, row.id)
     return row.id
+
+
+def owner(session: Session) -> str | None:
+    """The id of the installation that a database belongs to; None for a database that was never used."""
+    row = session.exec(select(Installation)).first()
+    return None if row is None else row.id
+
+
+def beside(home: Path) -> str | None:
+    """The id that a folder keeps, if it keeps one."""
+    path = home / "installation"
+    return (path.read_text().strip() or None) if path.exists() else None
+
+
+def claim(home: Path, installation: str) -> None:
+    """Let a folder continue an installation: from now on its service counts that one's jobs as its own."""
+    path = home / "installation"
+    path.unlink(missing_ok=True)
+    _write_once(path, installation + "\n")

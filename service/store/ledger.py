@@ -7,6 +7,7 @@ A reservation is opened once per submission and closed once: charge + release = 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -15,6 +16,16 @@ from service.domain.budget import Scope
 from service.domain.fairness import decayed
 from service.store import budgets, organisation
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
+
+
+@dataclass(frozen=True)
+class StrayJob:
+    """A job that nobody asked for, as the ledger enters it: `submission` is one of its own, without a reservation."""
+
+    run_id: str
+    attempt: int
+    submission: str
+    price_per_minute_micro_usd: int
 
 
 def reserve(session: Session, attempt: Attempt, window_ids: Sequence[str], now: datetime) -> None:
@@ -49,6 +60,17 @@ def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetim
     return cost
 
 
+def charge_stray(session: Session, job: StrayJob, minutes: int, window_ids: Sequence[str], now: datetime) -> None:
+    """Charge what a stray cost to the windows given. Nothing was reserved for it: that may bring a budget over."""
+    organisation.lock(session)
+    for window_id in window_ids:
+        session.add(ReservationWindow(submission=job.submission, window_id=window_id))
+    session.flush()
+    cost = minutes * job.price_per_minute_micro_usd
+    _post(session, job, "stray", cost, minutes, now)
+    _move(session, job, now, reserved=0, charged=cost)
+
+
 def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
     """A run's entries in the order they were made."""
     return list(session.exec(select(LedgerEntry).where(LedgerEntry.run_id == run_id).order_by(col(LedgerEntry.id))))
@@ -68,7 +90,7 @@ def _windows(session: Session, submission: str) -> list[tuple[Budget, BudgetWind
     return [(budget, window) for budget, window in rows]
 
 
-def _post(session: Session, attempt: Attempt, kind: str, amount: int, minutes: int, now: datetime) -> None:
+def _post(session: Session, attempt: Attempt | StrayJob, kind: str, amount: int, minutes: int, now: datetime) -> None:
     above = sorted((budget for budget, _ in _windows(session, attempt.submission)), key=_nearest_first)
     session.add(
         LedgerEntry(
@@ -86,7 +108,7 @@ def _post(session: Session, attempt: Attempt, kind: str, amount: int, minutes: i
     session.flush()
 
 
-def _move(session: Session, attempt: Attempt, now: datetime, *, reserved: int, charged: int) -> None:
+def _move(session: Session, attempt: Attempt | StrayJob, now: datetime, *, reserved: int, charged: int) -> None:
     for budget, window in _windows(session, attempt.submission):
         window.reserved_micro_usd += reserved
         window.charged_micro_usd += charged

@@ -43,6 +43,7 @@ LEAST = {
     ("POST", "/organisation/budget/grants"): "admin",
     ("POST", "/billing/import"): "admin",
     ("GET", "/metrics"): "admin",
+    ("GET", "/strays"): "admin",
     ("POST", "/webhooks"): "lead",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",

@@ -13,9 +13,9 @@ import pytest
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, hold, logs, prices, recover, submit, watch
+from service.flow import admit, cancel, hold, logs, prices, recover, submit, sweep, watch
 from service.flow.enqueue import Submitter, enqueue
-from service.flow.gate import Gate, Limits
+from service.flow.gate import Gate, Limits, Start
 from service.hub.client import HubClient
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
@@ -72,7 +72,16 @@ class World:
         self.hub = HubClient(ENDPOINT, "hf_sandbox", "hf_sandbox_job", clock=clock, transport=self.wire)
         limits = Limits(create_timeout=timedelta(seconds=30), webhook_allowed_targets=("127.0.0.1",))
         self.gate = Gate(
-            db, self.hub, Vault("a secret key"), limits, "ins_test", "boot-1", clock, lambda: clock.now.timestamp()
+            db,
+            self.hub,
+            Vault("a secret key"),
+            limits,
+            "ins_test",
+            "boot-1",
+            clock,
+            lambda: clock.now.timestamp(),
+            namespace="acme",
+            start=Start(unswept=set()),
         )
         self.db = db
         db.write(lambda session: make_team(session, clock.now, budget_micro_usd=100_000))
@@ -84,7 +93,8 @@ class World:
 
     def restart(self) -> None:
         """The process dies here; another one starts on the same database."""
-        self.gate = replace(self.gate, boot=f"{self.gate.boot}+")
+        self.gate = replace(self.gate, boot=f"{self.gate.boot}+", start=Start())
+        sweep.run_once(self.gate)
 
     def budget(self, micro_usd: int) -> None:
         self.db.write(lambda session: make_budget(session, self.clock.now, micro_usd))
@@ -182,7 +192,7 @@ class World:
                 money = money_of(ledger.of_run(session, run.id))
                 assert run.finished_at is None or money.reserved == 0, run.id
                 reserved += money.reserved
-                charged += money.charged or 0
+                charged += (money.charged or 0) + money.stray
         window = self.window()
         assert (window.reserved_micro_usd, window.charged_micro_usd) == (reserved, charged)
 

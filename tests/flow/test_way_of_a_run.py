@@ -88,6 +88,7 @@ def test_what_is_sent_is_what_was_asked_for(world: World) -> None:
         "name": f"{run_id}-1",
         "project": "support-bot",
         "tunegate-run": run_id,
+        "tunegate-team": "research",
         "tunegate-attempt": "1",
         "tunegate-submission": world.attempt(run_id).submission,
         "tunegate-installation": "ins_test",

@@ -6,6 +6,7 @@
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
+from service.store.tables.strays import Stray
 from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run, RunLog
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "ReservationWindow",
     "Run",
     "RunLog",
+    "Stray",
     "Team",
 ]

@@ -52,7 +52,8 @@ class Budget(SQLModel, table=True):
 
 
 class BudgetWindow(SQLModel, table=True):
-    """One period of a budget, borders fixed. Its two sums are written by `store.ledger` alone, with their entries."""
+    """One period of a budget, borders fixed. Its two sums are written by `store.ledger` alone, with their entries;
+    `outside` by the sweep."""
 
     __tablename__ = "budget_window"
     __table_args__ = (UniqueConstraint("budget_id", "starts_at"),)
@@ -65,6 +66,8 @@ class BudgetWindow(SQLModel, table=True):
     granted_micro_usd: int = Field(default=0, sa_type=BigInteger)
     reserved_micro_usd: int = Field(default=0, sa_type=BigInteger)
     charged_micro_usd: int = Field(default=0, sa_type=BigInteger)
+    # what jobs that did not come through the gate cost, of those that began in it: the organisation's windows only
+    outside_micro_usd: int = Field(default=0, sa_type=BigInteger)
     # what was told of already: the highest threshold in percent, and that the money is spent
     told_percent: int = 0
     is_exhausted: bool = False
@@ -79,11 +82,12 @@ class ReservationWindow(SQLModel, table=True):
 
 
 class LedgerEntry(SQLModel, table=True):
-    """Append-only. For each submission: charge + release = reserve + overrun once it is closed."""
+    """Append-only. For each submission: charge + release = reserve + overrun once it is closed. A `stray` entry has a
+    submission of its own."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
-        CheckConstraint("kind IN ('reserve', 'charge', 'release', 'overrun')", "kind_known"),
+        CheckConstraint("kind IN ('reserve', 'charge', 'release', 'overrun', 'stray')", "kind_known"),
         CheckConstraint("amount_micro_usd >= 0", "amount_not_negative"),
         # Each reservation is opened once and closed once.
         UniqueConstraint("submission", "kind"),

@@ -28,6 +28,8 @@ class Organisation(SQLModel, table=True):
     max_concurrent_runs_by_namespace: dict[str, int] = Field(sa_type=JSON)
     paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paused_by: str | None = None
+    # whether jobs that did not come through the gate count against its budgets
+    counts_outside: bool = False
 
 
 class Team(SQLModel, table=True):

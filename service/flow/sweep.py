@@ -1,0 +1,171 @@
+"""sweep: the namespace's live jobs are compared with our runs, at start and every few minutes.
+
+One list per namespace, of whatever is live there. A job that no run accounts for is noted with its dollars, and
+reported, adopted or cancelled by the rules of `domain.stray`. Before the first comparison, `catch_up` gives the runs of
+a restored backup the jobs that it forgot; until that is done, `submit` makes none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from sqlmodel import Session
+
+from service.domain.run import RunState
+from service.domain.stray import Action, Kind, Known, Seen, classify, kept
+from service.flow.catch_up import adopt_unknown, catch_up
+from service.flow.each import each
+from service.flow.gate import Gate
+from service.flow.strays import Finding, finding, look_again, note, seen
+from service.hub.faults import HubFault
+from service.hub.models import Job, JobPhase
+from service.store import outside, runs, strays
+from service.store.tables import Attempt, Run, Stray
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the database knows of some listed jobs: their runs, which jobs runs pay for, and the strays noted so far."""
+
+    runs: Mapping[str, tuple[Run, Attempt | None]]
+    payers: Mapping[str, str]
+    noted: Mapping[str, Stray]
+
+
+def run_once(gate: Gate) -> int:
+    """Look at every namespace once; how many were cleared for submissions, and strays that are news."""
+    with gate.db.read() as session:
+        namespaces = strays.namespaces(session) | ({gate.namespace} if gate.namespace else set())
+    moved = 0
+    if gate.start.unswept is None:
+        gate.start.unswept = set(namespaces)
+        moved += not namespaces
+    if not gate.start.unswept and not gate.hub.governor.may_poll(gate.clock()):
+        log.info("sweep_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
+        return moved
+    for namespace in sorted(namespaces):
+        try:
+            moved += _sweep(gate, namespace)
+        except HubFault as error:
+            log.warning("sweep_failed", namespace=namespace, problem=error.message)
+    moved += gate.write(partial(outside.count, now=gate.clock()))
+    return moved
+
+
+def _sweep(gate: Gate, namespace: str) -> int:
+    assert gate.start.unswept is not None
+    moved = 0
+    if namespace in gate.start.unswept:
+        moved += catch_up(gate, namespace)
+        gate.start.unswept.discard(namespace)
+        log.info("start_swept", namespace=namespace)
+        moved += 1
+    jobs = {job.id: job for job in gate.hub.list_jobs(namespace, {}, only_active=True) if not job.phase.is_final}
+    # Read after the list was: what a listed job belongs to was committed before the job was made.
+    with gate.db.read() as session:
+        books = _books(session, namespace, jobs)
+    for job, kind in _strays_among(gate, jobs, books):
+        moved += bool(each("sweep", job.id, partial(_deal_with, gate, namespace, job, kind, books)))
+    for row in books.noted.values():
+        moved += bool(each("sweep", row.hub_job_id, partial(_follow, gate, row, jobs.get(row.hub_job_id))))
+    return moved
+
+
+def _books(session: Session, namespace: str, jobs: Mapping[str, Job]) -> Books:
+    every = [seen(job) for job in jobs.values()]
+    payers = strays.payers(session, [*jobs, *(one.copy_of for one in every if one.copy_of)])
+    named = {one.run_id for one in every if one.run_id} | set(payers.values())
+    return Books(strays.runs_named(session, named), payers, strays.open_ones(session, namespace))
+
+
+def _strays_among(gate: Gate, jobs: Mapping[str, Job], books: Books) -> list[tuple[Job, Kind]]:
+    by_submission: dict[str, list[Seen]] = defaultdict(list)
+    for job in jobs.values():
+        one = seen(job)
+        if one.submission is not None and one.installation == gate.installation:
+            by_submission[one.submission].append(one)
+    keep = {
+        attempt.submission: _keep(gate, run, attempt, by_submission[attempt.submission])
+        for run, attempt in books.runs.values()
+        if attempt is not None and attempt.hub_job_id is not None and attempt.submission in by_submission
+    }
+    found = []
+    for job in jobs.values():
+        one = seen(job)
+        run, attempt = books.runs.get(one.run_id or "", (None, None))
+        known = None if run is None else _known(run, attempt)
+        kind = classify(one, gate.installation, known, keep.get(one.submission or ""), books.payers)
+        if kind is not None:
+            found.append((job, kind))
+    return found
+
+
+def _keep(gate: Gate, run: Run, attempt: Attempt, live: list[Seen]) -> str:
+    """The job of an attempt that stays, made the attempt's own where it was not."""
+    assert attempt.hub_job_id is not None
+    keep = kept(attempt.hub_job_id, live)
+    if keep == attempt.hub_job_id:
+        return keep
+    own = gate.hub.get_job(run.namespace, attempt.hub_job_id)
+    if own is None or own.phase is not JobPhase.WAITING:
+        return attempt.hub_job_id
+    is_changed = gate.write(partial(_change_job, gate=gate, loaded=attempt, keep=keep))
+    return keep if is_changed else attempt.hub_job_id
+
+
+def _known(run: Run, attempt: Attempt | None) -> Known:
+    state = RunState(run.state)
+    if attempt is None or state is RunState.QUEUED:
+        return Known(state.is_terminal, None, None)
+    return Known(state.is_terminal, attempt.submission, attempt.hub_job_id)
+
+
+def _deal_with(gate: Gate, namespace: str, job: Job, kind: Kind, books: Books) -> bool:
+    """One stray that was listed. The list may be older than what we know, so a new one is asked for by its id."""
+    if job.id in books.noted and not _is_to_change(gate, job, kind, books.noted[job.id]):
+        return False  # `_follow` looks at it
+    if kind is not Kind.OUTSIDE:
+        job = gate.hub.get_job(namespace, job.id) or job
+    if job.phase.is_final and (job.id in books.payers or kind is Kind.UNKNOWN_RUN):
+        return False  # the run's own, which ended meanwhile
+    label = seen(job)
+    run, _ = books.runs.get(books.payers.get(label.copy_of or "") or label.run_id or "", (None, None))
+    found = finding(gate, job, kind, run if kind is not Kind.OUTSIDE else None)
+    if kind is Kind.UNKNOWN_RUN and found.action is Action.ADOPTED and not adopt_unknown(gate, namespace, job):
+        found = Finding(job, kind, Action.REPORTED, found.run_id, found.team)
+    return note(gate, namespace, found)
+
+
+def _is_to_change(gate: Gate, job: Job, kind: Kind, row: Stray) -> bool:
+    """Whether the policy has become another one since a stray was only reported."""
+    return row.action == Action.REPORTED and finding(gate, job, kind, None).action is not Action.REPORTED
+
+
+def _follow(gate: Gate, row: Stray, listed: Job | None) -> bool:
+    """A stray from an earlier sweep: what it cost by now, its cancel again, or its end."""
+    try:
+        job = listed or gate.hub.get_job(row.namespace, row.hub_job_id)
+        return look_again(gate, row, job)
+    except HubFault as error:
+        log.warning("stray_not_seen", hub_job_id=row.hub_job_id, problem=error.message)
+        return False
+
+
+def _change_job(session: Session, gate: Gate, loaded: Attempt, keep: str) -> bool:
+    """Of several jobs the oldest stays: it becomes the attempt's own while that one still waits for hardware."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    if run.state != RunState.STARTING or attempt.hub_job_id != loaded.hub_job_id:
+        return False
+    attempt.hub_job_id = keep
+    attempt.hub_job_url = gate.hub.job_url(run.namespace, keep)
+    session.add(attempt)
+    log.warning("oldest_job_kept", run_id=run.id, hub_job_id=keep, instead_of=loaded.hub_job_id)
+    return True
