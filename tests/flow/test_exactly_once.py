@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from service.flow import admit, recover, submit
+from service.flow import admit, recover, submit, sweep
 from tests.flow.conftest import World, is_create
 
 CEILING = 167 * 11
@@ -217,4 +217,7 @@ def test_two_jobs_under_one_submission_leave_the_oldest(world: World) -> None:
     recover.run_once(world.gate)
     assert world.attempt(run_id).hub_job_id == job.id
     assert [one.stage for one in world.jobs_of(run_id) if one.id != job.id] == ["CANCELED"]
+    sweep.run_once(world.gate)
+    sweep.run_once(world.gate)
     world.until_end(run_id, minutes=2)
+    assert [entry for entry in world.entries(run_id) if entry[0] == "stray"] == [("stray", 167)]

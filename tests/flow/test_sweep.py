@@ -13,10 +13,12 @@ import httpx2
 import pytest
 from sqlmodel import Session
 
+from service.domain.budget import Period
 from service.domain.stray import Policy
 from service.flow import admit, cancel, recover, submit, sweep, watch
 from service.flow.gate import Start
-from service.store import organisation, strays
+from service.store import budgets, organisation, strays
+from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.tables import BudgetWindow, Stray
 from tests.factories import make_budget
@@ -64,7 +66,6 @@ def the_one(world: World) -> Stray:
 
 def budget_of_all(world: World, *, counts_outside: bool, micro_usd: int = 100_000) -> Callable[[], BudgetWindow]:
     """A budget of the organisation; its window, read anew at each call."""
-    from service.store import budgets
 
     def set_up(session: Session) -> Any:
         row = organisation.lock(session)
@@ -135,6 +136,11 @@ def test_a_second_job_is_stopped_and_charged_once_as_stray(world: World) -> None
     assert [kind for kind, _ in world.entries(run_id)].count("stray") == 1
     assert window().charged_micro_usd == 7 * PRICE
     assert world.window().charged_micro_usd == 7 * PRICE
+    with world.db.read() as session:
+        for owner in (Owner(), Owner("research")):
+            budget = budgets.find(session, owner, Period.MONTH)
+            assert budget is not None
+            assert budgets.charged_since(session, budget, world.run(run_id).created_at) == 7 * PRICE
 
 
 def test_of_two_jobs_that_wait_for_hardware_the_oldest_stays(world: World) -> None:
