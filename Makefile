@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check fix test-postgres test-clients migration lock clean
+.PHONY: help demo serve sandbox test check fix test-postgres test-clients bench-admission migration lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -43,6 +43,10 @@ fix: $(READY) ## format, and mend what the linter can
 
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/test_kill.py
+
+bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(BIN)/python -m benchmarks.admission $(ON)
 
 $(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients

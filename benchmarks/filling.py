@@ -1,0 +1,140 @@
+"""A database with a long queue, filled by bulk inserts: the rows that the service itself would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import insert
+from sqlmodel import Session, SQLModel, update
+
+from service.domain.budget import Period, window
+from service.domain.fairness import rank
+from service.store import flavors
+from service.store.db import Database
+from service.store.flavors import Listed
+from service.store.tables import Budget, BudgetWindow, Lane, Run, Team
+
+BATCH = 2_000
+PRICE = 25_000
+MINUTES = 60
+LIMIT = 1_000_000_000
+
+# About as large as a recipe with a script of 40 lines.
+RECIPE = {"kind": "script", "source": "# a line of a script that trains\n" * 40, "args": ["--epochs", "1"]}
+
+
+def fill(db: Database, now: datetime, teams: int, queued: int) -> None:
+    """`teams` teams, each with a monthly budget in micro-dollars that is far from spent, and `queued` runs that wait,
+    dealt to the teams in turn, so that each team has one lane of the same length."""
+    names = [_name(number) for number in range(teams)]
+    db.write(lambda session: flavors.replace_all(session, [Listed("a10g-large", PRICE, {"name": "a10g-large"})], now))
+    for table, rows in (
+        (Team, (_team(name, now) for name in names)),
+        (Lane, (_lane(name) for name in names)),
+        (Budget, (_budget(name, now) for name in [None, *names])),
+        (BudgetWindow, (_window(name, now) for name in [None, *names])),
+    ):
+        _insert(db, table, rows)
+    queue(db, now, teams, range(queued))
+
+
+def queue(db: Database, now: datetime, teams: int, numbers: range) -> None:
+    """Runs with these numbers join the queue, each behind those with smaller ones."""
+    _insert(db, Run, (_run(number, _name(number % teams), now) for number in numbers))
+
+
+def spend_all(session: Session) -> None:
+    """Every team's window is spent whole, so that what waits would lack money even with all reservations back."""
+    session.exec(update(BudgetWindow).where(BudgetWindow.budget_id != "bud_").values(charged_micro_usd=LIMIT))
+
+
+def _name(number: int) -> str:
+    return f"team-{number:05}"
+
+
+def _insert(db: Database, table: type[SQLModel], rows: Iterator[dict[str, Any]]) -> None:
+    while batch := list(islice(rows, BATCH)):
+        db.write(partial(_execute, table=table, batch=batch))
+
+
+def _execute(session: Session, table: type[SQLModel], batch: list[dict[str, Any]]) -> None:
+    session.execute(insert(table), batch)
+
+
+def _team(name: str, now: datetime) -> dict[str, Any]:
+    return {"name": name, "created_at": now, "time_zone": "UTC", "weight": 1.0, "usage_micro_usd": 0.0}
+
+
+def _lane(team: str) -> dict[str, Any]:
+    return {"name": _lane_name(team), "team": team, "user": "key_one", "flavor": "a10g-large", "namespace": "acme"}
+
+
+def _lane_name(team: str) -> str:
+    return f"{team}/key_one/a10g-large/acme"
+
+
+def _budget(team: str | None, now: datetime) -> dict[str, Any]:
+    return {
+        "id": f"bud_{team or ''}",
+        "subject": team or "organisation",
+        "scope": "organisation" if team is None else "team",
+        "team": team,
+        "period": "month",
+        "limit_micro_usd": LIMIT if team is not None else LIMIT * 1_000_000,
+        "hard": True,
+        "carry_over": False,
+        "thresholds": [50, 80, 100],
+        "sequence": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _window(team: str | None, now: datetime) -> dict[str, Any]:
+    starts_at, ends_at = window(Period.MONTH, now)
+    return {
+        "id": f"win_{team or ''}",
+        "budget_id": f"bud_{team or ''}",
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "carried_micro_usd": 0,
+        "granted_micro_usd": 0,
+        "reserved_micro_usd": 0,
+        "charged_micro_usd": 0,
+        "told_percent": 0,
+        "is_exhausted": False,
+    }
+
+
+def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
+    created_at = now - timedelta(hours=1) + timedelta(milliseconds=number)
+    return {
+        "id": f"run_{number:026}",
+        "team": team,
+        "state": "queued",
+        "reason": "checking",
+        "message": "accepted",
+        "requested_by": "key_one",
+        "recipe": RECIPE,
+        "flavor": "a10g-large",
+        "requested_timeout_seconds": MINUTES * 60,
+        "timeout_seconds": MINUTES * 60,
+        "ceiling_micro_usd": PRICE * (MINUTES + 1),
+        "namespace": "acme",
+        "env": {},
+        "secret_names": [],
+        "priority": 50,
+        "labels": {"project": "queue"},
+        "lane": _lane_name(team),
+        "rank": rank(created_at, 50),
+        "quoted_price_micro_usd": PRICE,
+        "open_dependencies": 0,
+        "attempt": 0,
+        "sequence": 1,
+        "tries": 0,
+        "created_at": created_at,
+    }
