@@ -11,7 +11,7 @@ class UsageSum(BaseModel):
     """What some charges come to."""
 
     runs: int = Field(description="Distinct runs: one that is in several groups counts in each")
-    attempts: int = Field(description="Charged attempts")
+    attempts: int = Field(description="Attempts that were charged, or billed without a charge")
     minutes: int
     metered_usd: float = Field(description="What the ledger charged: running time by the minute rule")
     billed_usd: float | None = Field(description="What Hugging Face billed; null while one attempt's bill is unknown")

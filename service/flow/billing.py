@@ -34,6 +34,8 @@ def run_once(gate: Gate) -> int:
     # A time far ahead was noted by a clock that went wrong: it must not silence this for ever.
     if next_at is not None and now < next_at <= now + MAY_BE_ALLOWED:
         return 0
+    if not gate.hub.governor.may_poll(now):
+        return 0  # the rest of this rate-limit window is kept for submissions and cancels
     try:
         bills = gate.hub.billed_jobs()
     except HubFault as error:

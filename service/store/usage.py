@@ -15,11 +15,19 @@ UNFINISHED = [state.value for state in RunState if not state.is_terminal]
 
 
 def charges(session: Session, since: datetime, until: datetime, team: str | None) -> list[Spending]:
-    """Every charge that the ledger booked from `since` up to but not at `until`; of all teams where None."""
+    """Every charge that the ledger booked from `since` up to but not at `until`; of all teams where None. An attempt
+    that never started has no charge; where it was billed all the same, it is here with a metered 0."""
+    is_billed_for_nothing = (
+        (col(LedgerEntry.kind) == "release")
+        & (col(Attempt.cost_micro_usd) == 0)
+        & (col(Attempt.minutes) == 0)
+        & (col(Attempt.billed_micro_usd) > 0)
+    )
     query = (
         select(
             LedgerEntry.run_id,
             LedgerEntry.attempt,
+            LedgerEntry.kind,
             LedgerEntry.minutes,
             LedgerEntry.amount_micro_usd,
             LedgerEntry.at,
@@ -35,12 +43,9 @@ def charges(session: Session, since: datetime, until: datetime, team: str | None
             Attempt.billed_micro_usd,
         )  # type: ignore[call-overload]
         .join(Run, col(Run.id) == LedgerEntry.run_id)
-        .join(
-            Attempt,
-            (col(Attempt.run_id) == LedgerEntry.run_id) & (col(Attempt.attempt) == LedgerEntry.attempt),
-            isouter=True,
-        )
-        .where(LedgerEntry.kind == "charge", LedgerEntry.at >= since, LedgerEntry.at < until)
+        .join(Attempt, col(Attempt.submission) == LedgerEntry.submission, isouter=True)
+        .where(col(LedgerEntry.kind).in_(("charge", "release")), LedgerEntry.at >= since, LedgerEntry.at < until)
+        .where((col(LedgerEntry.kind) == "charge") | is_billed_for_nothing)
     )
     if team is not None:
         query = query.where(Run.team == team)
@@ -70,6 +75,7 @@ def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
 def _charge(
     run_id: str,
     attempt: int,
+    kind: str,
     minutes: int,
     amount: int,
     at: datetime,
@@ -86,4 +92,6 @@ def _charge(
 ) -> Spending:
     is_stray = flavor is None
     came_to = STRAY if is_stray else outcome(RunState(state), attempt == last, cost is not None, cause)
+    if kind != "charge":
+        minutes = amount = 0
     return Spending(run_id, team, user, flavor or run_flavor, labels, came_to, at, minutes, amount, billed)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.store import events, webhooks
 from tests.api.conftest import Api
 
 CSV = {"content-type": "text/csv"}
@@ -129,13 +130,15 @@ def test_a_statement_is_imported_once_and_its_drift_is_told(api: Api) -> None:
     good, bad, going = spend(api)
     world = api.world
     jobs = [world.attempt(run_id).hub_job_id for run_id in (good, bad, going)]
-    assert api(
-        "POST", "/webhooks", as_="lead", json={"url": "https://example.com/", "events": ["billing.drift"]}
-    ).is_success
+    wanted = {"url": "https://example.com/", "events": ["billing.drift"]}
+    endpoint = api("POST", "/webhooks", as_="lead", json=wanted)
     text = f"jobId,totalCostMicroUsd\n{jobs[0]},334\n{jobs[1]},668\n{jobs[2]},1\nelsewhere,5\n"
     answer = import_bills(api, text)
     assert answer.json() == {"rows": 4, "matched": 2, "changed": 2, "unknown": 1, "unsettled": 1, "drifted": 1}
     assert import_bills(api, text).json()["changed"] == 0
+    world.db.write(lambda session: webhooks.fan_out(session, events.stamp(session), world.clock.now))
+    [delivery] = api("GET", f"/webhooks/{endpoint.json()['id']}/deliveries", as_="lead").json()["data"]
+    assert (delivery["event_type"], delivery["subject"], delivery["sequence"]) == ("billing.drift", jobs[1], 1)
     spent = usage(api, "?group_by=outcome")
     assert (spent["total"]["billed_usd"], spent["total"]["drift_usd"]) == (0.001002, 0.000167)
     assert [group["drift_usd"] for group in spent["data"]] == [0.000167, None, 0]

@@ -159,6 +159,37 @@ def test_bills_stand_beside_charges_and_a_drift_is_told_once(db: Database, clock
     assert sum(active for _, active in counts.values()) == len(attempts) - len(settled)
 
 
+def test_a_bill_for_what_never_started_is_a_drift(db: Database, clock: Clock) -> None:
+    def work(session: Session) -> Attempt:
+        run = make_run(session, clock.now)
+        attempt = attempt_of(session, run, 1, clock, random.Random(1))
+        attempt.minutes = attempt.cost_micro_usd = 0
+        ledger.release(session, attempt, clock.now)
+        run.state, run.attempt, run.finished_at = "cancelled", 1, clock.now
+        session.add(run)
+        return attempt
+
+    db.write(lambda session: make_team(session, clock.now, "research", 10**9))
+    attempt = db.write(work)
+    assert everything(db, clock) == [], "what never started is no spending"
+    db.write(lambda session: billing.record(session, {str(attempt.hub_job_id): 9}, "hub", clock.now))
+    [spending] = everything(db, clock)
+    added = total([spending])
+    assert (spending.outcome, added.metered, added.billed, added.drift) == ("cancelled", 0, 9, 9)
+
+
+def test_a_charge_without_its_attempt_is_stray(db: Database, clock: Clock) -> None:
+    def work(session: Session) -> None:
+        attempt = attempt_of(session, make_run(session, clock.now), 1, clock, random.Random(1))
+        attempt.minutes, attempt.cost_micro_usd = 2, ledger.settle(session, attempt, 2, clock.now)
+        session.delete(attempt)
+
+    db.write(lambda session: make_team(session, clock.now, "research", 10**9))
+    db.write(work)
+    [spending] = everything(db, clock)
+    assert (spending.outcome, spending.flavor, spending.minutes) == ("stray", "cpu-basic", 2)
+
+
 def test_where_no_bill_is_known_there_is_none(db: Database, clock: Clock) -> None:
     with db.read() as session:
         assert gauges.billed_totals(session) == gauges.BilledTotals(0, None, None, 0, 0)
