@@ -89,6 +89,8 @@ class StepThread:
                 return
             if self.leader.is_leading():
                 self._pass()
+            elif not self.stopping.wait(1):
+                self.bell.set()  # its first pass comes as soon as this process leads
 
     def _pass(self) -> None:
         try:
