@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from service.api.auth import Viewer
-from service.api.pages import After, Limit, Page, decode, page_json, page_of
+from service.api.pages import After, Limit, Page, decode_number, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.schemas import EventObject, LedgerEntryObject, LogObject
 from service.api.state import App, State
-from service.domain.errors import HubDown, Invalid, NotAvailable, NotFound
+from service.domain.errors import HubDown, NotAvailable, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.flow import logs
@@ -32,7 +32,7 @@ def list_events(run_id: str, caller: Viewer, app: App, limit: Limit = 100, after
     """In order; `sequence` has no gaps."""
     with app.gate.db.read() as session:
         visible(session, caller, run_id)
-        rows = events.of(session, run_id, _sequence(after), limit + 1)
+        rows = events.of(session, run_id, decode_number(after), limit + 1)
     shown, has_more, following = page_of(rows, limit, lambda event: event.sequence)
     data = [
         {
@@ -114,12 +114,3 @@ def _live(app: State, run: Run, number: int, tail: int | None) -> list[LogLine]:
         return logs.live_lines(app.gate, run, attempt, tail)
     except HubFault as error:
         raise HubDown(f"the log could not be read: {error.message}", remedy="Try again in a moment.") from error
-
-
-def _sequence(after: str | None) -> int:
-    key = decode(after)
-    if key is None:
-        return 0
-    if not key.isdecimal() or len(key) > 18:
-        raise Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")
-    return int(key)

@@ -14,6 +14,7 @@ from service.domain.errors import Invalid
 
 T = TypeVar("T")
 MAX_LIMIT = 200
+MAX_DIGITS = 18  # what a signed 64-bit integer holds whatever the digits
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at most")]
 After = Annotated[str | None, Query(max_length=200, description="The `next` of the page before")]
@@ -44,6 +45,16 @@ def encode(key: str | int) -> str:
     return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
 
 
+def decode_number(cursor: str | None) -> int:
+    """The number in a cursor, 0 for none; raises Invalid for a text that holds no number."""
+    key = decode(cursor)
+    if key is None:
+        return 0
+    if not key.isdecimal() or len(key) > MAX_DIGITS:
+        raise _no_cursor()
+    return int(key)
+
+
 def decode(cursor: str | None) -> str | None:
     """The key in a cursor; raises Invalid for a text that is none."""
     if cursor is None:
@@ -54,5 +65,9 @@ def decode(cursor: str | None) -> str | None:
     except (binascii.Error, ValueError):
         key = ""
     if not key or not key.isprintable():
-        raise Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")
+        raise _no_cursor()
     return key
+
+
+def _no_cursor() -> Invalid:
+    return Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")

@@ -8,12 +8,11 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
-from service.api.pages import After, Limit, Page, decode, encode, page_json
+from service.api.pages import After, Limit, Page, decode_number, encode, page_json
 from service.api.problems import responses
 from service.api.queue_schemas import ExplanationObject, QueueItem
 from service.api.runs import visible
 from service.api.state import App
-from service.domain.errors import Invalid
 from service.domain.gates import Check
 from service.domain.moment import iso
 from service.flow import explain
@@ -27,7 +26,7 @@ router = APIRouter(tags=["queue"])
 def list_queue(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
     """First those that may start, with their position over all teams; then those that are held, without one. Members
     see their own team's runs."""
-    first, now = _offset(after), app.now()
+    first, now = decode_number(after), app.now()
     with app.gate.db.read() as session:
         ordered = [(run_id, team, place) for place, (run_id, team) in enumerate(queue.in_order(session, now), 1)]
         held = [(run_id, team, None) for run_id, team in queue.held(session)]
@@ -91,12 +90,3 @@ def _gate_json(check: Check) -> dict[str, Any]:
         "have": check.have,
         "need": check.need,
     }
-
-
-def _offset(after: str | None) -> int:
-    key = decode(after)
-    if key is None:
-        return 0
-    if not key.isdecimal() or len(key) > 9:
-        raise Invalid("not a cursor of this list", field="after", remedy="Pass the 'next' of the page before.")
-    return int(key)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from service.domain.budget import Balance
+from service.domain.fairness import share
 from service.domain.money import GRACE_MINUTES
 from service.domain.slots import Slot, SlotLimits, slots_of
 
@@ -110,7 +111,7 @@ class Board:
 
     def share(self, team: str) -> float:
         """What orders the teams: dollars used, by weight. The lowest goes first."""
-        return self.usage.get(team, 0.0) / self.weights.get(team, 1.0)
+        return share(self.usage.get(team, 0.0), self.weights.get(team, 1.0))
 
     def lasts(self, flavor: str, timeout_seconds: int) -> timedelta:
         """How long a job holds its slot at the most: until it is scheduled (the flavor's p90, the one assumption), its

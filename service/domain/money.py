@@ -7,6 +7,7 @@ HF bills each started minute of RUNNING at the flavor's price per minute; SCHEDU
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 MICRO = 1_000_000
@@ -50,6 +51,11 @@ def ceiling(price_per_minute_micro_usd: int, timeout_seconds: int) -> int:
 def minutes(running_ms: int) -> int:
     """Billed minutes of a job that started: each started minute counts, and one is the least."""
     return max(1, -(-running_ms // MINUTE_MS))
+
+
+def elapsed_ms(start: datetime, end: datetime) -> int:
+    """Milliseconds from one moment to another, 0 where a clock was set back between them."""
+    return max(0, round((end - start).total_seconds() * 1000))
 
 
 def timeout_for_cap(price_per_minute_micro_usd: int, cap_micro_usd: int) -> int:

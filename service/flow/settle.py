@@ -150,7 +150,7 @@ def charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -
         ledger.release(session, attempt, now)
         return
     exact = None if job is None else job.running_ms
-    observed = max(0, round((attempt.finished_at - attempt.started_at).total_seconds() * 1000))
+    observed = money.elapsed_ms(attempt.started_at, attempt.finished_at)
     attempt.running_ms = observed if exact is None else exact
     attempt.metered_source = "observed" if exact is None else "hub"
     attempt.minutes = money.minutes(attempt.running_ms)

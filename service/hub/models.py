@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from service.domain.money import MOST_MICRO_USD
+from service.domain.money import MOST_MICRO_USD, elapsed_ms
 from service.domain.text import cleaned
 
 
@@ -65,7 +65,7 @@ class Job:
         """How long it ran, in milliseconds; None where HF gave no times."""
         if self.started_at is None or self.finished_at is None:
             return None
-        return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
+        return elapsed_ms(self.started_at, self.finished_at)
 
 
 @dataclass(frozen=True)

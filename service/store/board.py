@@ -6,17 +6,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate, Purse
 from service.domain.budget import Period
 from service.domain.fairness import decayed
-from service.domain.money import GRACE_MINUTES, minutes
+from service.domain.money import GRACE_MINUTES
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
 from service.store import budgets, flavors, organisation
-from service.store.describe import money_of
+from service.store.describe import cost_so_far, money_of
 from service.store.tables import Attempt, Lane, LedgerEntry, ReservationWindow, Run, Team
 
 # How many runs of a lane one pass looks at: the first, and those that might pass it.
@@ -51,14 +51,16 @@ def scheduling(session: Session) -> dict[str, timedelta]:
 
 def lanes_in_use(session: Session) -> int:
     """How many lanes have a ready run."""
-    waits = select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
-    return session.exec(select(func.count()).select_from(Lane).where(waits)).one()
+    return session.exec(select(func.count()).select_from(Lane).where(_has_ready_run())).one()
+
+
+def _has_ready_run() -> ColumnElement[bool]:
+    return select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
 
 
 def queued_namespaces(session: Session) -> list[str]:
     """Where queued runs would start."""
-    waits = select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
-    return list(session.exec(select(Lane.namespace).where(waits).distinct()))
+    return list(session.exec(select(Lane.namespace).where(_has_ready_run()).distinct()))
 
 
 def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Run]]:
@@ -162,7 +164,7 @@ def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) 
             until=_ends_by(attempt, scheduling, now),
             reserved=attempt.ceiling_micro_usd,
             purses=tuple(windows[attempt.submission]),
-            least=_cost_by_now(attempt, now),
+            least=0 if attempt.started_at is None else min(attempt.ceiling_micro_usd, cost_so_far(attempt, now)),
             output_repo=run.output_repo,
         )
         for run, attempt in rows
@@ -174,10 +176,3 @@ def _ends_by(attempt: Attempt, scheduling: dict[str, timedelta], now: datetime) 
     starts = attempt.started_at or max(now, (attempt.scheduled_at or now) + wait)
     ends = starts + timedelta(seconds=attempt.timeout_seconds, minutes=GRACE_MINUTES)
     return max(ends, now + OVERDUE)
-
-
-def _cost_by_now(attempt: Attempt, now: datetime) -> int:
-    if attempt.started_at is None:
-        return 0
-    running_ms = max(0, round((now - attempt.started_at).total_seconds() * 1000))
-    return min(attempt.ceiling_micro_usd, minutes(running_ms) * attempt.price_per_minute_micro_usd)

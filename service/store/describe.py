@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from service.domain.moment import iso
-from service.domain.money import minutes, to_usd
+from service.domain.money import elapsed_ms, minutes, to_usd
 from service.domain.run import RunState
 from service.store import waiting
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
@@ -82,7 +82,7 @@ def run_object(
     latest = attempts[-1] if attempts else None
     metered = money.charged
     if latest is not None and state is RunState.RUNNING and latest.started_at is not None:
-        metered = (metered or 0) + _cost_so_far(latest, now)
+        metered = (metered or 0) + cost_so_far(latest, now)
     return {
         "id": run.id,
         "object": "run",
@@ -155,10 +155,10 @@ def _billed(attempts: Sequence[Attempt]) -> int | None:
     return sum(known) if bills and len(known) == len(bills) else None
 
 
-def _cost_so_far(attempt: Attempt, now: datetime) -> int:
+def cost_so_far(attempt: Attempt, now: datetime) -> int:
+    """What a started attempt costs by now, in micro-dollars, by the same minute rule as its charge."""
     assert attempt.started_at is not None
-    running_ms = max(0, round((now - attempt.started_at).total_seconds() * 1000))
-    return minutes(running_ms) * attempt.price_per_minute_micro_usd
+    return minutes(elapsed_ms(attempt.started_at, now)) * attempt.price_per_minute_micro_usd
 
 
 def _hub_job(attempt: Attempt) -> dict[str, Any] | None:

@@ -17,6 +17,8 @@ from service.domain.fairness import decayed
 from service.store import budgets, organisation
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
 
+InBudget = tuple[Budget, BudgetWindow]
+
 
 @dataclass(frozen=True)
 class StrayJob:
@@ -30,45 +32,39 @@ class StrayJob:
 
 def reserve(session: Session, attempt: Attempt, window_ids: Sequence[str], now: datetime) -> None:
     """Hold an attempt's ceiling in these windows: those open at its admission, for as long as it lives."""
-    organisation.lock(session)
-    for window_id in window_ids:
-        session.add(ReservationWindow(submission=attempt.submission, window_id=window_id))
-    session.flush()
-    _post(session, attempt, "reserve", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt, now, reserved=attempt.ceiling_micro_usd, charged=0)
+    windows = _bind(session, attempt.submission, window_ids)
+    _post(session, attempt, windows, "reserve", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
+    _move(session, attempt, windows, now, reserved=attempt.ceiling_micro_usd, charged=0)
 
 
 def release(session: Session, attempt: Attempt, now: datetime) -> None:
     """Give the whole reservation back: no job was made, or none ever started."""
-    organisation.lock(session)
-    _post(session, attempt, "release", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt, now, reserved=-attempt.ceiling_micro_usd, charged=0)
+    windows = _windows(session, attempt.submission)
+    _post(session, attempt, windows, "release", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
+    _move(session, attempt, windows, now, reserved=-attempt.ceiling_micro_usd, charged=0)
 
 
 def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetime) -> int:
     """Charge what was used and give the rest back; the cost in micro-dollars. Never clamped: more than was reserved
     is an overrun with an entry of its own."""
-    organisation.lock(session)
+    windows = _windows(session, attempt.submission)
     cost = billed_minutes * attempt.price_per_minute_micro_usd
     rest = attempt.ceiling_micro_usd - cost
-    _post(session, attempt, "charge", cost, billed_minutes, now)
+    _post(session, attempt, windows, "charge", cost, billed_minutes, now)
     if rest < 0:
-        _post(session, attempt, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
+        _post(session, attempt, windows, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
     if rest > 0:
-        _post(session, attempt, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
-    _move(session, attempt, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
+        _post(session, attempt, windows, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
+    _move(session, attempt, windows, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
     return cost
 
 
 def charge_stray(session: Session, job: StrayJob, minutes: int, window_ids: Sequence[str], now: datetime) -> None:
     """Charge what a stray cost to the windows given. Nothing was reserved for it: that may bring a budget over."""
-    organisation.lock(session)
-    for window_id in window_ids:
-        session.add(ReservationWindow(submission=job.submission, window_id=window_id))
-    session.flush()
+    windows = _bind(session, job.submission, window_ids)
     cost = minutes * job.price_per_minute_micro_usd
-    _post(session, job, "stray", cost, minutes, now)
-    _move(session, job, now, reserved=0, charged=cost)
+    _post(session, job, windows, "stray", cost, minutes, now)
+    _move(session, job, windows, now, reserved=0, charged=cost)
 
 
 def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
@@ -76,8 +72,17 @@ def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
     return list(session.exec(select(LedgerEntry).where(LedgerEntry.run_id == run_id).order_by(col(LedgerEntry.id))))
 
 
-def _windows(session: Session, submission: str) -> list[tuple[Budget, BudgetWindow]]:
-    """A submission's windows, held for a change, always in the same order."""
+def _bind(session: Session, submission: str, window_ids: Sequence[str]) -> list[InBudget]:
+    """Make these the submission's windows."""
+    for window_id in window_ids:
+        session.add(ReservationWindow(submission=submission, window_id=window_id))
+    session.flush()
+    return _windows(session, submission)
+
+
+def _windows(session: Session, submission: str) -> list[InBudget]:
+    """A submission's windows, held for a change, always in the same order; the organisation's row is held before."""
+    organisation.lock(session)
     rows = session.exec(
         select(Budget, BudgetWindow)
         .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
@@ -90,8 +95,16 @@ def _windows(session: Session, submission: str) -> list[tuple[Budget, BudgetWind
     return [(budget, window) for budget, window in rows]
 
 
-def _post(session: Session, attempt: Attempt | StrayJob, kind: str, amount: int, minutes: int, now: datetime) -> None:
-    above = sorted((budget for budget, _ in _windows(session, attempt.submission)), key=_nearest_first)
+def _post(
+    session: Session,
+    attempt: Attempt | StrayJob,
+    windows: Sequence[InBudget],
+    kind: str,
+    amount: int,
+    minutes: int,
+    now: datetime,
+) -> None:
+    above = sorted((budget for budget, _ in windows), key=_nearest_first)
     session.add(
         LedgerEntry(
             run_id=attempt.run_id,
@@ -108,8 +121,16 @@ def _post(session: Session, attempt: Attempt | StrayJob, kind: str, amount: int,
     session.flush()
 
 
-def _move(session: Session, attempt: Attempt | StrayJob, now: datetime, *, reserved: int, charged: int) -> None:
-    for budget, window in _windows(session, attempt.submission):
+def _move(
+    session: Session,
+    attempt: Attempt | StrayJob,
+    windows: Sequence[InBudget],
+    now: datetime,
+    *,
+    reserved: int,
+    charged: int,
+) -> None:
+    for budget, window in windows:
         window.reserved_micro_usd += reserved
         window.charged_micro_usd += charged
         session.add(window)

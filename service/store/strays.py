@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from service.domain.money import GRACE_MINUTES
+from service.domain.money import GRACE_MINUTES, elapsed_ms
 from service.domain.run import TERMINAL, RunState
 from service.domain.stray import CHARGED, Action, Kind, bill
 from service.store import budgets, flavors, ledger, organisation
@@ -192,7 +192,7 @@ def _latest_end(row: Stray, now: datetime) -> datetime:
 def _running_ms(row: Stray, until: datetime) -> int | None:
     if row.started_at is None:
         return None
-    return max(0, round((until - row.started_at).total_seconds() * 1000))
+    return elapsed_ms(row.started_at, until)
 
 
 def _pay(session: Session, row: Stray, now: datetime) -> bool:
