@@ -42,25 +42,24 @@ def _first_move(
 ) -> tuple[tuple[Candidate, Admit | Reject] | None, list[tuple[Candidate, Wait]]]:
     """The first run of a team that moves, or why none does."""
     waits: list[tuple[Candidate, Wait]] = []
-    head: Head | None = None
+    heads = list(above)
+    first: tuple[Candidate, Wait] | None = None
     for run in queue:
         decision = decide(run, board)
         if isinstance(decision, Reject):
             return (run, decision), waits
         if isinstance(decision, Admit):
+            if first is not None and len(heads) == len(above):  # planned only once something might pass it
+                heads.append(head_of(first[0], first[1].need, first[1].reason, board))
             blocking = next(
-                (
-                    one
-                    for one in (*above, *([head] if head else ()))
-                    if not may_pass(one, run, decision.reserve, decision.timeout_seconds, board)
-                ),
+                (one for one in heads if not may_pass(one, run, decision.reserve, decision.timeout_seconds, board)),
                 None,
             )
             if blocking is None:
                 return (run, decision), waits
             decision = Wait(blocking.reason, f"behind {blocking.run.id}, which goes first and waits")
-        elif decision.holds and head is None:
-            head = head_of(run, decision.need, decision.reason, board)
+        elif decision.holds and first is None:
+            first = run, decision
         waits.append((run, decision))
     return None, waits
 

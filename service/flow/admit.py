@@ -14,16 +14,18 @@ from functools import partial
 import structlog
 from sqlmodel import Session
 
-from service.domain.admission import Admit, Decision, Reject, Wait
+from service.domain.admission import Admit, Reject, Wait
+from service.domain.board import Board
 from service.domain.diagnosis import Failure
 from service.domain.money import dollars
 from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
 from service.flow.job_token import job_token_trouble
-from service.store import board, budgets, ledger, organisation, runs
+from service.store import board, budgets, ledger, organisation, runs, standings
+from service.store.board import Waiting
 from service.store.ids import new_id
-from service.store.tables import Attempt, Budget, BudgetWindow, Run
+from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 
@@ -59,63 +61,76 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     runs.wake_due(session, given.now)
     for budget in budgets.without_window(session, given.now):
         budgets.open_window(session, budget, given.now)
-    heads = _open_heads(session, board.heads(session), given)
-    if not heads:
-        return []
-    stand = board.read(session, given.most_active, given.now)
-    by_id = {run.id: run for queue in heads.values() for run in queue}
-    queues = {team: [board.candidate(session, run) for run in queue] for team, queue in heads.items()}
+    queues, told = _open_heads(board.heads(session), given)
     moved = []
-    for candidate, decision in plan(queues, stand):
-        run = by_id[candidate.id]
-        _carry_out(session, run, decision, given.now)
-        if not isinstance(decision, Wait):
-            moved.append((run.id, type(decision).__name__.lower()))
+    if queues:
+        stand = board.read(session, given.most_active, given.now)
+        waiting = {one.candidate.id: one for queue in queues.values() for one in queue}
+        spent: set[str] = set()
+        for candidate, decision in plan({team: [one.candidate for one in queues[team]] for team in queues}, stand):
+            one = waiting[candidate.id]
+            if isinstance(decision, Wait):
+                told += _news(one, decision.reason, decision.message)
+                spent.update(_spent(decision, stand))
+            elif _move(session, one, decision, given.now):
+                moved.append((candidate.id, type(decision).__name__.lower()))
+        standings.exhaust(session, spent, given.now)
+    runs.explain_queued(session, told)
     return moved
 
 
-def _open_heads(session: Session, heads: Mapping[str, Sequence[Run]], given: Pass) -> dict[str, list[Run]]:
-    """Those whose namespace takes jobs; the others are told what is wrong."""
-    queues: dict[str, list[Run]] = {}
+def _open_heads(
+    heads: Mapping[str, Sequence[Waiting]], given: Pass
+) -> tuple[dict[str, list[Waiting]], list[runs.Told]]:
+    """Those whose namespace takes jobs; and what the others are to be told."""
+    queues: dict[str, list[Waiting]] = {}
+    told: list[runs.Told] = []
     for team, queue in heads.items():
-        for run in queue:
-            if (trouble := given.troubles.get(run.namespace)) is not None:
-                runs.explain(session, run, Reason.BACKING_OFF, trouble)
+        for one in queue:
+            if (trouble := given.troubles.get(one.candidate.namespace)) is not None:
+                told += _news(one, Reason.BACKING_OFF, trouble)
             else:
-                queues.setdefault(team, []).append(run)
-    return queues
+                queues.setdefault(team, []).append(one)
+    return queues, told
 
 
-def _carry_out(session: Session, run: Run, decision: Decision, now: datetime) -> None:
-    match decision:
-        case Admit():
-            _admit(session, run, decision, now)
-        case Wait():
-            _wait(session, run, decision, now)
-        case Reject():
-            failure = Failure(decision.reason, decision.message, None, "Raise max_cost_usd or choose another flavor.")
-            runs.advance(
-                session,
-                run,
-                RunState.FAILED,
-                now=now,
-                reason=decision.reason,
-                message=decision.message,
-                failure=failure.as_json(),
-            )
+def _news(one: Waiting, reason: Reason, message: str) -> list[runs.Told]:
+    """What to write where a run waits: nothing if it was told so before, which is how most passes find most runs."""
+    parked = PARKED.get(reason)
+    if (one.reason, one.message) == (reason, message) and parked is None:
+        return []
+    return [runs.Told(one.candidate.id, one.attempt, reason, message, parked)]
 
 
-def _wait(session: Session, run: Run, wait: Wait, now: datetime) -> None:
-    runs.explain(session, run, wait.reason, wait.message)
-    if (what_for := PARKED.get(wait.reason)) is not None:
-        runs.park(session, run, what_for)
-    for window_id in wait.lacks_money:
-        window = session.get(BudgetWindow, window_id)
-        budget = None if window is None else session.get(Budget, window.budget_id)
-        if window is not None and budget is not None:
-            standing = budgets.balance(session, budget, window)
-            if wait.need > standing.limit - standing.spent:  # not even with every reservation given back
-                budgets.exhaust(session, budget, window, now)
+def _spent(wait: Wait, stand: Board) -> list[str]:
+    """The windows in which not even every reservation given back would do."""
+    purses = [stand.purses[window_id] for window_id in wait.lacks_money]
+    return [purse.id for purse in purses if wait.need > purse.balance.limit - purse.balance.spent]
+
+
+def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> bool:
+    """Carry out what was decided of a run; False where it is no longer what was decided on."""
+    run = runs.lock(session, one.candidate.id)
+    if run is None or not run.is_ready or board.candidate(session, run) != one.candidate:
+        return False  # cancelled, paused or changed meanwhile: the next pass sees it as it is
+    if isinstance(decision, Admit):
+        _admit(session, run, decision, now)
+    else:
+        _reject(session, run, decision, now)
+    return True
+
+
+def _reject(session: Session, run: Run, decision: Reject, now: datetime) -> None:
+    failure = Failure(decision.reason, decision.message, None, "Raise max_cost_usd or choose another flavor.")
+    runs.advance(
+        session,
+        run,
+        RunState.FAILED,
+        now=now,
+        reason=decision.reason,
+        message=decision.message,
+        failure=failure.as_json(),
+    )
 
 
 def _admit(session: Session, run: Run, decision: Admit, now: datetime) -> None:

@@ -18,7 +18,7 @@ from service.domain.forecast import earliest_starts
 from service.domain.gates import Check, checks
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
-from service.store import board, organisation, queue, teams
+from service.store import board, flavors, organisation, queue, teams
 from service.store.tables import Run
 
 # How many queued runs the look ahead takes in, over all lanes.
@@ -49,11 +49,10 @@ def look(session: Session, most_active: int, now: datetime, also: Run | None = N
     """Read the board and the heads of the queues; with one more run where it is further back."""
     lanes = max(1, board.lanes_in_use(session))
     seen = board.heads(session, max(1, min(50, MOST_SEEN // lanes)))
-    if also is not None and all(run.id != also.id for run in seen.get(also.team, ())):
-        seen.setdefault(also.team, []).append(also)
-    stand = board.read(session, most_active, now)
-    queues = {team: [board.candidate(session, run) for run in found] for team, found in seen.items()}
-    return View(stand, queues)
+    queues = {team: [one.candidate for one in found] for team, found in seen.items()}
+    if also is not None and all(one.id != also.id for one in queues.get(also.team, ())):
+        queues.setdefault(also.team, []).append(board.candidate(session, also))
+    return View(board.read(session, most_active, now), queues)
 
 
 def earliest(view: View, wanted: Collection[str], is_open: bool) -> dict[str, datetime]:
@@ -135,7 +134,7 @@ def _after_release(run: Candidate, view: View, closed: list[Check]) -> list[Help
 
 
 def _assumption(session: Session, run: Run) -> str:
-    stand = board.scheduling(session).get(run.flavor)
-    wait = UNSEEN_SCHEDULING if stand is None else stand
-    seen = "nine of ten of its last jobs had it" if stand is not None else "nothing has been seen of it yet"
+    p90 = flavors.scheduling_p90(session, run.flavor)
+    wait = UNSEEN_SCHEDULING if p90 is None else p90
+    seen = "nine of ten of its last jobs had it" if p90 is not None else "nothing has been seen of it yet"
     return f"{run.flavor} has hardware within {wait // timedelta(seconds=1)} s ({seen})"

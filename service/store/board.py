@@ -4,49 +4,80 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, Row, Select, case, func, true
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate, Purse
-from service.domain.budget import Period
+from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate
 from service.domain.fairness import decayed
 from service.domain.money import GRACE_MINUTES
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
-from service.store import budgets, flavors, organisation
-from service.store.describe import cost_so_far, money_of
+from service.store import flavors, organisation, standings
+from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Lane, LedgerEntry, ReservationWindow, Run, Team
 
 # How many runs of a lane one pass looks at: the first, and those that might pass it.
 DEPTH = 5
 OVERDUE = timedelta(minutes=1)
 
+_TEAM = [
+    col(Team.name),
+    col(Team.max_concurrent_runs),
+    col(Team.max_concurrent_runs_per_user),
+    col(Team.weight),
+    col(Team.usage_micro_usd),
+    col(Team.usage_at),
+]
+_ACTIVE = [
+    col(Run.id),
+    col(Run.team),
+    col(Run.requested_by),
+    col(Run.flavor),
+    col(Run.namespace),
+    col(Run.output_repo),
+]
+_HEAD = [
+    *_ACTIVE,
+    col(Run.rank),
+    col(Run.requested_timeout_seconds),
+    col(Run.max_cost_micro_usd),
+    col(Run.quoted_price_micro_usd),
+    col(Run.attempt),
+    col(Run.reason),
+    col(Run.message),
+]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run near the head of its lane, with the attempt that it is on and what was told of it last."""
+
+    candidate: Candidate
+    attempt: int
+    reason: str | None
+    message: str | None
+
 
 def read(session: Session, most_active: int, now: datetime) -> Board:
     """The board as this transaction sees it; `most_active` is the installation's own limit of active runs."""
-    waits = scheduling(session)
-    teams = session.exec(select(Team)).all()
+    prices, scheduling = _flavors(session, now)
+    # Columns, not objects: there may be thousands of teams, and making an object costs more than reading its row.
+    teams = session.execute(select_columns(*_TEAM)).all()
     return Board(
         now=now,
         limits=_limits(session, teams, most_active),
-        prices=flavors.fresh_prices(session, now),
-        scheduling=waits,
-        purses=_purses(session, now),
-        actives=_actives(session, waits, now),
+        prices=prices,
+        scheduling=scheduling,
+        purses=standings.purses(session, now),
+        actives=_actives(session, scheduling, now),
         usage={team.name: decayed(team.usage_micro_usd, team.usage_at, now) for team in teams},
         weights={team.name: team.weight for team in teams},
     )
-
-
-def scheduling(session: Session) -> dict[str, timedelta]:
-    """How long flavors took to start lately, nine times of ten; those that nothing is known of are left out."""
-    return {
-        flavor.name: timedelta(seconds=flavor.scheduling_p90_seconds)
-        for flavor in flavors.every(session)
-        if flavor.scheduling_p90_seconds is not None
-    }
 
 
 def lanes_in_use(session: Session) -> int:
@@ -63,50 +94,74 @@ def queued_namespaces(session: Session) -> list[str]:
     return list(session.exec(select(Lane.namespace).where(_has_ready_run()).distinct()))
 
 
-def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Run]]:
+def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
     """The first ready runs of every lane of the teams that are not paused, by team and in the order of their rank."""
-    first = (
-        select(Run.id)
-        .where(Run.lane == Lane.name, col(Run.is_ready).is_(True))
-        .order_by(col(Run.rank), col(Run.id))
-        .limit(depth)
-        .correlate(Lane)
-        .scalar_subquery()
-    )
-    rows = session.exec(
-        select(Run)
-        .select_from(Lane)
-        .join(Team, (col(Team.name) == Lane.team) & col(Team.paused_at).is_(None))
-        .join(Run, col(Run.id).in_(first))
-        .order_by(col(Run.rank), col(Run.id))
-    )
-    queues: dict[str, list[Run]] = defaultdict(list)
-    for run in rows:
-        queues[run.team].append(run)
+    queues: dict[str, list[Waiting]] = defaultdict(list)
+    for row in session.execute(_heads_query(depth, session.get_bind().dialect.name)):
+        queues[row.team].append(Waiting(_candidate(row), row.attempt, row.reason, row.message))
     return dict(queues)
 
 
 def candidate(session: Session, run: Run) -> Candidate:
-    """A run as admission sees it."""
-    cap = run.max_cost_micro_usd
-    if cap is not None and run.attempt:
-        entries = session.exec(select(LedgerEntry).where(LedgerEntry.run_id == run.id))
-        cap -= money_of(entries).charged or 0
+    """One run as admission sees it."""
+    return _candidate(session.execute(select_columns(*_columns()).where(col(Run.id) == run.id)).one())
+
+
+def _candidate(row: Row[Any]) -> Candidate:
     return Candidate(
-        id=run.id,
-        team=run.team,
-        user=run.requested_by,
-        flavor=run.flavor,
-        namespace=run.namespace,
-        rank=run.rank,
-        timeout_seconds=run.requested_timeout_seconds,
-        cap=cap,
-        output_repo=run.output_repo,
-        quoted_price=run.quoted_price_micro_usd,
+        id=row.id,
+        team=row.team,
+        user=row.requested_by,
+        flavor=row.flavor,
+        namespace=row.namespace,
+        rank=row.rank,
+        timeout_seconds=row.requested_timeout_seconds,
+        cap=None if row.max_cost_micro_usd is None else row.max_cost_micro_usd - int(row.charged or 0),
+        output_repo=row.output_repo,
+        quoted_price=row.quoted_price_micro_usd,
     )
 
 
-def _limits(session: Session, teams: Sequence[Team], most_active: int) -> SlotLimits:
+def _heads_query(depth: int, dialect: str) -> Select[Any]:
+    """One look into the queue's index for each lane. PostgreSQL would compare every run with every lane's first ones
+    where they are named by IN, and SQLite has no LATERAL: each gets the form that it can answer from the index."""
+    is_first = (col(Run.lane) == Lane.name, col(Run.is_ready).is_(True))
+    order = (col(Run.rank), col(Run.id))
+    has_open_team = (col(Team.name) == Lane.team) & col(Team.paused_at).is_(None)
+    if dialect == "postgresql":
+        looked = select_columns(*_columns()).where(*is_first).order_by(*order).limit(depth)
+        first = looked.correlate(Lane).lateral("first")
+        lanes = select_columns(*first.c).select_from(Lane).join(Team, has_open_team)
+        return lanes.join(first, true()).order_by(first.c.rank, first.c.id)
+    ids = select_columns(col(Run.id)).where(*is_first).order_by(*order).limit(depth).correlate(Lane).scalar_subquery()
+    lanes = select_columns(*_columns()).select_from(Lane).join(Team, has_open_team)
+    return lanes.join(Run, col(Run.id).in_(ids)).order_by(*order)
+
+
+def _columns() -> list[Any]:
+    charged = (
+        select(func.sum(LedgerEntry.amount_micro_usd))
+        .where(LedgerEntry.run_id == Run.id, LedgerEntry.kind == "charge")
+        .correlate(Run)
+        .scalar_subquery()
+    )
+    # Only a capped run that was tried before has anything to take off its cap.
+    is_tried = col(Run.max_cost_micro_usd).is_not(None) & (col(Run.attempt) > 0)
+    return [*_HEAD, case((is_tried, charged)).label("charged")]
+
+
+def _flavors(session: Session, now: datetime) -> tuple[dict[str, int], dict[str, timedelta]]:
+    """Prices that can be trusted, and how long each flavor takes to start, from one reading of the list."""
+    listed = flavors.every(session)
+    scheduling = {
+        flavor.name: timedelta(seconds=flavor.scheduling_p90_seconds)
+        for flavor in listed
+        if flavor.scheduling_p90_seconds is not None
+    }
+    return flavors.fresh(listed, now), scheduling
+
+
+def _limits(session: Session, teams: Sequence[Row[Any]], most_active: int) -> SlotLimits:
     row = organisation.read(session)
     return SlotLimits(
         organisation=min(most_active, row.max_concurrent_runs if row.max_concurrent_runs is not None else most_active),
@@ -121,53 +176,36 @@ def _limits(session: Session, teams: Sequence[Team], most_active: int) -> SlotLi
     )
 
 
-def _purses(session: Session, now: datetime) -> dict[str, Purse]:
-    purses = {}
-    for budget, window in budgets.present(session, now):
-        purses[window.id] = Purse(
-            id=window.id,
-            name=budget.name,
-            team=budget.team,
-            user=budget.user,
-            balance=budgets.balance(session, budget, window),
-            hard=budget.hard,
-            ends_at=window.ends_at,
-            next_limit=None if budget.period == Period.TOTAL else budget.limit_micro_usd,
-            span=budgets.length(Period(budget.period)),
-        )
-    return purses
-
-
 def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) -> dict[str, Active]:
-    rows = session.exec(
-        select(Run, Attempt)
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
-        .where(col(Run.state).in_([state.value for state in ACTIVE]))
-        .order_by(col(Run.id))
+    is_active = col(Run.state).in_([state.value for state in ACTIVE])
+    is_current = (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt)
+    # The run's request and result are large and say nothing here.
+    rows = session.execute(
+        select_columns(*_ACTIVE, Attempt).join(Attempt, is_current).where(is_active).order_by(col(Run.id))
     ).all()
     windows: dict[str, list[str]] = defaultdict(list)
-    links = session.exec(
-        select(ReservationWindow)
+    links = session.execute(
+        select_columns(col(ReservationWindow.submission), col(ReservationWindow.window_id))
         .join(Attempt, col(Attempt.submission) == ReservationWindow.submission)
-        .join(Run, (col(Run.id) == Attempt.run_id) & (col(Run.attempt) == Attempt.attempt))
-        .where(col(Run.state).in_([state.value for state in ACTIVE]))
+        .join(Run, is_current)
+        .where(is_active)
     )
-    for link in links:
-        windows[link.submission].append(link.window_id)
+    for submission, window_id in links:
+        windows[submission].append(window_id)
     return {
-        run.id: Active(
-            id=run.id,
-            team=run.team,
-            user=run.requested_by,
-            flavor=run.flavor,
-            namespace=run.namespace,
-            until=_ends_by(attempt, scheduling, now),
-            reserved=attempt.ceiling_micro_usd,
-            purses=tuple(windows[attempt.submission]),
-            least=0 if attempt.started_at is None else min(attempt.ceiling_micro_usd, cost_so_far(attempt, now)),
-            output_repo=run.output_repo,
+        row.id: Active(
+            id=row.id,
+            team=row.team,
+            user=row.requested_by,
+            flavor=row.flavor,
+            namespace=row.namespace,
+            until=_ends_by(row.Attempt, scheduling, now),
+            reserved=row.Attempt.ceiling_micro_usd,
+            purses=tuple(windows[row.Attempt.submission]),
+            least=_least(row.Attempt, now),
+            output_repo=row.output_repo,
         )
-        for run, attempt in rows
+        for row in rows
     }
 
 
@@ -176,3 +214,7 @@ def _ends_by(attempt: Attempt, scheduling: dict[str, timedelta], now: datetime) 
     starts = attempt.started_at or max(now, (attempt.scheduled_at or now) + wait)
     ends = starts + timedelta(seconds=attempt.timeout_seconds, minutes=GRACE_MINUTES)
     return max(ends, now + OVERDUE)
+
+
+def _least(attempt: Attempt, now: datetime) -> int:
+    return 0 if attempt.started_at is None else min(attempt.ceiling_micro_usd, cost_so_far(attempt, now))

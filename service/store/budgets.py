@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
+from sqlalchemy import Row, func
 from sqlmodel import Session, col, select
 
 from service.domain.budget import DEFAULT_THRESHOLDS, Balance, Period, Scope, carried, crossed, following, window
@@ -74,17 +74,6 @@ def every(session: Session, team: str | None = None) -> list[Budget]:
     if team is not None:
         query = query.where((col(Budget.team) == team) | col(Budget.team).is_(None))
     return list(session.exec(query))
-
-
-def present(session: Session, now: datetime) -> list[tuple[Budget, BudgetWindow]]:
-    """Every budget in force with its present window; one whose window has not been opened yet is not among them."""
-    rows = session.exec(
-        select(Budget, BudgetWindow)
-        .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
-        .where(col(Budget.ended_at).is_(None), BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now)
-        .order_by(Budget.subject, Budget.period)
-    )
-    return [(budget, window) for budget, window in rows]
 
 
 def without_window(session: Session, now: datetime) -> list[Budget]:
@@ -197,8 +186,9 @@ def window_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWind
     return find_window(session, budget, now) or new_window(session, budget, _latest(session, budget, now), now)
 
 
-def balance(session: Session, budget: Budget, present: BudgetWindow) -> Balance:
-    """How a window stands. Jobs outside the gate count where the organisation says so."""
+def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow | Row[Any]) -> Balance:
+    """How a window stands, given as objects or as a row that has their columns. Jobs outside the gate count where the
+    organisation says so."""
     counts_outside = budget.team is None and organisation.read(session).counts_outside
     return Balance(
         budget.limit_micro_usd + present.carried_micro_usd + present.granted_micro_usd,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, func
-from sqlmodel import Session, col, select, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, func
+from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
@@ -27,6 +27,17 @@ class RunFilter:
     labels: tuple[tuple[str, str], ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """Why a queued run waits, on which attempt, and for what it is parked, if it is."""
+
+    run_id: str
+    attempt: int
+    reason: Reason
+    message: str
+    parked: str | None = None
 
 
 def insert(session: Session, run: Run, now: datetime) -> None:
@@ -163,6 +174,28 @@ def explain(session: Session, run: Run, reason: Reason | None, message: str | No
     if (run.reason, run.message) == (reason, message):
         return False
     return _guarded_update(session, run, {"reason": reason, "message": message})
+
+
+def explain_queued(session: Session, told: Sequence[Told]) -> None:
+    """`explain` for many queued runs in one go, parking those that are to be. One that has moved on meanwhile is left
+    alone. The caller leaves out those of which nothing is new."""
+    if not told:
+        return
+    table = SQLModel.metadata.tables["run"]
+    query = (
+        table.update()
+        .where(
+            table.c.id == bindparam("of"),
+            table.c.state == RunState.QUEUED.value,
+            table.c.attempt == bindparam("on"),
+        )
+        .values(reason=bindparam("why"), message=bindparam("says"), parked=bindparam("until"))
+    )
+    rows = [
+        {"of": one.run_id, "on": one.attempt, "why": one.reason, "says": one.message, "until": one.parked}
+        for one in told
+    ]
+    session.connection().execute(query, rows)
 
 
 def _guarded_update(session: Session, run: Run, values: dict[str, Any]) -> bool:

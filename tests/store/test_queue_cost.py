@@ -1,0 +1,161 @@
+"""What an admission pass reads does not grow with the queue: by the database's plans, and by what it counts itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlmodel import Session, text
+
+from benchmarks.filling import fill, queue, spend_all
+from benchmarks.statements import Sent, recorded
+from service.flow.admit import Pass, admit
+from service.store import board
+from service.store.db import Database
+from tests.conftest import Clock
+
+TEAMS = 200
+SHORT, LONG = 1_000, 20_000
+SLOTS = 10
+
+
+class Undone(Exception):
+    """Takes a measured pass back, so that the next one finds what it found."""
+
+
+@dataclass
+class Cost:
+    """Of one pass: what it sent, how much the database did for it, and how many runs were admitted."""
+
+    sent: list[Sent]
+    work: int
+    admitted: int
+
+
+def one_pass(session: Session, now: datetime) -> int:
+    board.queued_namespaces(session)
+    return len(admit(session, Pass(SLOTS, {}, now)))
+
+
+def measure(db: Database, now: datetime) -> Cost:
+    """A pass that is taken back. Its work: instructions of SQLite's machine, or rows of `run` that PostgreSQL read."""
+    found: list[int] = []
+
+    def work(session: Session) -> None:
+        before = _rows_read(session) if not db.is_sqlite else 0
+        steps: list[None] = []
+        if db.is_sqlite:
+            _on_progress(session, lambda: steps.append(None))
+        try:
+            found.append(one_pass(session, now))
+        finally:
+            if db.is_sqlite:
+                _on_progress(session, None)
+        found.append(len(steps) if db.is_sqlite else _rows_read(session) - before)
+        raise Undone
+
+    with recorded(db.engine) as statements, pytest.raises(Undone):
+        db.write(work)
+    return Cost([one for one in statements.sent if "pg_stat_xact" not in one.text], found[1], found[0])
+
+
+def _on_progress(session: Session, handler: Any) -> None:
+    session.connection().connection.dbapi_connection.set_progress_handler(handler, 100)  # type: ignore[union-attr]
+
+
+def _rows_read(session: Session) -> int:
+    query = "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0) FROM pg_stat_xact_user_tables WHERE relname = 'run'"
+    return int(session.connection().execute(text(query)).scalar_one())
+
+
+def analyze(db: Database) -> None:
+    """PostgreSQL plans by statistics, which its autovacuum brings up to date; SQLite is never given any."""
+    if not db.is_sqlite:
+        db.write(lambda session: session.connection().execute(text("ANALYZE")) and None)
+
+
+def scans_of_run(db: Database, sent: list[Sent]) -> list[str]:
+    """The statements that would read `run` otherwise than by looking values up in an index."""
+    found = []
+    with db.engine.connect() as connection:
+        for one in sent:
+            if not re.match(r"\s*(SELECT|UPDATE|DELETE|WITH)\b", one.text):
+                continue
+            parameters = one.parameters[0] if one.is_many else one.parameters
+            how = "EXPLAIN QUERY PLAN" if db.is_sqlite else "EXPLAIN (FORMAT JSON)"
+            rows = connection.exec_driver_sql(f"{how} {one.text}", parameters).all()
+            steps = [str(row[3]) for row in rows] if db.is_sqlite else list(_nodes(rows[0][0]))
+            found += [f"{step}\n{one.text}" for step in steps if re.match(r"SCAN run\b", step)]
+    return found
+
+
+def _nodes(plan: Any) -> Iterator[str]:
+    """PostgreSQL's plan in SQLite's words: a scan has no condition that an index answers."""
+    for node in plan if isinstance(plan, list) else json.loads(plan):
+        yield from _walk(node["Plan"])
+
+
+def _walk(node: dict[str, Any]) -> Iterator[str]:
+    # A bitmap's heap scan has its condition on the index scan below it, which names the index alone.
+    name = node.get("Relation Name") or node.get("Index Name", "")
+    is_of_run = name == "run" or name.startswith(("ix_run_", "pk_run", "run_pkey"))
+    if is_of_run and node["Node Type"] not in ("Bitmap Heap Scan", "ModifyTable"):
+        yield f"{'SEARCH' if 'Index Cond' in node else 'SCAN'} run ({node['Node Type']})"
+    for below in node.get("Plans", ()):
+        yield from _walk(below)
+
+
+@pytest.fixture
+def short(db: Database, clock: Clock) -> Database:
+    """A short queue: five runs for each team, as many as a pass looks at."""
+    fill(db, clock.now, TEAMS, SHORT)
+    analyze(db)
+    return db
+
+
+def grow(db: Database, clock: Clock) -> None:
+    queue(db, clock.now, TEAMS, range(SHORT, LONG))
+    analyze(db)
+
+
+def test_a_longer_queue_costs_no_statement_and_no_row_more(short: Database, clock: Clock) -> None:
+    before = measure(short, clock.now)
+    grow(short, clock)
+    after = measure(short, clock.now)
+    assert before.admitted == after.admitted == SLOTS
+    assert len(after.sent) == len(before.sent)
+    assert before.work > 0
+    assert after.work <= before.work * 1.05
+
+
+def test_no_statement_of_a_pass_scans_the_queue(short: Database, clock: Clock) -> None:
+    grow(short, clock)
+    first = measure(short, clock.now)
+    assert not scans_of_run(short, first.sent), "ten are admitted, and every head is told why it waits"
+    short.write(lambda session: one_pass(session, clock.now))
+    analyze(short)
+    assert not scans_of_run(short, measure(short, clock.now).sent), "beside ten that are active"
+    short.write(spend_all)
+    spent = measure(short, clock.now)
+    assert spent.admitted == 0
+    assert not scans_of_run(short, spent.sent), "no team has money"
+
+
+def test_the_plans_are_read_right(short: Database, clock: Clock) -> None:
+    with recorded(short.engine) as statements, short.read() as session:
+        for query in ("SELECT count(*) FROM run WHERE priority = 1", "SELECT id FROM run ORDER BY id", "SELECT 1"):
+            session.connection().exec_driver_sql(query)
+    assert len(scans_of_run(short, statements.sent)) == 2
+
+
+def test_all_heads_waiting_costs_a_fixed_number_of_statements(short: Database, clock: Clock) -> None:
+    short.write(spend_all)
+    short.write(lambda session: one_pass(session, clock.now))
+    again = measure(short, clock.now)
+    assert again.admitted == 0
+    assert len(again.sent) < 25, "nothing for each team and nothing for each run"
