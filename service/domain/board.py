@@ -139,8 +139,9 @@ class Board:
             self._change(purse_id, reserved=reserve)
 
     def end(self, run_id: str, charge: int) -> None:
-        """An active run has ended and cost this much."""
+        """An active run has ended and cost this much; its team's usage now counts that instead of the ceiling."""
         active = self.actives.pop(run_id)
+        self.usage[active.team] = max(0.0, self.usage.get(active.team, 0.0) - active.reserved + charge)
         for slot in slots_of(active):
             self.used[slot] -= 1
         if active.output_repo is not None:

@@ -50,6 +50,14 @@ def test_the_team_that_used_least_goes_first_and_a_reservation_counts_at_once() 
     assert stand.usage == {"a": 3000 + 3 * need, "b": 3 * need}
 
 
+def test_an_end_leaves_what_the_run_cost_in_its_teams_usage() -> None:
+    stand = board(rich("a"), usage={"a": 500.0})
+    assert admitted(decide_all(stand, run("a0", "a"), run("a1", "a"))) == ["a0", "a1"]
+    stand.end("a0", 167)
+    stand.end("a1", 0)
+    assert stand.usage == {"a": 500 + 167}
+
+
 def test_a_weight_of_two_gets_two_thirds_of_the_slots() -> None:
     stand = board(rich("a"), rich("b"), organisation=9, weights={"a": 2.0})
     queue = [run(f"{team}{number}", team) for team in "ab" for number in range(9)]
