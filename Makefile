@@ -46,7 +46,7 @@ test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of t
 
 bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) $(BIN)/python -m benchmarks.admission $(ON)
+	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.admission $(ON)
 
 $(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients

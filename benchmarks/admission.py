@@ -27,7 +27,7 @@ from benchmarks.statements import recorded
 from service.domain.run import RunState
 from service.flow.admit import Pass, admit
 from service.migrate import migrate
-from service.store import ledger, runs
+from service.store import board, ledger, runs
 from service.store.db import Database
 from tests.postgres import Cluster
 
@@ -47,9 +47,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Size:
-    """One length of the queue and what was measured: the first look at it, ten slots free, no money."""
+    """One length of the queue, how many runs of it a pass looks at (the first few of each lane), and what was
+    measured: the first look at it, ten slots free, no money."""
 
     queued: int
+    heads: int
     first: Measured
     ten: Measured
     none: Measured
@@ -114,7 +116,7 @@ def _measure(url: str, teams: int, queued: int, repetitions: int, is_profiled: b
     assert (first.admitted, ten.admitted, none.admitted) == (SLOTS, SLOTS, 0)
     if profile is not None:
         pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
-    return Size(queued, first, ten, none)
+    return Size(queued, min(queued, teams * board.DEPTH), first, ten, none)
 
 
 def _free_slots(session: Session) -> None:
@@ -151,13 +153,16 @@ def _passes(
 
 def _print(title: str, sizes: list[Size], of: Callable[[Size], Measured]) -> None:
     print(title)
-    print(f"{'queued':>10} {'pass ms':>10} {'ratio':>8} {'in driver':>10} {'elsewhere':>10} {'statements':>11}")
+    print(
+        f"{'queued':>10} {'heads':>7} {'pass ms':>10} {'ratio':>8} {'in driver':>10} {'elsewhere':>10} "
+        f"{'statements':>11}"
+    )
     base = of(sizes[0]).milliseconds
     for size in sizes:
         one = of(size)
         share = one.database / one.milliseconds
         print(
-            f"{size.queued:>10} {one.milliseconds:>10.1f} {one.milliseconds / base:>8.2f} "
+            f"{size.queued:>10} {size.heads:>7} {one.milliseconds:>10.1f} {one.milliseconds / base:>8.2f} "
             f"{share:>10.0%} {1 - share:>10.0%} {one.statements:>11.0f}"
         )
     print()

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import insert
-from sqlmodel import Session, SQLModel, update
+from sqlmodel import Session, SQLModel, col, update
 
 from service.domain.budget import Period, window
 from service.domain.fairness import rank
@@ -49,7 +49,7 @@ def queue(db: Database, now: datetime, teams: int, numbers: range) -> None:
 
 def spend_all(session: Session) -> None:
     """Every team's window is spent whole, so that what waits would lack money even with all reservations back."""
-    session.exec(update(BudgetWindow).where(BudgetWindow.budget_id != "bud_").values(charged_micro_usd=LIMIT))
+    session.exec(update(BudgetWindow).where(col(BudgetWindow.budget_id) != "bud_").values(charged_micro_usd=LIMIT))
 
 
 def _name(number: int) -> str:
