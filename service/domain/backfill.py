@@ -47,7 +47,10 @@ def planned_start(run: Candidate, need: int, board: Board) -> datetime:
 
 
 def may_pass(head: Head, run: Candidate, need: int, timeout_seconds: int, board: Board) -> bool:
-    """Whether a run that fits now leaves the head's planned start as it is."""
+    """Whether a run that fits now leaves the head's planned start as it is. A head that only a larger limit would help
+    has none, and holds nobody up."""
+    if head.planned >= NEVER:
+        return True
     until = board.now + board.lasts(run.flavor, timeout_seconds)
     rivals = list(_rivals(head.run, board))
     shared = set(slots_of(run)) & set(slots_of(head.run))

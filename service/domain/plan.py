@@ -12,6 +12,8 @@ from service.domain.admission import Admit, Decision, Reject, Wait, decide
 from service.domain.backfill import Head, head_of, may_pass
 from service.domain.board import Board, Candidate
 
+SHARED = ("organisation", "namespace", "flavor")
+
 
 def plan(queues: Mapping[str, Sequence[Candidate]], board: Board) -> Iterator[tuple[Candidate, Decision]]:
     """Decide every candidate, admissions in the order in which they happen. `queues` holds each team's candidates by
@@ -19,14 +21,14 @@ def plan(queues: Mapping[str, Sequence[Candidate]], board: Board) -> Iterator[tu
     waiting = {team: list(queue) for team, queue in queues.items() if queue}
     order = [(board.share(team), team) for team in waiting]
     heapq.heapify(order)
-    above: list[Head] = []
+    above: dict[str, Head] = {}
     while order:
         _, team = heapq.heappop(order)
-        moved, waits = _first_move(waiting[team], board, above)
+        moved, waits = _first_move(waiting[team], board, list(above.values()))
         if moved is None:
             for run, wait in waits:
                 yield run, wait
-            _hold_organisation(waits, board, above)
+            _hold_shared(waits, board, above)
             continue
         run, decision = moved
         waiting[team].remove(run)
@@ -64,11 +66,14 @@ def _first_move(
     return None, waits
 
 
-def _hold_organisation(waits: Sequence[tuple[Candidate, Wait]], board: Board, above: list[Head]) -> None:
-    """The first team's head that lacks the organisation's money must not be starved by the smaller runs of others."""
-    if above:
-        return
+def _hold_shared(waits: Sequence[tuple[Candidate, Wait]], board: Board, above: dict[str, Head]) -> None:
+    """The first head in turn that lacks what all teams share, money of the organisation or slots, must not be starved
+    by the runs of others. Slots of its own team or user are no other team's to leave free."""
     for run, wait in waits:
-        if wait.holds and any(board.purses[purse_id].team is None for purse_id in wait.lacks_money):
-            above.append(head_of(run, wait.need, wait.reason, board))
-            return
+        if not wait.holds:
+            continue
+        lacks_money = any(board.purses[purse_id].team is None for purse_id in wait.lacks_money)
+        lacks_slots = bool(wait.lacks_slots) and all(slot.kind in SHARED for slot in wait.lacks_slots)
+        for what, is_lacking in (("money", lacks_money), ("slots", lacks_slots)):
+            if is_lacking and what not in above:
+                above[what] = head_of(run, wait.need, wait.reason, board)

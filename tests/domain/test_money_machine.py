@@ -61,6 +61,9 @@ ARRIVALS = st.lists(
 )
 PLACES = st.integers(0, 30)
 
+# The heads that hold back other teams, by what they lack, with what each needs.
+Heads = dict[str, tuple[Candidate, int]]
+
 
 class Admission(RuleBasedStateMachine):
     """Teams, their money and their queue, with the world doing to them whatever it may. A pass follows each change, as
@@ -140,14 +143,14 @@ class Admission(RuleBasedStateMachine):
         queues = {team: self._queue_of(team) for team in TEAMS}
         everyone = [run.id for run in self.queue]
         told: dict[str, Decision] = {}
-        held: tuple[Candidate, int] | None = None
+        held: Heads = {}
         before = copy_of(self.board)
         for run, decision in plan(queues, self.board):
             assert run.id not in told, "each is told once"
             told[run.id] = decision
             if isinstance(decision, Wait):
-                if held is None and decision.holds and self._lacks_organisations(decision):
-                    held = run, decision.need
+                for what in self._lacks(decision) - held.keys():
+                    held[what] = run, decision.need
                 continue
             if isinstance(decision, Admit):
                 self._check_turn(run, before, held)
@@ -167,8 +170,14 @@ class Admission(RuleBasedStateMachine):
     def _queue_of(self, team: str) -> list[Candidate]:
         return sorted((run for run in self.queue if run.team == team), key=lambda run: (run.rank, run.id))
 
-    def _lacks_organisations(self, wait: Wait) -> bool:
-        return any(self.board.purses[purse_id].team is None for purse_id in wait.lacks_money)
+    def _lacks(self, wait: Wait) -> set[str]:
+        """What it lacks of what all teams share: the first in turn of each is protected from the others."""
+        lacks = set()
+        if any(self.board.purses[purse_id].team is None for purse_id in wait.lacks_money):
+            lacks.add("money")
+        if wait.lacks_slots and not {slot.kind for slot in wait.lacks_slots} & {"team", "user"}:
+            lacks.add("slots")
+        return lacks if wait.holds else set()
 
     def _see_progress(self) -> None:
         """Jobs run on: each has cost something by now, and one that is overdue ends within a minute."""
@@ -203,7 +212,7 @@ class Admission(RuleBasedStateMachine):
         repos = [one.run.output_repo.lower() for one in self.ledger.open.values() if one.run.output_repo]
         assert len(repos) == len(set(repos)), "two write to one repository"
 
-    def _check_turn(self, run: Candidate, before: Board, held: tuple[Candidate, int] | None) -> None:
+    def _check_turn(self, run: Candidate, before: Board, held: Heads) -> None:
         """No first run of a team that has used less could have started in this one's place."""
 
         def share(team: str) -> float:
@@ -214,15 +223,15 @@ class Admission(RuleBasedStateMachine):
             if not queue or share(team) >= share(run.team) - 1e-6:
                 continue
             first = decide(queue[0], before)
-            if isinstance(first, Admit) and held is not None:
-                head = head_of(*held, first_reason(held[0], before), before)
-                if not may_pass(head, queue[0], first.reserve, first.timeout_seconds, before):
+            if isinstance(first, Admit):
+                heads = [head_of(*one, Reason.WAITING_FOR_SLOT, before) for one in held.values()]
+                if not all(may_pass(one, queue[0], first.reserve, first.timeout_seconds, before) for one in heads):
                     continue
             assert not isinstance(first, Admit | Reject), f"{queue[0].id} of {team} goes before {run.id}"
 
-    def _check_heads(self, run: Candidate, before: Board, held: tuple[Candidate, int] | None) -> None:
+    def _check_heads(self, run: Candidate, before: Board, held: Heads) -> None:
         """What passed a head that waits has not put off its planned start."""
-        heads = [] if held is None else [held]
+        heads = list(held.values())
         for other in self._queue_of(run.team):
             if other is run:
                 break
@@ -233,15 +242,14 @@ class Admission(RuleBasedStateMachine):
         for head, need in heads:
             assert planned_start(head, need, self.board) <= planned_start(head, need, before), f"{head.id} is put off"
 
-    def _check_what_is_left(self, told: dict[str, Decision], held: tuple[Candidate, int] | None) -> None:
+    def _check_what_is_left(self, told: dict[str, Decision], held: Heads) -> None:
         """The first of each team that is not stopped by what holds nobody has started, unless a head holds it."""
         for team in TEAMS:
             for run in self._queue_of(team):
                 decision = told[run.id]
                 assert isinstance(decision, Wait)
                 if isinstance(decide(run, self.board), Admit):
-                    assert held is not None, f"{run.id} fits"
-                    assert f"behind {held[0].id}," in decision.message, f"{run.id} fits"
+                    assert any(f"behind {one.id}," in decision.message for one, _ in held.values()), f"{run.id} fits"
                 if decision.holds or decision.message.startswith("behind "):
                     break
 
@@ -256,13 +264,6 @@ class Admission(RuleBasedStateMachine):
         assert +self.board.used == self.ledger.slots()
         for team in TEAMS:
             assert self.board.usage.get(team, 0.0) == pytest.approx(self.ledger.usage.get(team, 0.0))
-
-
-def first_reason(run: Candidate, board: Board) -> Reason:
-    """Why a run waits."""
-    decision = decide(run, board)
-    assert isinstance(decision, Wait)
-    return decision.reason
 
 
 QUICK = settings(

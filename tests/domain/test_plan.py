@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.domain.admission import Admit, Decision, Wait
 from service.domain.backfill import planned_start
 from service.domain.board import Board, Candidate
-from service.domain.budget import Balance
+from service.domain.budget import NEVER, Balance
 from service.domain.fairness import HALF_LIFE, decayed, rank
 from service.domain.money import ceiling
 from service.domain.plan import plan
@@ -129,6 +129,27 @@ def test_the_organisations_money_is_held_for_the_first_team_in_turn() -> None:
     decisions = decide_all(stand, run("big", "a", minutes=20), run("small", "b", minutes=4))
     assert admitted(decisions) == []
     assert "behind big" in decisions["small"].message  # type: ignore[union-attr]
+
+
+def test_a_head_that_needs_two_slots_of_other_teams_is_left_them_one_after_the_other() -> None:
+    one_each = {"flavors": {"a10g-large": 1}, "namespaces": {"acme": 1}}
+    stand = board(
+        *[rich(team) for team in "abc"],
+        actives=(active("c0", minutes=15, team="c", flavor="cpu-basic", purses=()),),
+        limits=one_each,
+        usage={"b": 1.0},
+    )
+    on_gpu = {"flavor": "a10g-large", "namespace": "lab"}
+    decisions = decide_all(stand, run("head", "a", flavor="a10g-large"), run("long", "b", minutes=60, **on_gpu))
+    assert admitted(decisions) == []
+    assert "behind head" in decisions["long"].message  # type: ignore[union-attr]
+    assert admitted(decide_all(stand, run("head", "a", flavor="a10g-large"), run("brief", "b", minutes=5, **on_gpu)))
+
+
+def test_a_head_that_only_a_larger_limit_would_help_holds_nobody_up() -> None:
+    stand = board(purse(10**9, ends_at=NEVER, next_limit=None), limits={"flavors": {"a10g-large": 0}})
+    decisions = decide_all(stand, run("head", flavor="a10g-large"), run("later"))
+    assert admitted(decisions) == ["later"]
 
 
 RUNS = st.lists(
