@@ -2,7 +2,8 @@
 
 For each length the same teams, each with a budget and its share of the queue. Measured is `flow.admit.admit` in its
 transaction, committed: with ten slots that just became free, and with no team that has money left. Before measuring,
-one pass tells every head why it waits, as a service that has been running would have; its cost is a column too.
+one pass tells every head why it waits, as a service that has been running would have; its cost is shown too. The CPU
+time is this process's alone: with SQLite that is all of it, with PostgreSQL the server's comes on top.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,26 +36,28 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SLOTS = 10
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Medians of several passes: milliseconds all told and inside the driver, statements sent, runs admitted."""
+@dataclass
+class Passes:
+    """Several passes: seconds all told, inside the driver and on this process's cores; statements; runs admitted."""
 
-    milliseconds: float
-    database: float
-    statements: float
-    admitted: int
+    seconds: list[float] = field(default_factory=list)
+    driver: list[float] = field(default_factory=list)
+    cores: list[float] = field(default_factory=list)
+    statements: list[int] = field(default_factory=list)
+    admitted: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Size:
     """One length of the queue, how many runs of it a pass looks at (the first few of each lane), and what was
     measured: the first look at it, ten slots free, no money."""
 
     queued: int
     heads: int
-    first: Measured
-    ten: Measured
-    none: Measured
+    db: Database
+    first: Passes = field(default_factory=Passes)
+    ten: Passes = field(default_factory=Passes)
+    none: Passes = field(default_factory=Passes)
 
 
 def main() -> None:
@@ -68,11 +71,18 @@ def main() -> None:
     given = parser.parse_args()
     with _urls(given.postgres) as url_for:
         sizes = [
-            _measure(
-                url_for(queued), given.teams, queued, given.repetitions, given.profile and queued == given.queued[-1]
-            )
-            for queued in given.queued
+            Size(queued, min(queued, given.teams * board.DEPTH), Database(url_for(queued))) for queued in given.queued
         ]
+        try:
+            for size in sizes:
+                fill(size.db, NOW, given.teams, size.queued)
+            profile = cProfile.Profile() if given.profile else None
+            _measure(sizes, given.repetitions, profile)
+        finally:
+            for size in sizes:
+                size.db.close()
+    if profile is not None:
+        pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
     print(f"\n{'PostgreSQL' if given.postgres else 'SQLite'}, {given.teams} teams, medians of {given.repetitions}\n")
     for title, of in (
         (f"{SLOTS} slots free: {SLOTS} admitted", lambda size: size.ten),
@@ -98,25 +108,26 @@ def _migrated(url: str) -> str:
     return url
 
 
-def _measure(url: str, teams: int, queued: int, repetitions: int, is_profiled: bool) -> Size:
-    db = Database(url)
-    try:
-        fill(db, NOW, teams, queued)
-        if not db.is_sqlite:  # as its autovacuum does by and by
-            db.write(lambda session: session.execute(text("ANALYZE")) and None)
-        first = _passes(db, 1, prepare=None)
-        profile = cProfile.Profile() if is_profiled else None
-        ten = _passes(db, repetitions, prepare=_free_slots, profile=profile)
-        db.write(_free_slots)
-        db.write(spend_all)
-        _passes(db, 1, prepare=None)
-        none = _passes(db, repetitions, prepare=None, profile=profile)
-    finally:
-        db.close()
-    assert (first.admitted, ten.admitted, none.admitted) == (SLOTS, SLOTS, 0)
-    if profile is not None:
-        pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
-    return Size(queued, min(queued, teams * board.DEPTH), first, ten, none)
+def _measure(sizes: list[Size], repetitions: int, profile: cProfile.Profile | None) -> None:
+    """Each round measures every length once, so that what else the machine does falls on all of them alike."""
+    for size in sizes:
+        if not size.db.is_sqlite:  # as its autovacuum does by and by
+            size.db.write(lambda session: session.execute(text("ANALYZE")) and None)
+        _pass(size.db, size.first, None)
+    for _ in range(repetitions):
+        for size in sizes:
+            size.db.write(_free_slots)
+            _pass(size.db, size.ten, profile if size is sizes[-1] else None)
+    for size in sizes:
+        size.db.write(_free_slots)
+        size.db.write(spend_all)
+        _pass(size.db, Passes(), None)  # tells every head
+    for _ in range(repetitions):
+        for size in sizes:
+            _pass(size.db, size.none, profile if size is sizes[-1] else None)
+    for size in sizes:
+        assert {*size.first.admitted, *size.ten.admitted} == {SLOTS}
+        assert {*size.none.admitted} == {0}
 
 
 def _free_slots(session: Session) -> None:
@@ -126,44 +137,36 @@ def _free_slots(session: Session) -> None:
         runs.advance(session, run, RunState.CANCELLED, now=NOW)
 
 
-def _passes(
-    db: Database,
-    repetitions: int,
-    prepare: Callable[[Session], None] | None,
-    profile: cProfile.Profile | None = None,
-) -> Measured:
-    seconds, database, statements, admitted = [], [], [], 0
+def _pass(db: Database, found: Passes, profile: cProfile.Profile | None) -> None:
     work = partial(admit, given=Pass(SLOTS, {}, NOW))
     if profile is not None:
         work = partial(profile.runcall, work)
-    for _ in range(repetitions):
-        if prepare is not None:
-            db.write(prepare)
-        with recorded(db.engine) as sent:
-            start = time.perf_counter()
-            moved = db.write(work)
-            seconds.append(time.perf_counter() - start)
-        database.append(sent.seconds)
-        statements.append(sent.count)
-        admitted = len(moved)
-    return Measured(
-        statistics.median(seconds) * 1000, statistics.median(database) * 1000, statistics.median(statements), admitted
-    )
+    with recorded(db.engine) as sent:
+        start, cores = time.perf_counter(), time.process_time()
+        moved = db.write(work)
+        found.seconds.append(time.perf_counter() - start)
+        found.cores.append(time.process_time() - cores)
+    found.driver.append(sent.seconds)
+    found.statements.append(sent.count)
+    found.admitted.append(len(moved))
 
 
-def _print(title: str, sizes: list[Size], of: Callable[[Size], Measured]) -> None:
+def _print(title: str, sizes: list[Size], of: Callable[[Size], Passes]) -> None:
     print(title)
     print(
-        f"{'queued':>10} {'heads':>7} {'pass ms':>10} {'ratio':>8} {'in driver':>10} {'elsewhere':>10} "
-        f"{'statements':>11}"
+        f"{'queued':>10} {'heads':>7} {'pass ms':>9} {'ratio':>7} {'CPU ms':>9} {'ratio':>7} "
+        f"{'in driver':>10} {'elsewhere':>10} {'statements':>11}"
     )
-    base = of(sizes[0]).milliseconds
+    middle = statistics.median
+    base = of(sizes[0])
     for size in sizes:
         one = of(size)
-        share = one.database / one.milliseconds
+        share = middle(one.driver) / middle(one.seconds)
         print(
-            f"{size.queued:>10} {size.heads:>7} {one.milliseconds:>10.1f} {one.milliseconds / base:>8.2f} "
-            f"{share:>10.0%} {1 - share:>10.0%} {one.statements:>11.0f}"
+            f"{size.queued:>10} {size.heads:>7} {middle(one.seconds) * 1000:>9.1f} "
+            f"{middle(one.seconds) / middle(base.seconds):>7.2f} {middle(one.cores) * 1000:>9.1f} "
+            f"{middle(one.cores) / middle(base.cores):>7.2f} {share:>10.0%} {1 - share:>10.0%} "
+            f"{middle(one.statements):>11.0f}"
         )
     print()
 
