@@ -54,8 +54,8 @@ class Gate:
     clock: Callable[[], datetime]
     # Seconds that no step of the wall clock can stretch: proofs of absence rest on them as well.
     monotonic: Callable[[], float]
-    # When this process first found a submission's job missing, by `monotonic`.
-    first_missing: dict[str, float] = field(default_factory=dict)
+    # Since when this process knows of a submission's open call, by `monotonic`.
+    open_since: dict[str, float] = field(default_factory=dict)
     # The installation's own namespace; None where each run names one.
     namespace: str | None = None
     start: Start = field(default_factory=Start)

@@ -64,6 +64,7 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
     oldest, *others = mine
     moved = gate.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
+    gate.open_since.pop(attempt.submission, None)
     log.info("job_adopted", run_id=run.id, attempt=attempt.attempt, hub_job_id=oldest.id)
     for other in others:
         # Two answers to one call were not promised, so a second job may exist. The sweep asks again until it has ended.
@@ -79,15 +80,18 @@ def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) 
     assert attempt.call_deadline is not None
     attempt.absent_listings += 1
     session.add(attempt)
-    # The wall clock alone proves nothing: it may have been set forward since the call.
-    waited = gate.monotonic() - gate.first_missing.setdefault(attempt.submission, gate.monotonic())
-    is_late = (
-        now >= attempt.call_deadline + gate.limits.listing_lag and waited >= gate.limits.listing_lag.total_seconds()
-    )
-    if attempt.absent_listings < LISTINGS_FOR_PROOF or not is_late:
-        until = attempt.call_deadline + gate.limits.listing_lag
+    until = _settled_at(gate, attempt, attempt.call_deadline, now)
+    if attempt.absent_listings < LISTINGS_FOR_PROOF or now < until:
         runs.explain(session, run, None, f"{LOST_ANSWER}; settled soon after {until:%H:%M:%S} UTC if there is none")
         return False
-    gate.first_missing.pop(attempt.submission, None)
+    gate.open_since.pop(attempt.submission, None)
     log.info("job_proven_absent", run_id=run.id, attempt=attempt.attempt, listings=attempt.absent_listings)
     return go_back(session, attempt, None, now)
+
+
+def _settled_at(gate: Gate, attempt: Attempt, deadline: datetime, now: datetime) -> datetime:
+    """When every job of this call is listed. The wall clock alone may have been set forward since the call, so this
+    process waits by a clock of its own as well: from its own call, or from its first look at another process's."""
+    waited = gate.monotonic() - gate.open_since.setdefault(attempt.submission, gate.monotonic())
+    remaining = gate.limits.create_timeout + gate.limits.listing_lag - timedelta(seconds=waited)
+    return max(deadline + gate.limits.listing_lag, now + remaining)

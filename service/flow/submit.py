@@ -88,6 +88,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         created = gate.hub.create_job(run.namespace, spec)
     except HubUnclear as error:
         log.warning("create_unclear", run_id=run.id, attempt=attempt.attempt, problem=error.message)
+        gate.open_since[attempt.submission] = claimed_at
         gate.write(partial(_leave_open, loaded=attempt))
         return False
     except HubUnavailable as error:

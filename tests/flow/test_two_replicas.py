@@ -28,7 +28,7 @@ class Fence:
             if fence != self.now:
                 raise LeadLost(f"fence {fence}, the lease is at {self.now}")
 
-        return replace(self.world.gate, boot=boot, verify_lead=verify, first_missing={})
+        return replace(self.world.gate, boot=boot, verify_lead=verify, open_since={})
 
 
 def test_a_leader_that_was_taken_over_during_its_create_call_loses_nothing(world: World) -> None:
