@@ -15,8 +15,8 @@ UNFINISHED = [state.value for state in RunState if not state.is_terminal]
 
 
 def charges(session: Session, since: datetime, until: datetime, team: str | None) -> list[Spending]:
-    """Every charge that the ledger booked from `since` up to but not at `until`; of all teams where None. An attempt
-    that never started has no charge; where it was billed all the same, it is here with a metered 0."""
+    """Every charge, and every stray, that the ledger booked from `since` up to but not at `until`; of all teams where
+    None. An attempt that never started has no charge; where it was billed all the same, it is here with a metered 0."""
     is_billed_for_nothing = (
         (col(LedgerEntry.kind) == "release")
         & (col(Attempt.cost_micro_usd) == 0)
@@ -44,8 +44,8 @@ def charges(session: Session, since: datetime, until: datetime, team: str | None
         )  # type: ignore[call-overload]
         .join(Run, col(Run.id) == LedgerEntry.run_id)
         .join(Attempt, col(Attempt.submission) == LedgerEntry.submission, isouter=True)
-        .where(col(LedgerEntry.kind).in_(("charge", "release")), LedgerEntry.at >= since, LedgerEntry.at < until)
-        .where((col(LedgerEntry.kind) == "charge") | is_billed_for_nothing)
+        .where(LedgerEntry.at >= since, LedgerEntry.at < until)
+        .where(col(LedgerEntry.kind).in_(("charge", "stray")) | is_billed_for_nothing)
     )
     if team is not None:
         query = query.where(Run.team == team)
@@ -90,8 +90,8 @@ def _charge(
     cause: str | None,
     billed: int | None,
 ) -> Spending:
-    is_stray = flavor is None
+    is_stray = kind == "stray" or flavor is None
     came_to = STRAY if is_stray else outcome(RunState(state), attempt == last, cost is not None, cause)
-    if kind != "charge":
+    if kind == "release":
         minutes = amount = 0
     return Spending(run_id, team, user, flavor or run_flavor, labels, came_to, at, minutes, amount, billed)

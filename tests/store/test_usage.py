@@ -17,7 +17,8 @@ from service.store import billing, budgets, gauges, ledger, usage
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.ids import new_id
-from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, Run
+from service.store.ledger import StrayJob
+from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, ReservationWindow, Run
 from tests.conftest import Clock
 from tests.factories import make_run, make_team
 
@@ -53,8 +54,8 @@ def attempt_of(session: Session, run: Run, number: int, clock: Clock, dice: rand
     return attempt
 
 
-def one_run(session: Session, clock: Clock, dice: random.Random) -> None:
-    """A run of one to three attempts on some team, the last of them perhaps still going."""
+def one_run(session: Session, clock: Clock, dice: random.Random, strays: float) -> None:
+    """A run of one to three attempts on some team, the last of them perhaps still going, some with a stray."""
     labels = {"project": dice.choice("abc")} if dice.random() < 0.7 else {}
     fields = {"team": dice.choice(TEAMS), "requested_by": f"key_{dice.randrange(3)}", "labels": labels}
     run = make_run(session, clock.turn(minutes=dice.randrange(1, 600)), **fields)
@@ -71,15 +72,19 @@ def one_run(session: Session, clock: Clock, dice: random.Random) -> None:
             attempt.cause = cause
         session.add(attempt)
         ended = clock.now if state.is_terminal else None
+        if dice.random() < strays:  # a second job under this attempt, found later
+            stray = StrayJob(run.id, number, f"stray/{attempt.hub_job_id}", attempt.price_per_minute_micro_usd)
+            linked = select(ReservationWindow.window_id).where(ReservationWindow.submission == attempt.submission)
+            ledger.charge_stray(session, stray, dice.randrange(1, 5), list(session.exec(linked)), clock.now)
         values = {"state": state.value, "attempt": number, "finished_at": ended}
         session.exec(update(Run).where(col(Run.id) == run.id).values(**values))
 
 
-def fill(db: Database, clock: Clock, dice: random.Random, runs: int) -> None:
+def fill(db: Database, clock: Clock, dice: random.Random, runs: int, strays: float = 0) -> None:
     for name in TEAMS:
         db.write(lambda session, name=name: make_team(session, clock.now, name, 10**9))  # type: ignore[misc]
     for _ in range(runs):
-        db.write(lambda session: one_run(session, clock, dice))
+        db.write(lambda session: one_run(session, clock, dice, strays))
 
 
 def everything(db: Database, clock: Clock) -> list[Spending]:
@@ -90,17 +95,19 @@ def everything(db: Database, clock: Clock) -> list[Spending]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_sums_of_all_groups_are_the_ledgers(db: Database, clock: Clock, seed: int) -> None:
-    fill(db, clock, random.Random(seed), 25)
+    fill(db, clock, random.Random(seed), 25, strays=0.2)
     spendings = everything(db, clock)
     with db.read() as session:
         entries = list(session.exec(select(LedgerEntry)))
         windows = list(session.exec(select(BudgetWindow)))
-    charged = sum(entry.amount_micro_usd for entry in entries if entry.kind == "charge")
+    charges = [entry for entry in entries if entry.kind in ("charge", "stray")]
+    assert {entry.kind for entry in charges} == {"charge", "stray"}
+    charged = sum(entry.amount_micro_usd for entry in charges)
     reserved = sum(window.reserved_micro_usd for window in windows)
     everyone = total(spendings)
     assert (everyone.metered, everyone.held) == (charged, reserved)
     assert sum(window.charged_micro_usd for window in windows) == charged
-    assert everyone.minutes == sum(entry.minutes for entry in entries if entry.kind == "charge")
+    assert everyone.minutes == sum(entry.minutes for entry in charges)
     every = (*DIMENSIONS, "label:project")
     for by in (dimensions for size in range(len(every) + 1) for dimensions in combinations(every, size)):
         groups = grouped(spendings, by, ZoneInfo("Asia/Kolkata"))
