@@ -14,7 +14,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.domain.recipe import Lora, Script, TrlSft
+from service.domain.script import Script
+from service.domain.trl_sft import Lora, TrlSft
 
 IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 TRL_SCRIPT_URL = "https://raw.githubusercontent.com/huggingface/trl/v{version}/trl/scripts/sft.py"

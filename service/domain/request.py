@@ -10,8 +10,10 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.domain.body import AwareMoment, Body, Usd
 from service.domain.duration import Seconds
 from service.domain.errors import NotAvailable
+from service.domain.hub_name import RepoId
 from service.domain.job import LABEL_PREFIX
-from service.domain.recipe import Recipe, RepoId, TrlSft
+from service.domain.recipe import Recipe
+from service.domain.trl_sft import TrlSft
 
 # Hugging Face's own rules for a job's variables and labels (Hub OpenAPI, 2026-08): a job that breaks one is refused
 # whole, so they are kept here, before anything waits or costs.

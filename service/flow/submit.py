@@ -19,8 +19,10 @@ from sqlmodel import Session
 from service.domain import job
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import failure
-from service.domain.recipe import Recipe, Script, TrlSft
+from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
+from service.domain.script import Script
+from service.domain.trl_sft import TrlSft
 from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate

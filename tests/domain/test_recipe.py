@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from service.domain import job
 from service.domain.errors import NotAvailable, UnknownField
-from service.domain.recipe import Script, TrlSft
 from service.domain.request import RunRequest
+from service.domain.script import Script
+from service.domain.trl_sft import TrlSft
 
 TUTORIAL: dict[str, Any] = {
     "recipe": {
