@@ -2,10 +2,10 @@
 
 The head has a *planned start*: the first moment at which, with every active run ended by its timeout at the latest and
 its reservation given back except for what it has cost by now, the head fits. A later run may pass if it has ended by
-then or leaves a slot free in each of the head's slots, and if the head's plan still holds with the later run's whole
-ceiling spent. Together, all that pass can take no more than the slack of that plan, so a stream of small runs never
-starves a large one. Where the head cannot fit its window even so, its plan is the window's end, and what is left of the
-window is free to use.
+then or leaves a slot free in each of the head's slots, and if the head's plan still holds with its whole ceiling spent,
+and that of every run that passed before it. Together, all that pass can take no more than the slack of that plan, so a
+stream of small runs never starves a large one. Where the head cannot fit its window even so, its plan is the window's
+end, and what is left of the window is free to use.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ def may_pass(head: Head, run: Candidate, need: int, timeout_seconds: int, board:
         return True
     until = board.now + board.lasts(run.flavor, timeout_seconds)
     rivals = list(_rivals(head.run, board))
+    earlier = [active for active in rivals if active.rank <= head.run.rank]  # what passed before may cost its ceiling
     shared = set(slots_of(run)) & set(slots_of(head.run))
     if until > head.planned and not _slots_fit(head.run, head.planned, rivals, board, taken=shared):
         return False
     own = {purse.id for purse in board.purses_of(run)}
-    return _money_fits(head.run, head.need, head.planned, rivals, board, also=need, within=own)
+    return _money_fits(head.run, head.need, head.planned, earlier, board, also=need, within=own)
 
 
 def _rivals(run: Candidate, board: Board) -> Iterable[Active]:

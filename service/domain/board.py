@@ -38,7 +38,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Active:
-    """A run that holds slots and money. `until` is when it has ended at the latest, `least` what it costs already."""
+    """A run that holds slots and money. `until` is when it has ended at the latest, `least` what it costs already;
+    `rank` is where it stood in the queue."""
 
     id: str
     team: str
@@ -48,6 +49,7 @@ class Active:
     until: datetime
     reserved: int
     purses: tuple[str, ...]
+    rank: int = 0
     least: int = 0
     output_repo: str | None = None
 
@@ -130,6 +132,7 @@ class Board:
             until=self.now + self.lasts(run.flavor, timeout_seconds),
             reserved=reserve,
             purses=tuple(purses),
+            rank=run.rank,
             output_repo=run.output_repo,
         )
         self.actives[run.id] = active

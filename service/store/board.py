@@ -40,10 +40,10 @@ _ACTIVE = [
     col(Run.flavor),
     col(Run.namespace),
     col(Run.output_repo),
+    col(Run.rank),
 ]
 _HEAD = [
     *_ACTIVE,
-    col(Run.rank),
     col(Run.requested_timeout_seconds),
     col(Run.max_cost_micro_usd),
     col(Run.quoted_price_micro_usd),
@@ -202,6 +202,7 @@ def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) 
             until=_ends_by(row.Attempt, scheduling, now),
             reserved=row.Attempt.ceiling_micro_usd,
             purses=tuple(windows[row.Attempt.submission]),
+            rank=row.rank,
             least=_least(row.Attempt, now),
             output_repo=row.output_repo,
         )

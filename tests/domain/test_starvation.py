@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from service.domain.admission import Admit
@@ -44,6 +44,7 @@ def stream(stand: Board, head: Candidate, small: list[Candidate], ends: int, per
     percent=st.integers(0, 100),
     other=st.booleans(),
 )
+@example(lasting=[3], small=[1, 1], minutes=1, room=2, slack=334, percent=0, other=False)  # two that passed at once
 def test_a_head_starts_within_a_bounded_number_of_ends(
     lasting: list[int], small: list[int], minutes: int, room: int, slack: int, percent: int, other: bool
 ) -> None:
