@@ -8,6 +8,7 @@ Until one of the two is certain, the money stays reserved and nothing is submitt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -33,6 +34,14 @@ BATCH = 100
 OVERDUE = timedelta(seconds=60)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """When a listing was asked for, by both clocks. Its answer tells of no later moment, however late it comes."""
+
+    at: datetime
+    tick: float
+
+
 def run_once(gate: Gate) -> int:
     """Look once for the job of every open call; how many runs were cleared up."""
     with gate.db.read() as session:
@@ -51,6 +60,7 @@ def is_open(gate: Gate, attempt: Attempt) -> bool:
 
 def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     """One listing for one open call. False: not cleared up yet."""
+    asked = Asked(gate.clock(), gate.monotonic())
     try:
         listed = gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
     except HubFault as error:
@@ -61,7 +71,7 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         key=lambda job: (job.created_at or gate.clock(), job.id),
     )
     if not mine:
-        return gate.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
+        return gate.write(partial(_note_absence, gate=gate, loaded=attempt, asked=asked, now=gate.clock()))
     oldest, *others = mine
     moved = gate.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
     gate.open_since.pop(attempt.submission, None)
@@ -73,15 +83,15 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     return moved
 
 
-def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) -> bool:
+def _note_absence(session: Session, gate: Gate, loaded: Attempt, asked: Asked, now: datetime) -> bool:
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
     run, attempt = found
     assert attempt.call_deadline is not None
     attempt.absent_listings += 1
     session.add(attempt)
-    until = _settled_at(gate, attempt, attempt.call_deadline, now)
-    if attempt.absent_listings < LISTINGS_FOR_PROOF or now < until:
+    until = _settled_at(gate, attempt, attempt.call_deadline, asked)
+    if attempt.absent_listings < LISTINGS_FOR_PROOF or asked.at < until:
         runs.explain(session, run, None, f"{LOST_ANSWER}; settled soon after {until:%H:%M:%S} UTC if there is none")
         return False
     gate.open_since.pop(attempt.submission, None)
@@ -89,9 +99,9 @@ def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) 
     return go_back(session, attempt, None, now)
 
 
-def _settled_at(gate: Gate, attempt: Attempt, deadline: datetime, now: datetime) -> datetime:
+def _settled_at(gate: Gate, attempt: Attempt, deadline: datetime, asked: Asked) -> datetime:
     """When every job of this call is listed. The wall clock alone may have been set forward since the call, so this
     process waits by a clock of its own as well: from its own call, or from its first look at another process's."""
-    waited = gate.monotonic() - gate.open_since.setdefault(attempt.submission, gate.monotonic())
+    waited = asked.tick - gate.open_since.setdefault(attempt.submission, asked.tick)
     remaining = gate.limits.create_timeout + gate.limits.listing_lag - timedelta(seconds=waited)
-    return max(deadline + gate.limits.listing_lag, now + remaining)
+    return max(deadline + gate.limits.listing_lag, asked.at + remaining)

@@ -156,6 +156,27 @@ def test_a_job_that_lists_show_late_is_waited_for(world: World) -> None:
     assert len(world.jobs_of(run_id)) == 1
 
 
+def test_a_listing_counts_from_when_it_was_asked_for_not_from_its_answer(world: World) -> None:
+    """The third listing is read before the job shows up and before the time has come; its answer arrives after both."""
+    run_id = admitted(world, seconds=600)
+    allowed = (world.gate.limits.create_timeout + world.gate.limits.listing_lag).total_seconds()
+    world.faults(create_500_after_accept=1, listing_lag_seconds=allowed - 10)
+    submit.run_once(world.gate)
+    assert [recover.run_once(world.gate) for _ in range(2)] == [0, 0]
+    world.clock.turn(seconds=allowed - 15)
+
+    def answer_late(_request: httpx2.Request) -> None:
+        world.clock.turn(seconds=20)
+
+    world.wire.cut_after = answer_late
+    assert recover.run_once(world.gate) == 0
+    assert world.run(run_id).state == "submitting"
+    world.wire.cut_after = lambda _request: None
+    assert recover.run_once(world.gate) == 1
+    world.until_end(run_id, minutes=2)
+    assert len(world.jobs_of(run_id)) == 1
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_in_the_call_leaves_one_job(world: World, moment: str) -> None:
     run_id = admitted(world)
