@@ -56,6 +56,8 @@ class Gate:
     monotonic: Callable[[], float]
     # Since when this process knows of a submission's open call, by `monotonic`.
     open_since: dict[str, float] = field(default_factory=dict)
+    # Since when it looks in vain for a submission's job that Hugging Face said it had made, by `monotonic`.
+    unseen_since: dict[str, float] = field(default_factory=dict)
     # The installation's own namespace; None where each run names one.
     namespace: str | None = None
     start: Start = field(default_factory=Start)

@@ -58,21 +58,26 @@ def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None) -> bo
         if listed is not None and not listed.phase.is_final:
             return observe(gate, run, attempt, listed)
         assert attempt.hub_job_id is not None, "an active run has its job"
+        asked_at = gate.monotonic()
         job = gate.hub.get_job(run.namespace, attempt.hub_job_id)
         if job is not None and not job.phase.is_final:
             return observe(gate, run, attempt, job)  # not in the list yet: lists lag behind
-        if job is None and _may_be_shown_yet(gate, attempt):
+        if job is None and _may_be_shown_yet(gate, attempt, asked_at):
             return False
+        gate.unseen_since.pop(attempt.submission, None)
         return settle_one(gate, run, attempt, job)
     except HubFault as error:
         log.warning("watch_failed", run_id=run.id, problem=error.message)
         return False
 
 
-def _may_be_shown_yet(gate: Gate, attempt: Attempt) -> bool:
-    """Whether a job that is nowhere to be seen was made so lately that it may yet show up."""
-    assert attempt.scheduled_at is not None
-    return not attempt.is_seen and gate.clock() - attempt.scheduled_at < gate.limits.listing_lag
+def _may_be_shown_yet(gate: Gate, attempt: Attempt, asked_at: float) -> bool:
+    """Whether a job that is nowhere to be seen was made so lately that it may yet show up. This process waits in full
+    from its own first look: the wall clock may have been set forward since the job was made."""
+    if attempt.is_seen:
+        return False
+    waited = asked_at - gate.unseen_since.setdefault(attempt.submission, asked_at)
+    return waited < gate.limits.listing_lag.total_seconds()
 
 
 def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:

@@ -157,6 +157,24 @@ def test_a_fresh_job_that_is_nowhere_to_be_seen_is_waited_for(world: World) -> N
     assert world.run(run_id).state == "succeeded"
 
 
+def test_a_wall_clock_set_forward_does_not_make_a_fresh_job_vanish(world: World) -> None:
+    run_id = world.enqueue(seconds=600)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    job = world.core.jobs.find(world.attempt(run_id).hub_job_id or "")
+    assert job is not None
+    world.core.jobs.drop(job)
+    ticks = iter([1.0, 60.0, 120.0, 121.0])
+    world.gate = replace(world.gate, monotonic=lambda: next(ticks))
+    world.clock.turn(hours=1)
+    for _ in range(3):
+        watch.run_once(world.gate)
+        assert world.run(run_id).state == "starting"
+        assert world.window().reserved_micro_usd > 0
+    watch.run_once(world.gate)
+    assert world.run(run_id).reason == "job_vanished"
+
+
 def test_what_nobody_watched_is_charged_to_the_timeout_at_most(world: World) -> None:
     run_id = running(world)
     world.force(run_id, delete=True)
