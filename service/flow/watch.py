@@ -101,6 +101,4 @@ def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime)
     if job.phase is not JobPhase.RUNNING:
         runs.explain(session, run, None, says)
         return False
-    if run.cancel_requested_at is None:
-        attempt.cancel_sent_at = None  # that was for want of hardware, which has come
     return start(session, run, attempt, job.started_at or now, now)

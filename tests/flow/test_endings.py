@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from service.flow import admit, cancel, submit, watch
@@ -238,6 +239,24 @@ def test_no_hardware_for_too_long_queues_the_run_again_as_the_next_attempt(world
     world.until_end(run_id)
     assert world.show(run_id)["attempt"] == 2
     assert [job.stage for job in world.jobs_of(run_id)] == ["COMPLETED", "CANCELED"]
+
+
+def test_our_own_cancel_is_never_one_from_outside_though_hardware_came_before_it_did(world: World) -> None:
+    """The cancel for want of hardware is accepted, the job is seen running, and only then the cancel takes effect."""
+    world.faults(scheduling_seconds=6 * 3600 + 10)
+    run_id = world.enqueue(seconds=3600, timeout="2h")
+    world.pass_all()
+    world.clock.turn(hours=6, seconds=1)
+    world.wire.cut_before = lambda request: httpx2.ReadTimeout("") if request.url.path.endswith("/cancel") else None
+    cancel.run_once(world.gate)
+    world.wire.cut_before = lambda _request: None
+    world.clock.turn(seconds=20)
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "running"
+    world.force(run_id, stage="CANCELED")
+    watch.run_once(world.gate)
+    assert (world.run(run_id).state, world.run(run_id).reason) == ("queued", "no_capacity")
+    assert world.window().charged_micro_usd == 167, "what it ran is charged"
 
 
 @pytest.mark.parametrize(
