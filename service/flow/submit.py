@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 from pydantic import TypeAdapter
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain import job
 from service.domain.backoff import hub_backoff
@@ -28,7 +28,7 @@ from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
-from service.store import flavors, ledger, runs
+from service.store import flavors, holds, ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -164,6 +164,8 @@ def _claim(session: Session, gate: Gate, loaded: Attempt, head: str | None, now:
     run, attempt = found
     if attempt.called_at is not None:
         return False
+    if run.start_before is not None and holds.stop_late(session, col(Run.id) == run.id, now):
+        session.refresh(run)
     price = flavors.fresh_price(session, attempt.flavor, now)
     if run.cancel_requested_at is not None or price is None or price > attempt.price_per_minute_micro_usd:
         go_back(session, attempt, None, now)

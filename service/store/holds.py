@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, exists, select
 
 from service.domain.approval import ApprovalRules, why_held
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
 from service.store import runs
-from service.store.tables import Dependency, Run, Team
+from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
-CAN_STILL_BE_STOPPED = (RunState.QUEUED, RunState.SUBMITTING, RunState.STARTING)
 
 
 def reason_of(run: Run) -> tuple[Reason, str] | None:
@@ -102,22 +102,32 @@ def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> b
     return True
 
 
-def expire(session: Session, now: datetime) -> int:
-    """Stop what was not approved, or not started, in time; how many."""
+def expire(session: Session, now: datetime, without: Collection[str]) -> int:
+    """Stop what was not approved in time, and what has no job by its `start_before`; how many. Not in the namespaces
+    `without`, where a restored backup may have forgotten that it was approved, or that it runs."""
+    is_known = col(Run.namespace).not_in(without)
     expired = runs.request_cancel(
         session,
-        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now),
+        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now) & is_known,
         "a rule",
         now,
         Reason.APPROVAL_EXPIRED,
         "nobody approved it in time",
     )
-    late = runs.request_cancel(
+    is_uncalled = exists().where(
+        col(Attempt.run_id) == Run.id, col(Attempt.attempt) == Run.attempt, col(Attempt.called_at).is_(None)
+    )
+    has_no_job = (col(Run.state) == RunState.QUEUED) | ((col(Run.state) == RunState.SUBMITTING) & is_uncalled)
+    return expired + stop_late(session, has_no_job & is_known, now)
+
+
+def stop_late(session: Session, which: ColumnElement[bool], now: datetime) -> int:
+    """Stop those whose `start_before` has passed, of runs that the caller knows not to have started; how many."""
+    return runs.request_cancel(
         session,
-        (col(Run.start_before) <= now) & col(Run.state).in_([state.value for state in CAN_STILL_BE_STOPPED]),
+        (col(Run.start_before) <= now) & which,
         "a rule",
         now,
         Reason.START_BEFORE_PASSED,
         "it had not started by its start_before",
     )
-    return expired + late

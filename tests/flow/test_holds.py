@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from sqlmodel import Session
 
 from service.domain.errors import Invalid
-from service.flow import admit, hold
+from service.flow import admit, hold, submit, watch
+from service.flow.gate import Start
 from service.store import organisation, teams
 from tests.flow.conftest import World
 
@@ -127,6 +130,64 @@ def test_a_run_that_started_in_time_goes_on(world: World) -> None:
     assert world.run(run_id).state == "running"
     world.until_end(run_id, seconds=30)
     assert world.run(run_id).state == "succeeded"
+
+
+def in_five_minutes(world: World) -> str:
+    return (world.clock.now + timedelta(minutes=5)).isoformat()
+
+
+def test_a_job_that_started_in_time_goes_on_though_nobody_had_looked(world: World) -> None:
+    world.faults(scheduling_seconds=299)
+    run_id = world.enqueue(seconds=3000, timeout="3h", start_before=in_five_minutes(world))
+    world.pass_all()
+    assert world.run(run_id).state == "starting"
+    world.clock.turn(minutes=10)
+    world.restart()
+    assert hold.run_once(world.gate) == 0
+    world.pass_all()
+    world.pass_all()
+    assert world.run(run_id).state == "running"
+    assert world.run(run_id).cancel_requested_at is None
+
+
+def test_a_list_that_was_asked_for_in_time_stops_nothing_though_its_answer_was_late(world: World) -> None:
+    world.faults(scheduling_seconds=299)
+    run_id = world.enqueue(seconds=3000, timeout="3h", start_before=in_five_minutes(world))
+    world.pass_all()
+    world.clock.turn(seconds=298)
+
+    def answer_late(request: httpx2.Request) -> None:
+        if request.url.path == "/api/jobs/acme":
+            world.clock.turn(seconds=10)
+
+    world.wire.cut_after = answer_late
+    watch.run_once(world.gate)
+    world.wire.cut_after = lambda _request: None
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "running"
+
+
+def test_no_job_is_made_for_a_run_whose_time_has_passed(world: World) -> None:
+    run_id = world.enqueue(start_before=in_five_minutes(world))
+    admit.run_once(world.gate)
+    world.clock.turn(minutes=5)
+    submit.run_once(world.gate)
+    assert (world.run(run_id).state, world.run(run_id).reason) == ("cancelled", "start_before_passed")
+    assert world.jobs_of(run_id) == []
+
+
+def test_nothing_expires_before_the_sweep_at_start(world: World) -> None:
+    """A restored backup may have forgotten that a run was approved, or that it runs."""
+    late = world.enqueue(start_before=in_five_minutes(world))
+    rules(world, flavors=["cpu-basic"])
+    unapproved = world.enqueue()
+    world.clock.turn(hours=2)
+    swept = world.gate
+    for start in (Start(), Start(unswept={"acme"})):
+        world.gate = replace(swept, start=start)
+        assert hold.run_once(world.gate) == 0
+    world.gate = swept
+    world.until_end(late, unapproved)
 
 
 def test_a_paused_team_and_a_drained_queue_start_nothing_and_lose_nothing(world: World) -> None:
