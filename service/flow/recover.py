@@ -8,12 +8,13 @@ Until one of the two is certain, the money stays reserved and nothing is submitt
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
 from service.domain.run import RunState
@@ -23,12 +24,14 @@ from service.flow.gate import Gate
 from service.flow.strays import finding, note
 from service.flow.submit import LOST_ANSWER, go_back, take_job
 from service.hub.faults import HubFault
+from service.hub.models import Job
 from service.store import runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 LISTINGS_FOR_PROOF = 3
-BATCH = 100
+MOST = 20_000
+PATIENCE = 3
 
 # A call of this process ends by its deadline; one that has not said so long after is taken for open.
 OVERDUE = timedelta(seconds=60)
@@ -45,9 +48,26 @@ class Asked:
 def run_once(gate: Gate) -> int:
     """Look once for the job of every open call; how many runs were cleared up."""
     with gate.db.read() as session:
-        submitting = runs.in_states(session, [RunState.SUBMITTING], BATCH)
-    opened = [(run, attempt) for run, attempt in submitting if is_open(gate, attempt)]
-    return sum(bool(each("recover", run.id, partial(recover_one, gate, run, attempt))) for run, attempt in opened)
+        called = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_not(None))
+    by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
+    for run, attempt in called:
+        if is_open(gate, attempt):
+            by_namespace[run.namespace].append((run, attempt))
+    return sum(_recover_namespace(gate, opened) for opened in by_namespace.values())
+
+
+def _recover_namespace(gate: Gate, opened: list[tuple[Run, Attempt]]) -> int:
+    """Where listings fail one after the other, the rest waits for the next pass: other namespaces' calls go first."""
+    moved = failed = 0
+    for run, attempt in opened:
+        asked = Asked(gate.clock(), gate.monotonic())
+        listed = each("recover", run.id, partial(_list, gate, run))
+        failed = failed + 1 if listed is None else 0
+        if listed is not None:
+            moved += bool(each("recover", run.id, partial(_clear_up, gate, run, attempt, listed, asked)))
+        if failed == PATIENCE:
+            break
+    return moved
 
 
 def is_open(gate: Gate, attempt: Attempt) -> bool:
@@ -58,14 +78,17 @@ def is_open(gate: Gate, attempt: Attempt) -> bool:
     return attempt.is_unclear or attempt.called_by != gate.boot or is_overdue
 
 
-def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    """One listing for one open call. False: not cleared up yet."""
-    asked = Asked(gate.clock(), gate.monotonic())
+def _list(gate: Gate, run: Run) -> list[Job] | None:
+    """Every job of a run; None where Hugging Face does not say."""
     try:
-        listed = gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
+        return gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
     except HubFault as error:
         log.info("recover_listing_failed", run_id=run.id, problem=error.message)
-        return False
+        return None
+
+
+def _clear_up(gate: Gate, run: Run, attempt: Attempt, listed: list[Job], asked: Asked) -> bool:
+    """What one listing says of one open call. False: it is not cleared up yet."""
     mine = sorted(
         (job for job in listed if job.labels.get(LABEL_SUBMISSION) == attempt.submission),
         key=lambda job: (job.created_at or gate.clock(), job.id),

@@ -33,7 +33,8 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
-BATCH = 50
+MOST = 20_000
+BATCH = 50  # create calls in one pass
 LONGEST_CLAIM_SECONDS = 5.0
 NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
 SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
@@ -54,19 +55,12 @@ def run_once(gate: Gate) -> int:
     """Make the create call of every run that is due one; how many runs moved. None before the sweep at start: a
     restored backup does not know what was submitted after it was made."""
     with gate.db.read() as session:
-        due = [
-            (run, attempt)
-            for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
-            if attempt.called_at is None
-        ]
-    held = [attempt for run, attempt in due if not gate.start.lets(run.namespace)]
-    for attempt in held:
-        gate.write(partial(_hold, loaded=attempt))
-    return sum(
-        bool(each("submit", run.id, partial(submit_one, gate, run, attempt)))
-        for run, attempt in due
-        if gate.start.lets(run.namespace)
-    )
+        uncalled = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_(None))
+    for run, attempt in uncalled:
+        if not gate.start.lets(run.namespace):
+            gate.write(partial(_hold, loaded=attempt))
+    due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.namespace)]
+    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due[:BATCH])
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:

@@ -211,12 +211,14 @@ def _guarded_update(session: Session, run: Run, values: dict[str, Any]) -> bool:
     return result.rowcount == 1
 
 
-def in_states(session: Session, states: Collection[RunState], limit: int) -> list[tuple[Run, Attempt]]:
-    """Runs that have an attempt under way, with that attempt, longest admitted first."""
+def in_states(
+    session: Session, states: Collection[RunState], limit: int, *which: ColumnElement[bool]
+) -> list[tuple[Run, Attempt]]:
+    """Runs that have an attempt under way, with that attempt, longest admitted first; of those, `which`."""
     rows = session.exec(
         select(Run, Attempt)
         .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
-        .where(col(Run.state).in_([state.value for state in states]))
+        .where(col(Run.state).in_([state.value for state in states]), *which)
         .order_by(col(Attempt.admitted_at), col(Run.id))
         .limit(limit)
     )
