@@ -21,7 +21,7 @@ from service.domain.budget import Period, forecast
 from service.domain.errors import NotAllowed, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_micro_usd, to_usd
-from service.store import budgets
+from service.store import budgets, standings, windows
 from service.store.budgets import Owner, Terms
 from service.store.tables import Budget
 
@@ -188,10 +188,10 @@ def _add(session: Session, owner: Owner, period: Period, body: GrantCreate, by: 
 
 
 def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
-    window = budgets.window_or_new(session, budget, now)
-    standing = budgets.balance(session, budget, window)
+    window = windows.find_or_new(session, budget, now)
+    standing = standings.balance(session, budget, window)
     since = max(window.starts_at, now - RECENT)
-    recent = budgets.charged_since(session, budget, since)
+    recent = standings.charged_since(session, budget, since)
     ahead = forecast(standing, recent, now - since, now, window.ends_at)
     return {
         "name": budget.name,

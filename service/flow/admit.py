@@ -22,7 +22,7 @@ from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
 from service.flow.job_token import job_token_trouble
-from service.store import board, budgets, ledger, organisation, runs, standings
+from service.store import alerts, board, ledger, organisation, runs, windows
 from service.store.board import Waiting
 from service.store.ids import new_id
 from service.store.tables import Attempt, Run
@@ -59,8 +59,8 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     if organisation.lock(session).paused_at is not None:
         return []
     runs.wake_due(session, given.now)
-    for budget in budgets.without_window(session, given.now):
-        budgets.open_window(session, budget, given.now)
+    for budget in windows.without_window(session, given.now):
+        windows.ensure(session, budget, given.now)
     queues, told = _open_heads(board.heads(session), given)
     moved = []
     if queues:
@@ -74,7 +74,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
                 spent.update(_spent(decision, stand))
             elif _move(session, one, decision, given.now):
                 moved.append((candidate.id, type(decision).__name__.lower()))
-        standings.exhaust(session, spent, given.now)
+        alerts.exhaust_all(session, spent, given.now)
     runs.explain_queued(session, told)
     return moved
 

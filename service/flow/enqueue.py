@@ -19,7 +19,7 @@ from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConfli
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState
-from service.store import budgets, flavors, holds, idempotency, runs
+from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
 from service.store.budgets import Owner
 from service.store.describe import describe_run
 from service.store.ids import new_id
@@ -154,7 +154,7 @@ def _refuse_late(run: Run, now: datetime) -> None:
 
 def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
     """The most that a run may ever find free in a budget as it is granted now."""
-    present = budgets.balance(session, budget, budgets.window_or_new(session, budget, now))
+    present = standings.balance(session, budget, windows.find_or_new(session, budget, now))
     if budget.period == Period.TOTAL:
         return present.limit - present.spent  # what is spent does not come back
     carry = budget.limit_micro_usd if budget.carry_over else 0

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Balance
 from service.domain.run import ACTIVE, RunState
-from service.store import budgets, teams
+from service.store import budgets, standings, teams, windows
 from service.store.tables import Attempt, Run
 
 
@@ -32,7 +32,7 @@ def balances(session: Session, now: datetime) -> list[tuple[str, str, Balance]]:
         (
             budget.subject,
             budget.period,
-            budgets.balance(session, budget, budgets.window_or_new(session, budget, now)),
+            standings.balance(session, budget, windows.find_or_new(session, budget, now)),
         )
         for budget in budgets.every(session)
     ]

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Scope
 from service.domain.fairness import decayed
-from service.store import budgets, organisation
+from service.store import alerts, organisation
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
 
 InBudget = tuple[Budget, BudgetWindow]
@@ -136,7 +136,7 @@ def _move(
         session.add(window)
         session.flush()
         if charged:
-            budgets.warn(session, budget, window, now)
+            alerts.warn(session, budget, window, now)
     run = session.get(Run, attempt.run_id)
     assert run is not None
     _use(session, run.team, reserved + charged, now)

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from service.domain.stray import Action, Kind
-from service.store import budgets, organisation
+from service.store import alerts, budgets, organisation, windows
 from service.store.tables import BudgetWindow, Stray
 
 # A job that began in a window that has ended goes on costing; so long that window's sum is kept up to date.
@@ -23,7 +23,7 @@ def count(session: Session, now: datetime) -> int:
     for budget in budgets.every(session):
         if budget.team is not None:
             continue
-        budgets.open_window(session, budget, now)
+        windows.ensure(session, budget, now)
         recent = select(BudgetWindow).where(
             BudgetWindow.budget_id == budget.id, col(BudgetWindow.ends_at) > now - LOOKS_BACK
         )
@@ -36,7 +36,7 @@ def count(session: Session, now: datetime) -> int:
             session.flush()
             changed += 1
             if window.ends_at > now:
-                budgets.warn(session, budget, window, now)
+                alerts.warn(session, budget, window, now)
     return changed
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Row, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from service.domain.board import Purse
-from service.domain.budget import Period
-from service.store import budgets
-from service.store.tables import Budget, BudgetWindow
+from service.domain.budget import Balance, Period
+from service.store import organisation
+from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow
 
-# A statement takes a bounded number of parameters.
-IDS_AT_ONCE = 1_000
-
-# By the names that `budgets.balance` reads, and what a purse needs beside them.
+# By the names that `balance` reads, and what a purse needs beside them.
 COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
     col(BudgetWindow.id).label("window_id"),
     col(BudgetWindow.ends_at),
@@ -52,24 +47,46 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
             name=f"{row.subject}/{row.period}",
             team=row.team,
             user=row.user,
-            balance=budgets.balance(session, row, row),
+            balance=balance(session, row, row),
             hard=row.hard,
             ends_at=row.ends_at,
             next_limit=None if row.period == Period.TOTAL else row.limit_micro_usd,
-            span=budgets.length(Period(row.period)),
+            span=length(Period(row.period)),
         )
         for row in rows
     }
 
 
-def exhaust(session: Session, window_ids: Collection[str], now: datetime) -> None:
-    """`budgets.exhaust` for each of these windows; those that were told of before are not even read."""
-    ids = iter(sorted(window_ids))
-    while some := list(islice(ids, IDS_AT_ONCE)):
-        untold = session.exec(
-            select(Budget, BudgetWindow)
-            .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
-            .where(col(BudgetWindow.id).in_(some), col(BudgetWindow.is_exhausted).is_(False))
-        ).all()
-        for budget, window in untold:
-            budgets.exhaust(session, budget, window, now)
+def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow | Row[Any]) -> Balance:
+    """How a window stands, given as objects or as a row that has their columns. Jobs outside the gate count where the
+    organisation says so."""
+    counts_outside = budget.team is None and organisation.read(session).counts_outside
+    return Balance(
+        budget.limit_micro_usd + present.carried_micro_usd + present.granted_micro_usd,
+        present.reserved_micro_usd,
+        present.charged_micro_usd,
+        present.outside_micro_usd if counts_outside else 0,
+    )
+
+
+def charged_since(session: Session, budget: Budget, since: datetime) -> int:
+    """What was charged to a budget since then, in micro-dollars."""
+    total = session.exec(
+        select(func.coalesce(func.sum(LedgerEntry.amount_micro_usd), 0))
+        .join(ReservationWindow, col(ReservationWindow.submission) == LedgerEntry.submission)
+        .join(BudgetWindow, col(BudgetWindow.id) == ReservationWindow.window_id)
+        .where(
+            BudgetWindow.budget_id == budget.id, col(LedgerEntry.kind).in_(("charge", "stray")), LedgerEntry.at >= since
+        )
+    ).one()
+    return int(total)
+
+
+def length(period: Period) -> timedelta:
+    """About how long a window is: for forecasts."""
+    return {
+        Period.DAY: timedelta(days=1),
+        Period.WEEK: timedelta(days=7),
+        Period.MONTH: timedelta(days=30),
+        Period.TOTAL: timedelta(days=36500),
+    }[period]

@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from service.domain.budget import Period
 from service.domain.errors import ExceedsBudget
 from service.flow import admit
-from service.store import budgets, events, organisation, teams
+from service.store import budgets, events, organisation, teams, windows
 from service.store.budgets import Owner
 from service.store.tables import Budget, BudgetWindow, Event
 from tests.factories import make_budget
@@ -26,7 +26,7 @@ def grant(world: World, micro_usd: int, **fields: Any) -> Budget:
 
 def window(world: World, budget: Budget) -> BudgetWindow:
     with world.db.read() as session:
-        return budgets.window_or_new(session, budget, world.clock.now)
+        return windows.find_or_new(session, budget, world.clock.now)
 
 
 def told(world: World, budget: Budget) -> list[str]:

@@ -17,7 +17,7 @@ from service.domain.budget import Period
 from service.domain.stray import Policy
 from service.flow import admit, cancel, recover, submit, sweep, watch
 from service.flow.gate import Start
-from service.store import budgets, organisation, strays
+from service.store import budgets, organisation, standings, strays, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.tables import BudgetWindow, Stray
@@ -77,7 +77,7 @@ def budget_of_all(world: World, *, counts_outside: bool, micro_usd: int = 100_00
 
     def read() -> BudgetWindow:
         with world.db.read() as session:
-            return budgets.window_or_new(session, budget, world.clock.now)
+            return windows.find_or_new(session, budget, world.clock.now)
 
     return read
 
@@ -140,7 +140,7 @@ def test_a_second_job_is_stopped_and_charged_once_as_stray(world: World) -> None
         for owner in (Owner(), Owner("research")):
             budget = budgets.find(session, owner, Period.MONTH)
             assert budget is not None
-            assert budgets.charged_since(session, budget, world.run(run_id).created_at) == 7 * PRICE
+            assert standings.charged_since(session, budget, world.run(run_id).created_at) == 7 * PRICE
 
 
 def test_of_two_jobs_that_wait_for_hardware_the_oldest_stays(world: World) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 
 from service.domain.budget import Period
 from service.migrate import migrate
-from service.store import budgets, ledger
+from service.store import budgets, ledger, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.describe import money_of
@@ -39,7 +39,7 @@ def admit(session: Session, clock: Clock, price: int, ceiling_minutes: int) -> A
     )
     session.add(attempt)
     session.flush()
-    ledger.reserve(session, attempt, [budgets.open_window(session, budget, clock.now).id], clock.now)
+    ledger.reserve(session, attempt, [windows.ensure(session, budget, clock.now).id], clock.now)
     return attempt
 
 

@@ -1,0 +1,73 @@
+"""What a budget tells as events: changes, thresholds, the end of its money."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from service.domain.budget import crossed
+from service.domain.moment import iso
+from service.domain.money import to_usd
+from service.store import events
+from service.store.standings import balance
+from service.store.tables import Budget, BudgetWindow
+
+# A statement takes a bounded number of parameters.
+IDS_AT_ONCE = 1_000
+
+
+def tell(session: Session, budget: Budget, event_type: str, now: datetime, **data: Any) -> None:
+    """An event of a budget; `data` joins what says whose it is."""
+    budget.sequence += 1
+    session.add(budget)
+    told = {"budget": budget.name, "scope": budget.scope, "team": budget.team, "user": budget.user, **data}
+    events.append(session, budget.id, budget.team, budget.sequence, event_type, told, now)
+
+
+def warn(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
+    """Tell of each threshold that spending has reached, once per window, and of the end of the money."""
+    standing = balance(session, budget, present)
+    for percent in crossed(budget.thresholds, present.told_percent, standing):
+        present.told_percent = percent
+        session.add(present)
+        tell(session, budget, "budget.threshold_reached", now, percent=percent, **window_json(session, budget, present))
+    if standing.spent >= standing.limit > 0:
+        exhaust(session, budget, present, now)
+
+
+def exhaust(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
+    """Tell, once per window, that what is left will not do for a run that waits, or that nothing is left."""
+    if not present.is_exhausted:
+        present.is_exhausted = True
+        session.add(present)
+        tell(session, budget, "budget.exhausted", now, **window_json(session, budget, present))
+
+
+def exhaust_all(session: Session, window_ids: Collection[str], now: datetime) -> None:
+    """`exhaust` for each of these windows; those that were told of before are not even read."""
+    ids = iter(sorted(window_ids))
+    while some := list(islice(ids, IDS_AT_ONCE)):
+        untold = session.exec(
+            select(Budget, BudgetWindow)
+            .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
+            .where(col(BudgetWindow.id).in_(some), col(BudgetWindow.is_exhausted).is_(False))
+        ).all()
+        for budget, window in untold:
+            exhaust(session, budget, window, now)
+
+
+def window_json(session: Session, budget: Budget, present: BudgetWindow) -> dict[str, Any]:
+    """How a window stands, in dollars."""
+    standing = balance(session, budget, present)
+    return {
+        "limit_usd": to_usd(standing.limit),
+        "reserved_usd": to_usd(standing.reserved),
+        "charged_usd": to_usd(standing.charged),
+        "remaining_usd": to_usd(standing.remaining),
+        "window_start": iso(present.starts_at),
+        "window_end": iso(present.ends_at),
+    }
