@@ -21,9 +21,10 @@ from service.api.team_schemas import (
     TeamCreate,
     TeamObject,
 )
-from service.domain.errors import Conflict, NotFound
+from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.moment import iso
 from service.store import teams
+from service.store.budgets import ORGANISATION
 from service.store.tables import ApiKey, Team
 
 router = APIRouter(tags=["teams"])
@@ -34,6 +35,10 @@ router = APIRouter(tags=["teams"])
 )
 def create_team(body: TeamCreate, _caller: Admin, app: App) -> Response:
     """A team has no money until a budget is granted: PUT /teams/{team}/budget."""
+    if body.name == ORGANISATION:
+        raise Invalid(
+            f"'{ORGANISATION}' is what all teams together are called", field="name", remedy="Choose another name."
+        )
     team = app.gate.db.write(partial(teams.insert, name=body.name, now=app.now()))
     if team is None:
         raise Conflict(f"there is a team '{body.name}' already", field="name")

@@ -15,6 +15,10 @@ from service.store.ids import new_id
 from service.store.tables import Budget
 
 
+# The organisation's budgets go by this name; no team may have it.
+ORGANISATION = "organisation"
+
+
 @dataclass(frozen=True)
 class Owner:
     """Whose budget: nobody's in particular is the organisation's."""
@@ -26,7 +30,7 @@ class Owner:
     def subject(self) -> str:
         """Its name, unique among all owners."""
         if self.team is None:
-            return "organisation"
+            return ORGANISATION
         return self.team if self.user is None else f"{self.team}/{self.user}"
 
     @property

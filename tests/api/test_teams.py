@@ -85,6 +85,13 @@ def test_teams(api: Api) -> None:
     assert api("GET", "/teams/other", as_="viewer").status_code == 404
 
 
+def test_no_team_is_called_as_all_of_them_are(api: Api) -> None:
+    """Budgets go by their owner's name: such a team would change the organisation's."""
+    refused = api("POST", "/teams", as_="admin", json={"name": "organisation"})
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "invalid", "name")
+    assert api("PUT", "/teams/organisation/budget", as_="admin", json={"limit_usd": 1}).status_code == 404
+
+
 def test_an_endpoints_secret_is_shown_once(api: Api) -> None:
     made = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/hook", "events": ["run.*"]})
     assert made.status_code == 201
