@@ -353,6 +353,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("parked IS NOT NULL"),
         )
         batch_op.create_index("ix_run_queue", ["lane", "is_ready", "rank", "id"], unique=False)
+        batch_op.create_index("ix_run_shortest", ["lane", "is_ready", "timeout_seconds", "rank", "id"], unique=False)
         batch_op.create_index(
             "ix_run_start_before",
             ["start_before"],
@@ -521,6 +522,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("start_before IS NOT NULL"),
             postgresql_where=sa.text("start_before IS NOT NULL"),
         )
+        batch_op.drop_index("ix_run_shortest")
         batch_op.drop_index("ix_run_queue")
         batch_op.drop_index(
             "ix_run_parked", sqlite_where=sa.text("parked IS NOT NULL"), postgresql_where=sa.text("parked IS NOT NULL")

@@ -70,6 +70,11 @@ class Purse:
     span: timedelta = timedelta(days=30)
 
     @property
+    def most(self) -> int:
+        """The most that a run may ever find free in it, or in the next one: what is spent does not come back."""
+        return max(self.balance.limit - self.balance.spent, self.next_limit or 0)
+
+    @property
     def is_of_team(self) -> bool:
         """Whether this is what grants a team money at all."""
         return self.team is not None and self.user is None

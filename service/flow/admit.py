@@ -29,7 +29,8 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 
-# What waits for these is put out of the way: it holds nobody up, and is looked at again when it has come.
+# What waits for these is put out of the way: it holds nobody up, and is looked at again when it has come. So is, for
+# "money", what no budget could hold as they are granted.
 PARKED = {Reason.WAITING_FOR_OUTPUT: "output", Reason.PRICE_UNKNOWN: "price"}
 
 
@@ -61,7 +62,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     runs.wake_due(session, given.now)
     for budget in windows.without_window(session, given.now):
         windows.ensure(session, budget, given.now)
-    queues, told = _open_heads(board.heads(session), given)
+    queues, told = _open_heads(board.heads_and_shortest(session), given)
     moved = []
     if queues:
         stand = board.read(session, given.most_active, given.now)
@@ -70,7 +71,8 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
         for candidate, decision in plan({team: [one.candidate for one in queues[team]] for team in queues}, stand):
             one = waiting[candidate.id]
             if isinstance(decision, Wait):
-                told += _news(one, decision.reason, decision.message)
+                parked = "money" if decision.fits_never else PARKED.get(decision.reason)
+                told += _news(one, decision.reason, decision.message, parked)
                 spent.update(_spent(decision, stand))
             elif _move(session, one, decision, given.now):
                 moved.append((candidate.id, type(decision).__name__.lower()))
@@ -94,9 +96,8 @@ def _open_heads(
     return queues, told
 
 
-def _news(one: Waiting, reason: Reason, message: str) -> list[runs.Told]:
+def _news(one: Waiting, reason: Reason, message: str, parked: str | None = None) -> list[runs.Told]:
     """What to write where a run waits: nothing if it was told so before, which is how most passes find most runs."""
-    parked = PARKED.get(reason)
     if (one.reason, one.message) == (reason, message) and parked is None:
         return []
     return [runs.Told(one.candidate.id, one.attempt, reason, message, parked)]

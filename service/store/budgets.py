@@ -14,7 +14,6 @@ from service.store import alerts, organisation, windows
 from service.store.ids import new_id
 from service.store.tables import Budget
 
-
 # The organisation's budgets go by this name; no team may have it.
 ORGANISATION = "organisation"
 
@@ -103,6 +102,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     session.flush()
     present = windows.ensure(session, budget, now)
     alerts.tell(session, budget, "budget.changed", now, by=by, before=before, after=_terms_json(budget))
+    windows.look_again(session, budget)
     alerts.warn(session, budget, present, now)
     return budget
 
@@ -114,6 +114,7 @@ def end(session: Session, budget: Budget, by: str, now: datetime) -> None:
     budget.ended_at = now
     session.add(budget)
     alerts.tell(session, budget, "budget.changed", now, by=by, before=_terms_json(budget), after=None)
+    windows.look_again(session, budget)
 
 
 def add_once(session: Session, budget: Budget, amount: int, by: str, comment: str | None, now: datetime) -> None:
@@ -125,6 +126,7 @@ def add_once(session: Session, budget: Budget, amount: int, by: str, comment: st
     session.add(present)
     session.flush()
     alerts.tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
+    windows.look_again(session, budget)
     alerts.warn(session, budget, present, now)
 
 

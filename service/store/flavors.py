@@ -28,7 +28,8 @@ class Listed:
 
 def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> None:
     """Take over a list that was just read; a flavor that is no longer listed keeps its old time and so grows stale."""
-    names = []
+    before = {flavor.name: flavor.price_per_minute_micro_usd for flavor in every(session)}
+    names, other_prices = [], []
     for one in listed:
         session.merge(
             Flavor(
@@ -40,17 +41,15 @@ def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> No
             )
         )
         names.append(one.name)
+        if before.get(one.name) != one.price_per_minute_micro_usd:
+            other_prices.append(one.name)
     runs.unpark(session, "price", col(Run.flavor).in_(names))
+    runs.unpark(session, "money", col(Run.flavor).in_(other_prices))
 
 
 def every(session: Session) -> list[Flavor]:
     """All flavors, cheapest first."""
     return list(session.exec(select(Flavor).order_by(col(Flavor.price_per_minute_micro_usd), col(Flavor.name))))
-
-
-def fresh_prices(session: Session, now: datetime) -> dict[str, int]:
-    """Every price that can be trusted, per minute in micro-USD."""
-    return fresh(every(session), now)
 
 
 def fresh(listed: Iterable[Flavor], now: datetime) -> dict[str, int]:

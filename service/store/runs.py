@@ -144,13 +144,8 @@ def _tell(session: Session, run: Run, event_type: str, now: datetime) -> None:
     events.append(session, run.id, run.team, run.sequence, event_type, event_data(session, run, now), now)
 
 
-def park(session: Session, run: Run, what_for: str) -> None:
-    """Put a queued run out of admission's way until `unpark` says that what it waits for has come."""
-    _guarded_update(session, run, {"parked": what_for})
-
-
 def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
-    """Parked runs are looked at again."""
+    """Parked runs are looked at again: what they wait for (`output`, `price`, `money`) has come, or may have."""
     session.exec(
         update(Run)
         .where(col(Run.parked) == what_for, which)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
+from sqlalchemy import func, true
 from sqlmodel import Session, col, select
 
 from service.domain.budget import Period, carried, following, window
-from service.store import alerts, organisation
+from service.store import alerts, organisation, runs
 from service.store.ids import new_id
 from service.store.standings import balance
-from service.store.tables import Budget, BudgetWindow, Team
+from service.store.tables import Budget, BudgetWindow, Run, Team
 
 
 def without_window(session: Session, now: datetime) -> list[Budget]:
@@ -46,7 +46,13 @@ def ensure(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
     session.flush()
     if latest is not None:
         alerts.tell(session, budget, "budget.reset", now, **alerts.window_json(session, budget, present))
+        look_again(session, budget)
     return present
+
+
+def look_again(session: Session, budget: Budget) -> None:
+    """Admission decides anew about runs that this budget could not have held as it was."""
+    runs.unpark(session, "money", true() if budget.team is None else col(Run.team) == budget.team)
 
 
 def find_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:

@@ -60,6 +60,8 @@ class Run(SQLModel, table=True):
         CheckConstraint("requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
         Index("ix_run_team_id", "team", "id"),
         Index("ix_run_queue", "lane", "is_ready", "rank", "id"),
+        # the shortest of a lane: where money is short, if any of it fits, that one does
+        Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
         _index_of_some("not_before"),
         _index_of_some("parked"),
         Index(
@@ -92,7 +94,7 @@ class Run(SQLModel, table=True):
     priority: int
     labels: dict[str, str] = Field(sa_type=JSON)
 
-    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`) has come.
+    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `money`) has come.
     lane: str = Field(default="", foreign_key="lane.name")
     rank: int = Field(default=0, sa_type=BigInteger)
     quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
