@@ -72,10 +72,11 @@ def decide(run: Candidate, board: Board) -> Decision:
         )
     short = [purse for purse in purses if purse.hard and need > purse.balance.remaining]
     if short:
+        news = price_change(run, price)
         last = max(short, key=lambda purse: _fits_last(need, purse))
         return Wait(
             Reason.WAITING_FOR_BUDGET,
-            shortage(need, last) + _also(short, last) + price_change(run, price),
+            shortage(need, last) + _also(short, last) + ("" if news is None else f" ({news})"),
             holds=need <= last.most,
             lacks_money=tuple(purse.id for purse in short),
             need=need,
@@ -116,11 +117,11 @@ def fits_at(need: int, purse: Purse) -> datetime | None:
     return None if purse.next_limit is None or need > purse.next_limit else purse.ends_at
 
 
-def price_change(run: Candidate, price: int) -> str:
-    """A price that is another one than when the run was submitted is said, not hidden."""
+def price_change(run: Candidate, price: int) -> str | None:
+    """A price that is another one than when the run was submitted is said, not hidden; None where it is the same."""
     if run.quoted_price is None or run.quoted_price == price:
-        return ""
-    return f" (the price of {run.flavor} went from {dollars(run.quoted_price)} to {dollars(price)} a minute meanwhile)"
+        return None
+    return f"the price of {run.flavor} went from {dollars(run.quoted_price)} to {dollars(price)} a minute meanwhile"
 
 
 def effective_timeout(timeout_seconds: int | None, cap_micro_usd: int | None, price_per_minute: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.domain.admission import cap_refusal, effective_timeout, shortage, slot_message
+from service.domain.admission import cap_refusal, effective_timeout, price_change, shortage, slot_message
 from service.domain.board import Board, Candidate
 from service.domain.money import ceiling, dollars, to_usd
 from service.domain.run import Reason
@@ -37,7 +37,9 @@ def checks(run: Candidate, board: Board) -> list[Check]:
     price = board.prices.get(run.flavor)
     if price is None:
         return [*found, Check("price", False, Reason.PRICE_UNKNOWN, f"no price of {run.flavor} within a day")]
-    found.append(Check("price", True, message=f"{run.flavor} costs {dollars(price)} a minute"))
+    news = price_change(run, price)
+    message = f"{run.flavor} costs {dollars(price)} a minute" + ("" if news is None else f": {news}")
+    found.append(Check("price", True, message=message))
     if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:
         return [*found, Check("own_cap", False, Reason.EXCEEDS_LIMIT, refusal)]
     need = ceiling(price, effective_timeout(run.timeout_seconds, run.cap, price))

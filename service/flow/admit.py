@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 from sqlmodel import Session
 
-from service.domain.admission import Admit, Reject, Wait
+from service.domain.admission import Admit, Reject, Wait, price_change
 from service.domain.board import Board
 from service.domain.diagnosis import Failure
 from service.domain.money import dollars
@@ -22,7 +22,7 @@ from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
 from service.flow.job_token import job_token_trouble
-from service.store import alerts, board, ledger, organisation, runs, windows
+from service.store import alerts, board, holds, ledger, organisation, runs, windows
 from service.store.board import Waiting
 from service.store.ids import new_id
 from service.store.tables import Attempt, Run
@@ -74,8 +74,8 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
                 parked = "money" if decision.fits_never else PARKED.get(decision.reason)
                 told += _news(one, decision.reason, decision.message, parked)
                 spent.update(_spent(decision, stand))
-            elif _move(session, one, decision, given.now):
-                moved.append((candidate.id, type(decision).__name__.lower()))
+            elif (outcome := _move(session, one, decision, given.now)) is not None:
+                moved.append((candidate.id, outcome))
         alerts.exhaust_all(session, spent, given.now)
     runs.explain_queued(session, told)
     return moved
@@ -109,15 +109,32 @@ def _spent(wait: Wait, stand: Board) -> list[str]:
     return [purse.id for purse in purses if wait.need > purse.balance.limit - purse.balance.spent]
 
 
-def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> bool:
-    """Carry out what was decided of a run; False where it is no longer what was decided on."""
+def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> str | None:
+    """Carry out what was decided of a run, and say how; None where it is no longer what was decided on."""
     run = runs.lock(session, one.candidate.id)
     if run is None or not run.is_ready or board.candidate(session, run) != one.candidate:
-        return False  # cancelled, paused or changed meanwhile: the next pass sees it as it is
-    if isinstance(decision, Admit):
-        _admit(session, run, decision, now)
-    else:
+        return None  # cancelled, paused or changed meanwhile: the next pass sees it as it is
+    if isinstance(decision, Reject):
         _reject(session, run, decision, now)
+        return "reject"
+    if _needs_approval_now(session, run, decision, now):
+        return "hold"
+    _admit(session, run, decision, price_change(one.candidate, decision.price_per_minute), now)
+    return "admit"
+
+
+def _needs_approval_now(session: Session, run: Run, decision: Admit, now: datetime) -> bool:
+    """Whether a run has become dearer while it waited, so that its team's rules hold it (again). What it counted for on
+    the board is free again in the next pass."""
+    before = run.ceiling_micro_usd
+    if before is None or decision.reserve <= before:
+        return False
+    run.ceiling_micro_usd = decision.reserve
+    holds.hold_for_approval(session, run, now)
+    if run.approval is None:
+        return False
+    holds.say(session, run)
+    runs.ask_approval(session, run, now)
     return True
 
 
@@ -134,15 +151,16 @@ def _reject(session: Session, run: Run, decision: Reject, now: datetime) -> None
     )
 
 
-def _admit(session: Session, run: Run, decision: Admit, now: datetime) -> None:
+def _admit(session: Session, run: Run, decision: Admit, news: str | None, now: datetime) -> None:
     attempt = _attempt(session, run, decision, now)
+    attempt.change = news
     ledger.reserve(session, attempt, decision.purses, now)
     runs.advance(
         session,
         run,
         RunState.SUBMITTING,
         now=now,
-        message=f"admitted with {dollars(decision.reserve)} reserved",
+        message=f"admitted with {dollars(decision.reserve)} reserved" + ("" if news is None else f"; {news}"),
         attempt=attempt.attempt,
         admitted_at=run.admitted_at or now,
         timeout_seconds=decision.timeout_seconds,

@@ -110,6 +110,9 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
 
 def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
     """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start."""
+    # Without a price nothing is known: not what another flavor or timeout came to, either.
+    run.ceiling_micro_usd = run.quoted_price_micro_usd = None
+    run.timeout_seconds = run.requested_timeout_seconds
     price = flavors.fresh_price(session, run.flavor, now)
     if price is None:
         _refuse_unknown_flavor(session, run.flavor)

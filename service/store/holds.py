@@ -43,11 +43,22 @@ def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
     """Ask for approval where the team's rules want it."""
     team = session.get(Team, run.team)
     rules = rules_of(team)
-    is_first = not session.exec(select(exists().where(Run.requested_by == run.requested_by, Run.id != run.id))).one()  # type: ignore[arg-type]
+    is_first = rules.first_run_of_key and not _was_let_through(session, run)
     run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
     run.approval = None if run.approval_why is None else "needed"
     run.approval_expires_at = None if run.approval_why is None else now + rules.expires_after
     run.approval_by = run.approval_comment = None
+
+
+def _was_let_through(session: Session, run: Run) -> bool:
+    """Whether another run of the same key was approved, or admitted. That one was submitted says nothing yet."""
+    others = exists().where(
+        col(Run.team) == run.team,
+        col(Run.requested_by) == run.requested_by,
+        col(Run.id) != run.id,
+        (col(Run.approval) == "granted") | col(Run.admitted_at).is_not(None),
+    )
+    return bool(session.exec(select(others)).one())
 
 
 def rules_of(team: Team | None) -> ApprovalRules:

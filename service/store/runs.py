@@ -48,9 +48,15 @@ def insert(session: Session, run: Run, now: datetime) -> None:
     session.flush()
     _tell(session, run, EVENT[RunState.QUEUED], now)
     if run.approval == "needed":
-        run.sequence += 1
-        session.flush()
-        _tell(session, run, "run.awaiting_approval", now)
+        ask_approval(session, run, now)
+
+
+def ask_approval(session: Session, run: Run, now: datetime) -> None:
+    """Tell that a queued run waits for a lead or an admin."""
+    run.sequence += 1
+    session.add(run)
+    session.flush()
+    _tell(session, run, "run.awaiting_approval", now)
 
 
 def line_up(session: Session, run: Run) -> None:

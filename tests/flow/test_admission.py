@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlmodel import Session
 
-from service.flow import admit, prices, submit
-from service.store import budgets, teams
-from service.store.tables import Budget
+from service.flow import admit, explain, prices, submit
+from service.store import budgets, events, teams
+from service.store.tables import Budget, Run
 from tests.factories import make_budget, make_prices, make_run, make_team
 from tests.flow.conftest import World
 
@@ -236,6 +236,26 @@ def test_a_price_that_rises_between_admission_and_call_takes_the_run_back(world:
         ("charge", 300),
         ("release", 3000),
     ]
+
+
+def test_a_price_that_changed_while_a_run_waited_is_said_where_it_starts(world: World) -> None:
+    run_id = world.enqueue(seconds=10)
+    world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=300))
+    with world.db.read() as session:
+        run = session.get(Run, run_id)
+        assert run is not None
+        told = explain.explain(session, run, 20, world.clock.now)
+    news = "the price of cpu-basic went from $0.000167 to $0.0003 a minute meanwhile"
+    assert [check.message for check in told.gates if check.gate == "price"] == [
+        f"cpu-basic costs $0.0003 a minute: {news}"
+    ]
+    admit.run_once(world.gate)
+    assert world.run(run_id).message == f"admitted with $0.0033 reserved; {news}"
+    submit.run_once(world.gate)
+    with world.db.read() as session:
+        [event] = [one for one in events.of(session, run_id, 0, 9) if one.type == "run.submitted"]
+    assert event.data["attempts"][0]["change"] == news
+    world.until_end(run_id)
 
 
 def test_a_job_token_that_may_start_jobs_holds_every_run(world: World) -> None:

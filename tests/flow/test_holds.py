@@ -12,8 +12,10 @@ from sqlmodel import Session
 
 from service.domain.errors import Invalid
 from service.flow import admit, hold, submit, watch
+from service.flow.change import change
 from service.flow.gate import Start
-from service.store import organisation, teams
+from service.store import organisation, runs, teams
+from tests.factories import make_prices
 from tests.flow.conftest import World
 
 
@@ -37,6 +39,16 @@ def rules(world: World, **changed: Any) -> None:
         **changed,
     }
     change_team(world, approval_rules=values)
+
+
+def approve(world: World, run_id: str) -> None:
+    def work(session: Session) -> None:
+        run = runs.lock(session, run_id)
+        assert run is not None
+        run.approval = "granted"
+        session.add(run)
+
+    world.db.write(work)
 
 
 def test_a_run_starts_after_others_have_succeeded(world: World) -> None:
@@ -104,6 +116,51 @@ def test_no_rule_no_approval(world: World) -> None:
     world.until_end(run_id)
     rules(world, first_run_of_key=True)
     world.until_end(world.enqueue(seconds=5))
+
+
+def test_every_run_of_a_key_waits_until_one_was_let_through(world: World) -> None:
+    rules(world, first_run_of_key=True)
+    first, second = world.enqueue(seconds=5), world.enqueue(seconds=5)
+    admit.run_once(world.gate)
+    assert [world.run(run_id).reason for run_id in (first, second)] == ["awaiting_approval"] * 2
+    approve(world, first)
+    third = world.enqueue(seconds=5)
+    assert world.run(third).approval is None
+    world.until_end(first, third)
+
+
+def test_a_run_that_became_dearer_while_it_waited_needs_approval(world: World) -> None:
+    rules(world, cost_over_micro_usd=5_000)
+    change_team(world, paused_at=world.clock.now)
+    run_id = world.enqueue(seconds=5)
+    world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=1670))
+    change_team(world, paused_at=None)
+    assert admit.run_once(world.gate) == 1
+    run = world.run(run_id)
+    assert (run.state, run.reason) == ("queued", "awaiting_approval")
+    assert "it can cost $0.01837; more than $0.005 needs approval" in (run.message or "")
+    assert world.told(run_id) == ["run.queued", "run.awaiting_approval"]
+    assert world.window().reserved_micro_usd == 0
+    approve(world, run_id)
+    admit.run_once(world.gate)
+    assert world.run(run_id).state == "submitting", "at the price that was approved"
+    world.until_end(run_id)
+
+
+def test_a_run_that_is_changed_while_no_price_is_known_is_of_unknown_cost(world: World) -> None:
+    rules(world, cost_over_micro_usd=5_000)
+    run_id = world.enqueue()
+    world.clock.turn(hours=25)
+
+    def patch(session: Session) -> None:
+        run = runs.lock(session, run_id)
+        assert run is not None
+        change(session, run, {"flavor": "h200", "timeout": 36_000}, world.clock.now)
+
+    world.db.write(patch)
+    run = world.run(run_id)
+    assert (run.approval, run.ceiling_micro_usd, run.timeout_seconds) == ("needed", None, 36_000)
+    assert world.told(run_id) == ["run.queued", "run.awaiting_approval"]
 
 
 def test_a_run_not_started_in_time_is_cancelled_even_while_it_waits_for_hardware(world: World) -> None:
