@@ -39,7 +39,8 @@ class Candidate:
 @dataclass(frozen=True)
 class Active:
     """A run that holds slots and money. `until` is when it has ended at the latest, `least` what it costs already;
-    `rank` is where it stood in the queue."""
+    `rank` is where it stood in the queue. `counted` is what its reservation still counts for in its team's usage; None:
+    all of it."""
 
     id: str
     team: str
@@ -52,6 +53,7 @@ class Active:
     rank: int = 0
     least: int = 0
     output_repo: str | None = None
+    counted: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ class Board:
     def end(self, run_id: str, charge: int) -> None:
         """An active run has ended and cost this much; its team's usage now counts that instead of the ceiling."""
         active = self.actives.pop(run_id)
-        self.usage[active.team] = max(0.0, self.usage.get(active.team, 0.0) - active.reserved + charge)
+        counted = active.reserved if active.counted is None else active.counted
+        self.usage[active.team] = max(0.0, self.usage.get(active.team, 0.0) - counted + charge)
         for slot in slots_of(active):
             self.used[slot] -= 1
         if active.output_repo is not None:

@@ -228,6 +228,7 @@ def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) 
             rank=row.rank,
             least=_least(row.Attempt, now),
             output_repo=row.output_repo,
+            counted=decayed(row.Attempt.ceiling_micro_usd, row.Attempt.admitted_at, now),
         )
         for row in rows
     }

@@ -139,10 +139,12 @@ def _move(
             alerts.warn(session, budget, window, now)
     run = session.get(Run, attempt.run_id)
     assert run is not None
-    _use(session, run.team, reserved + charged, now)
+    # What comes back is what the reservation still counts for: the rest was forgiven with time, as all usage is.
+    still = -decayed(-reserved, attempt.admitted_at, now) if reserved < 0 and isinstance(attempt, Attempt) else reserved
+    _use(session, run.team, still + charged, now)
 
 
-def _use(session: Session, name: str, amount: int, now: datetime) -> None:
+def _use(session: Session, name: str, amount: float, now: datetime) -> None:
     """A team's usage as fair share counts it: from the reservation on, less what comes back."""
     team = session.get(Team, name, with_for_update=True)
     assert team is not None
