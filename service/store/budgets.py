@@ -102,6 +102,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     session.flush()
     present = windows.ensure(session, budget, now)
     alerts.tell(session, budget, "budget.changed", now, by=by, before=before, after=_terms_json(budget))
+    windows.hand_on(session, budget, present, now)
     windows.look_again(session, budget)
     alerts.warn(session, budget, present, now)
     return budget
@@ -126,6 +127,7 @@ def add_once(session: Session, budget: Budget, amount: int, by: str, comment: st
     session.add(present)
     session.flush()
     alerts.tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
+    windows.hand_on(session, budget, present, now)
     windows.look_again(session, budget)
     alerts.warn(session, budget, present, now)
 

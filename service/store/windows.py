@@ -50,6 +50,25 @@ def ensure(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
     return present
 
 
+def hand_on(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
+    """Where the present window is followed by one already, as after a wrong clock was set back, what is carried over
+    follows what moves here: it is not handed out while it may still be spent. A window that has ended hands on what it
+    had at its end; what comes back to it later is gone."""
+    if not budget.carry_over or not present.starts_at <= now < present.ends_at:
+        return
+    earlier = present
+    for later in session.exec(
+        select(BudgetWindow)
+        .where(BudgetWindow.budget_id == budget.id, BudgetWindow.starts_at >= present.ends_at)
+        .order_by(col(BudgetWindow.starts_at))
+    ).all():
+        is_adjacent = earlier.ends_at == later.starts_at
+        later.carried_micro_usd = carried(balance(session, budget, earlier), is_adjacent, budget.limit_micro_usd)
+        session.add(later)
+        session.flush()
+        earlier = later
+
+
 def look_again(session: Session, budget: Budget) -> None:
     """Admission decides anew about runs that this budget could not have held as it was."""
     runs.unpark(session, "money", true() if budget.team is None else col(Run.team) == budget.team)

@@ -138,6 +138,20 @@ def test_unspent_money_is_carried_over_where_asked_for(world: World) -> None:
     assert window(world, day).carried_micro_usd == 10_000, "at most one period's limit"
 
 
+def test_a_clock_that_was_wrong_for_a_moment_hands_no_money_out_twice(world: World) -> None:
+    day = grant(world, 10_000, period="day", carry_over=True)
+    world.clock.turn(days=1)
+    admit.run_once(world.gate)
+    assert window(world, day).carried_micro_usd == 10_000
+    world.clock.turn(days=-1)
+    for _ in range(2):
+        world.until_end(world.enqueue(seconds=590), seconds=60)
+    spent = window(world, day).charged_micro_usd
+    assert spent > 3_000
+    world.clock.turn(days=1)
+    assert window(world, day).carried_micro_usd == 10_000 - spent
+
+
 def test_a_grant_adds_to_one_window_and_lets_a_waiting_run_past(world: World) -> None:
     day = grant(world, CEILING, period="day")
     world.until_end(world.enqueue(seconds=30))
