@@ -195,6 +195,7 @@ EventPattern = Literal[
     "budget.granted",
     "budget.threshold_reached",
     "budget.exhausted",
+    "budget.overrun",
     "budget.reset",
     "billing.*",
     "billing.drift",

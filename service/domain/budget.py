@@ -96,6 +96,11 @@ def crossed(thresholds: Sequence[int], told: int, balance: Balance) -> list[int]
     ]
 
 
+def reached(thresholds: Sequence[int], balance: Balance) -> int:
+    """The highest threshold that spending has reached, 0 for none."""
+    return max(crossed(thresholds, 0, balance), default=0)
+
+
 @dataclass(frozen=True)
 class Forecast:
     """Where a window's spending leads at its present rate. `ends_at`: when the money is spent, None if it lasts."""

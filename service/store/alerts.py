@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from service.domain.budget import crossed
+from service.domain.budget import crossed, reached
 from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.store import events
 from service.store.standings import balance
-from service.store.tables import Budget, BudgetWindow
+from service.store.tables import Budget, BudgetWindow, LedgerEntry
 
 # A statement takes a bounded number of parameters.
 IDS_AT_ONCE = 1_000
@@ -37,6 +37,23 @@ def warn(session: Session, budget: Budget, present: BudgetWindow, now: datetime)
         tell(session, budget, "budget.threshold_reached", now, percent=percent, **window_json(session, budget, present))
     if standing.spent >= standing.limit > 0:
         exhaust(session, budget, present, now)
+
+
+def rearm(session: Session, budget: Budget, present: BudgetWindow, is_more: bool) -> None:
+    """After a change of a window's limit: thresholds that spending is below now will be told of again, and so will the
+    end of the money where there is more of it."""
+    standing = balance(session, budget, present)
+    if standing.limit > 0:
+        present.told_percent = min(present.told_percent, reached(budget.thresholds, standing))
+    if is_more and standing.spent < standing.limit:
+        present.is_exhausted = False
+    session.add(present)
+
+
+def overrun(session: Session, budget: Budget, present: BudgetWindow, entry: LedgerEntry, now: datetime) -> None:
+    """Tell that an attempt cost more than was reserved for it: its entry says by how much."""
+    about = {"run_id": entry.run_id, "attempt": entry.attempt, "overrun_usd": to_usd(entry.amount_micro_usd)}
+    tell(session, budget, "budget.overrun", now, **about, **window_json(session, budget, present))
 
 
 def exhaust(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:

@@ -82,6 +82,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     organisation.lock(session)
     budget = session.exec(select(Budget).where(Budget.subject == owner.subject, Budget.period == period.value)).first()
     before = None if budget is None or budget.ended_at is not None else _terms_json(budget)
+    is_more = budget is not None and terms.limit_micro_usd > budget.limit_micro_usd
     if budget is None:
         budget = Budget(
             id=new_id("bud", now),
@@ -104,6 +105,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     alerts.tell(session, budget, "budget.changed", now, by=by, before=before, after=_terms_json(budget))
     windows.hand_on(session, budget, present, now)
     windows.look_again(session, budget)
+    alerts.rearm(session, budget, present, is_more)
     alerts.warn(session, budget, present, now)
     return budget
 
@@ -129,6 +131,7 @@ def add_once(session: Session, budget: Budget, amount: int, by: str, comment: st
     alerts.tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
     windows.hand_on(session, budget, present, now)
     windows.look_again(session, budget)
+    alerts.rearm(session, budget, present, is_more=True)
     alerts.warn(session, budget, present, now)
 
 

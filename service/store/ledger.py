@@ -46,16 +46,20 @@ def release(session: Session, attempt: Attempt, now: datetime) -> None:
 
 def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetime) -> int:
     """Charge what was used and give the rest back; the cost in micro-dollars. Never clamped: more than was reserved
-    is an overrun with an entry of its own."""
+    is an overrun with an entry of its own, and each budget tells of it."""
     bound = _windows(session, attempt.submission)
     cost = billed_minutes * attempt.price_per_minute_micro_usd
     rest = attempt.ceiling_micro_usd - cost
     _post(session, attempt, bound, "charge", cost, billed_minutes, now)
+    over = None
     if rest < 0:
-        _post(session, attempt, bound, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
+        over = _post(session, attempt, bound, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
     if rest > 0:
         _post(session, attempt, bound, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
     _move(session, attempt, bound, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
+    if over is not None:
+        for budget, window in bound:
+            alerts.overrun(session, budget, window, over, now)
     return cost
 
 
@@ -103,22 +107,22 @@ def _post(
     amount: int,
     minutes: int,
     now: datetime,
-) -> None:
+) -> LedgerEntry:
     above = sorted((budget for budget, _ in bound), key=_nearest_first)
-    session.add(
-        LedgerEntry(
-            run_id=attempt.run_id,
-            attempt=attempt.attempt,
-            submission=attempt.submission,
-            budgets=[budget.name for budget in above],
-            kind=kind,
-            amount_micro_usd=amount,
-            price_per_minute_micro_usd=attempt.price_per_minute_micro_usd,
-            minutes=minutes,
-            at=now,
-        )
+    entry = LedgerEntry(
+        run_id=attempt.run_id,
+        attempt=attempt.attempt,
+        submission=attempt.submission,
+        budgets=[budget.name for budget in above],
+        kind=kind,
+        amount_micro_usd=amount,
+        price_per_minute_micro_usd=attempt.price_per_minute_micro_usd,
+        minutes=minutes,
+        at=now,
     )
+    session.add(entry)
     session.flush()
+    return entry
 
 
 def _move(

@@ -173,6 +173,37 @@ def test_a_grant_adds_to_one_window_and_lets_a_waiting_run_past(world: World) ->
     assert window(world, day).granted_micro_usd == 0
 
 
+def test_a_raised_limit_is_warned_of_anew(world: World) -> None:
+    day = grant(world, CEILING, period="day")
+    world.until_end(world.enqueue(seconds=590), seconds=60)
+    second = world.enqueue(seconds=590)
+    admit.run_once(world.gate)
+    before = ["threshold_reached"] * 2 + ["exhausted"]
+    assert told(world, day) == before, "50 and 80 percent"
+    grant(world, 3 * CEILING, period="day")
+    world.until_end(second, seconds=60)
+    assert told(world, day) == [*before, "threshold_reached"], "50 percent of the larger one"
+
+    def add(session: Session) -> None:
+        budgets.add_once(session, session.get_one(Budget, day.id), CEILING * 2, "key_admin", None, world.clock.now)
+
+    world.db.write(add)
+    for _ in range(3):
+        world.until_end(world.enqueue(seconds=590), seconds=60)
+    more = ["granted", "threshold_reached", "threshold_reached", "threshold_reached"]
+    assert told(world, day)[len(before) + 1 :][:3] == more[:3], "50 and 80 percent of the window with its grant"
+
+
+def test_the_same_terms_again_tell_nothing_again(world: World) -> None:
+    day = grant(world, CEILING, period="day")
+    world.until_end(world.enqueue(seconds=590), seconds=60)
+    world.enqueue(seconds=590)
+    for _ in range(2):
+        admit.run_once(world.gate)
+        grant(world, CEILING, period="day")
+    assert told(world, day) == ["threshold_reached"] * 2 + ["exhausted"]
+
+
 def test_changes_are_events_that_name_who_and_what(world: World) -> None:
     grant(world, 5_000, period="week")
     budget = grant(world, 7_000, period="week", hard=False)

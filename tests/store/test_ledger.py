@@ -18,7 +18,7 @@ from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.describe import money_of
 from service.store.ids import new_id
-from service.store.tables import Attempt, BudgetWindow, LedgerEntry, Team
+from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, Team
 from tests.conftest import Clock
 from tests.factories import make_run, make_team
 
@@ -83,6 +83,10 @@ def test_an_overrun_is_an_entry_of_its_own_never_clamped(db: Database, clock: Cl
     entries, charged = db.write(work)
     assert entries == {"reserve": 11_000, "charge": 13_000, "overrun": 2_000}
     assert charged == 13_000
+    with db.read() as session:
+        [event] = session.exec(select(Event).where(Event.type == "budget.overrun")).all()
+    assert event.team == "research"
+    assert (event.data["overrun_usd"], event.data["charged_usd"], event.data["attempt"]) == (0.002, 0.013, 1)
 
 
 @pytest.mark.usefixtures("team")
