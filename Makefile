@@ -7,7 +7,8 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check fix test-postgres test-clients bench-admission migration lock clean
+.PHONY: help demo serve sandbox test check fix simulate test-simulation test-postgres test-clients bench-admission
+.PHONY: migration lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +41,16 @@ check: $(READY) ## format, lint, types
 fix: $(READY) ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+SEED ?= 1
+SEEDS ?= 1
+STEPS ?= 60
+
+simulate: $(READY) ## one seed of the crash simulation again, with its trace: make simulate SEED=7
+	$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(SEEDS) --steps $(STEPS) --trace
+
+test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
+	$(BIN)/python -m pytest tests/simulation
 
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/test_kill.py
