@@ -382,7 +382,7 @@ def no_create(world: World) -> Iterator[None]:
     assert world.wire.count("POST", "/api/jobs/acme") == before, "submitted again"
 
 
-@pytest.mark.parametrize("backed_up", ["queued", "submitting", "open"])
+@pytest.mark.parametrize("backed_up", ["queued", "uncalled", "submitting", "open"])
 @pytest.mark.parametrize("progress", ["live", "ended"])
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_restored_backup_submits_nothing_twice(
@@ -442,6 +442,29 @@ def test_a_run_cancelled_in_the_backup_stops_its_later_job(world: World, backup:
         world.until_end(run_id)
     assert world.run(run_id).state == "cancelled"
     assert world.jobs_of(run_id)[0].stage == "CANCELED"
+
+
+@pytest.mark.parametrize("progress", ["live", "ended"])
+def test_a_run_cancelled_before_the_sweep_is_not_taken_for_never_called(
+    world: World, backup: Backup, progress: str
+) -> None:
+    run_id = world.enqueue(seconds=90)
+    admit.run_once(world.gate)
+    backup.make()  # between the admission and the create call
+    world.pass_all()
+    assert world.run(run_id).state == "running"
+    if progress == "ended":
+        world.until_end(run_id)
+    backup.restore()
+    world.cancel(run_id)
+    with no_create(world):
+        world.pass_all()
+        assert world.run(run_id).state == "submitting", "it may have been called, and was"
+        sweep.run_once(world.gate)
+        world.until_end(run_id)
+    assert world.run(run_id).state == ("succeeded" if progress == "ended" else "cancelled")
+    assert world.jobs_of(run_id)[0].stage == ("COMPLETED" if progress == "ended" else "CANCELED")
+    assert [kind for kind, _ in world.entries(run_id)] == ["reserve", "charge", "release"]
 
 
 @pytest.mark.parametrize("progress", ["live", "ended"])
