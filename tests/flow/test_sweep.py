@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlmodel import Session
+from structlog.testing import capture_logs
 
 from service.domain.budget import Period
 from service.domain.stray import Policy
@@ -242,6 +243,26 @@ def test_a_copy_of_a_job_of_ours_is_found_by_its_initiator(world: World, keeps_l
     world.clock.turn(minutes=5)
     sweep.run_once(world.gate)
     assert world.entries(run_id)[-1] == ("stray", PRICE * (1 if keeps_labels else 5))
+
+
+def test_a_stray_that_cannot_be_asked_for_is_a_warning_and_is_looked_at_again(world: World) -> None:
+    run_id = started(world, seconds=300)
+    copy_id = call(world, f"/{world.attempt(run_id).hub_job_id}/duplicate")["id"]
+    world.clock.turn(seconds=1)
+
+    def lose(request: httpx2.Request) -> Exception | None:
+        return httpx2.ReadTimeout("no answer") if request.url.path.endswith(copy_id) else None
+
+    world.wire.cut_after = lose
+    with capture_logs() as logged:
+        sweep.run_once(world.gate)
+    assert {(line["event"], line["log_level"]) for line in logged if line["log_level"] != "info"} == {
+        ("stray_not_seen", "warning")
+    }
+    assert found(world) == {}
+    world.wire.cut_after = lambda _request: None
+    sweep.run_once(world.gate)
+    assert found(world)[copy_id].kind == "started_by_job"
 
 
 @pytest.mark.parametrize("counts", [False, True])
