@@ -31,6 +31,7 @@ class SimulatedClock:
         """Let time pass until a moment; never backwards."""
         self.true = max(self.true, moment)
 
-    def jump(self, milliseconds: int) -> None:
-        """Set the wall clock forward or back; no time passes."""
-        self.offset += timedelta(milliseconds=milliseconds)
+    def jump(self, milliseconds: int, most: timedelta) -> None:
+        """Set the wall clock forward or back, no further from the true time than `most`; no time passes."""
+        offset = self.offset + timedelta(milliseconds=milliseconds)
+        self.offset = max(-most, min(most, offset))

@@ -1,4 +1,4 @@
-"""What people do: submit, repeat, cancel, change money and limits; and what they were answered."""
+"""Who submits: new runs, the same request again, a cancel; and what they were answered."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlmodel import Session, col
 from service.domain.errors import IdempotencyConflict, ServiceError
 from service.domain.request import RunRequest
 from service.flow.enqueue import Submitter, enqueue
-from service.store import runs, teams
+from service.store import runs
 from service.store.tables import Run
-from tests.factories import make_budget, make_team
+from tests.simulation.process import NAMESPACE
 from tests.simulation.trace import demand
 from tests.simulation.world import World
 
@@ -23,6 +23,7 @@ class Promise:
     """An Idempotency-Key, the body it was first sent with, and the run that was answered, once one was."""
 
     team: str
+    user: str
     key: str
     body: dict[str, Any]
     run_id: str | None = None
@@ -36,17 +37,7 @@ class People:
     answered: set[str] = field(default_factory=set)
     promises: list[Promise] = field(default_factory=list)
 
-    def found_team(self, name: str, limit: int | None, budget: int | None) -> None:
-        """Make a team, at the beginning."""
-
-        def work(session: Session) -> None:
-            team = make_team(session, self.world.clock.wall(), name, budget)
-            team.max_concurrent_runs = limit
-            session.add(team)
-
-        self.world.gate.db.write(work)
-
-    def submit(self, team: str, body: dict[str, Any], promise: Promise | None = None) -> None:
+    def submit(self, team: str, user: str, body: dict[str, Any], promise: Promise | None = None) -> None:
         """POST /runs. What is answered must be so for ever."""
         world = self.world
         gate = world.gate
@@ -54,13 +45,13 @@ class People:
         def act() -> None:
             key = None if promise is None else promise.key
             known = None if promise is None else promise.run_id
-            submitter = Submitter(team, "key_people", key, gate.vault.body_hmac(body))
+            submitter = Submitter(team, user, key, gate.vault.body_hmac(body))
             request = RunRequest.model_validate(body)
             work = partial(
                 enqueue,
                 request=request,
                 submitter=submitter,
-                namespace="acme",
+                namespace=NAMESPACE,
                 vault=gate.vault,
                 now=gate.clock(),
             )
@@ -79,8 +70,8 @@ class People:
                 )
                 self._answered(run["id"], is_replay, promise, body)
 
-        world.note(f"submit for {team}: {_shown(body)} {'' if promise is None else promise.key}")
-        world.within(world.processes[0], act)
+        world.note(f"submit for {team}/{user}: {_shown(body)} {'' if promise is None else promise.key}")
+        world.request(act)
 
     def cancel(self, run_id: str) -> None:
         """POST /runs/{id}/cancel."""
@@ -90,30 +81,15 @@ class People:
             runs.request_cancel(session, col(Run.id) == run_id, "key_people", world.clock.wall())
 
         world.note(f"cancel {run_id[-6:]}")
-        world.within(world.processes[0], lambda: world.gate.db.write(work))
+        world.request(lambda: world.gate.db.write(work))
 
-    def budget(self, team: str, micro_usd: int) -> None:
-        """PUT /teams/{team}/budget."""
-        world = self.world
-
-        def work(session: Session) -> None:
-            make_budget(session, world.clock.wall(), micro_usd, team=team)
-
-        world.note(f"budget of {team}: {micro_usd}")
-        world.within(world.processes[0], lambda: world.gate.db.write(work))
-
-    def limit(self, team: str, most: int | None) -> None:
-        """PUT /teams/{team}/limits."""
-        world = self.world
-
-        def work(session: Session) -> None:
-            row = teams.get(session, team)
-            assert row is not None
-            row.max_concurrent_runs = most
-            session.add(row)
-
-        world.note(f"limit of {team}: {most}")
-        world.within(world.processes[0], lambda: world.gate.db.write(work))
+    def forget(self) -> None:
+        """A backup was put back: what was answered after it was made is lost, as its owner knows."""
+        known = self.world.witness.runs
+        self.answered &= known.keys()
+        for promise in self.promises:
+            if promise.run_id not in known:
+                promise.run_id = None
 
     def check_answers(self) -> None:
         """Every run that was answered is there."""

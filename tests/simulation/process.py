@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TypeVar
 
 import httpx2
@@ -14,15 +15,16 @@ from sqlalchemy import event
 
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
+from service.leader import RENEW_SECONDS, LeaseLeader
+from service.store import home
 from service.store.db import Database, Work, _Waiting, open_engine
 from service.store.vault import Vault
 
 T = TypeVar("T")
 ENDPOINT = "http://hub.test"
+NAMESPACE = "acme"
 CONTROL_TOKEN = "hf_control_of_the_simulation"
 JOB_TOKEN = "hf_token_that_jobs_get"
-INSTALLATION = "ins_simulation"
-NAMESPACE = "acme"
 
 
 class Killed(BaseException):
@@ -72,8 +74,10 @@ class CutDatabase(Database):
         waiting: _Waiting = _Waiting(work, Future())
         waiting.future.set_running_or_notify_cancel()
         self._write_group([waiting])
-        if not isinstance(waiting.future.exception(), Killed):
+        error = waiting.future.exception()
+        if error is None:
             self._committed()
+        if not isinstance(error, Killed):
             self._cut("after a commit")
             self._pause()
         return waiting.future
@@ -87,7 +91,7 @@ class CutDatabase(Database):
 class Surroundings:
     """What a process is given at each start, and what outlives it."""
 
-    url: str
+    path: Path
     wire: httpx2.BaseTransport
     limits: Limits
     wall: Callable[[], datetime]
@@ -98,42 +102,60 @@ class Surroundings:
 
 
 class Process:
-    """One replica, from start to start. Each start has a boot of its own, and remembers nothing of the one before."""
+    """One replica, from start to start. Each start has a boot of its own, and remembers nothing of the one before. One
+    of several needs the lease to run steps."""
 
-    def __init__(self, name: str, surroundings: Surroundings) -> None:
+    def __init__(self, name: str, surroundings: Surroundings, is_alone: bool) -> None:
         self.name = name
         self.busy: set[str] = set()
         self._around = surroundings
+        self._is_alone = is_alone
         self._starts = 0
-        self.gate = self._start()
+        self.start()
 
-    def die(self) -> None:
-        """Forget everything in memory, and start again on the same file."""
-        self.gate.hub.close()
-        self.gate.db.close()
+    def start(self) -> None:
+        """Begin anew on the same file, with nothing in memory."""
         self.busy.clear()
-        self.gate = self._start()
-
-    def stop(self) -> None:
-        """End for good."""
-        self.gate.hub.close()
-        self.gate.db.close()
-
-    def _start(self) -> Gate:
         self._starts += 1
-        around = self._around
+        around, boot = self._around, f"{self.name}-{self._starts}"
+        engine = engine_of(f"sqlite:///{around.path}", self.name)
         began = around.monotonic()
-        hub = HubClient(
-            ENDPOINT, CONTROL_TOKEN, JOB_TOKEN, clock=around.wall, timeout_seconds=30, transport=around.wire
-        )
-        return Gate(
-            db=CutDatabase(engine_of(around.url, self.name), partial(around.cut, self), around.committed, around.pause),
-            hub=hub,
+        monotonic = lambda: around.monotonic() - began  # noqa: E731 - the process's own seconds
+        db = CutDatabase(engine, partial(around.cut, self), around.committed, around.pause)
+        self._leader = None if self._is_alone else LeaseLeader(db, boot, around.wall, monotonic)
+        self._renewed_at = -RENEW_SECONDS
+        gate = Gate(
+            db=db,
+            hub=HubClient(
+                ENDPOINT, CONTROL_TOKEN, JOB_TOKEN, clock=around.wall, timeout_seconds=30, transport=around.wire
+            ),
             vault=Vault("the key of the simulation"),
             limits=around.limits,
-            installation=INSTALLATION,
-            boot=f"{self.name}-{self._starts}",
+            installation=_installation(engine, around),
+            boot=boot,
             clock=around.wall,
-            monotonic=lambda: around.monotonic() - began,
+            monotonic=monotonic,
             namespace=NAMESPACE,
         )
+        engine.cut = partial(around.cut, self)
+        self.gate = gate if self._leader is None else replace(gate, verify_lead=self._leader.verify)
+
+    def is_leading(self) -> bool:
+        """Whether it may run steps now; the lease is asked for, or renewed, where that is due."""
+        if self._leader is None:
+            return True
+        if self.gate.monotonic() - self._renewed_at >= RENEW_SECONDS:
+            self._renewed_at = self.gate.monotonic()
+            self._leader.renew()
+        return self._leader.is_leading()
+
+    def stop(self) -> None:
+        """It is gone: nothing of it is left but its file."""
+        self.gate.hub.close()
+        self.gate.db.close()
+
+
+def _installation(engine: CutEngine, around: Surroundings) -> str:
+    """Whose jobs these are: kept in the database and in its folder, as in a real start. Nothing cuts that."""
+    quiet = CutDatabase(engine, lambda _where: None, lambda: None, lambda: None)
+    return quiet.write(partial(home.installation_id, home=around.path.parent, now=around.wall()))

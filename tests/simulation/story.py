@@ -6,13 +6,15 @@ import atexit
 import shutil
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
-from service.flow import prices
 from service.migrate import migrate
-from tests.simulation.actions import ASIDE, WEIGHTS, act
-from tests.simulation.drawing import draw_budget, draw_limit
+from service.store.budgets import Owner
+from service.store.tables import Endpoint
+from tests.simulation.actions import ASIDE, WEIGHTS, Actions, act
+from tests.simulation.drawing import draw_limit, draw_owner, draw_period, draw_terms
+from tests.simulation.leads import Leads
 from tests.simulation.people import People
 from tests.simulation.trace import Violation
 from tests.simulation.verdict import drain, judge
@@ -55,7 +57,7 @@ def tell(seed: int, steps: int = STEPS, replicas: int = 1) -> Outcome:
     """Simulate a seed."""
     path = home() / "tunegate.db"
     for left_over in home().iterdir():
-        left_over.unlink()
+        shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     path.write_bytes(template())
     world = World(seed, path, replicas)
     try:
@@ -66,15 +68,16 @@ def tell(seed: int, steps: int = STEPS, replicas: int = 1) -> Outcome:
 
 def _tell(seed: int, world: World, steps: int) -> Outcome:
     violation = None
-    people = People(world)
+    actions = Actions(world, People(world), Leads(world))
     try:
-        _begin(world, people)
-        world.aside = lambda aside: act(aside, people, ASIDE)
+        _begin(world, actions.leads)
+        world.weather.aside = partial(_act_aside, actions)
+        world.weather.storm = partial(_act_without_one, actions)
         for world.trace.step in range(1, steps + 1):
-            act(world, people, WEIGHTS)
+            act(actions, WEIGHTS)
             world.look()
-        drain(world, people)
-        judge(world, people)
+        drain(world, actions.leads)
+        judge(world, actions.people)
     except Violation as error:
         violation = error
         world.note(f"VIOLATION {error}")
@@ -83,11 +86,32 @@ def _tell(seed: int, world: World, steps: int) -> Outcome:
     )
 
 
-def _begin(world: World, people: People) -> None:
-    """Teams with what they may spend and use, and a list of prices, before anything can go wrong."""
-    world.is_calm = True
+def _act_aside(actions: Actions) -> None:
+    act(actions, ASIDE)
+    actions.world.truth.look(actions.world.witness.runs, actions.world.clock.true)
+
+
+def _act_without_one(actions: Actions) -> None:
+    """One thread sleeps for minutes; all others go on."""
+    world = actions.world
+    for _ in range(world.chance.randint(3, 9)):
+        world.turn(world.chance.randint(5_000, 60_000))
+        world.threads.run_all(world.chance.choice(world.processes))
+
+
+def _begin(world: World, leads: Leads) -> None:
+    """Teams with what they may spend and use, somebody who listens, and prices, before anything can go wrong."""
+    world.weather.is_calm = True
+    now = world.clock.wall()
+    listener = Endpoint(id="end_all", url="https://listener.test", events=["*"], sealed_secret=b"", created_at=now)
+    world.gate.db.write(lambda session: session.add(listener))
     for name in world.mood.teams:
-        budget = draw_budget(world.chance) if world.chance.random() < 0.9 else None
-        people.found_team(name, draw_limit(world.chance), budget)
-    prices.run_once(world.gate)
-    world.is_calm = False
+        leads.found_team(name)
+        leads.limit(name, draw_limit(world.chance), draw_limit(world.chance))
+        if world.chance.random() < 0.9:
+            leads.budget(Owner(name), draw_period(world.chance), draw_terms(world.chance))
+    if world.chance.random() < 0.5:
+        leads.budget(draw_owner(world.chance, world.mood.teams), draw_period(world.chance), draw_terms(world.chance))
+    for process in world.processes:
+        world.threads.run_step(process, "prices")
+    world.weather.is_calm = False

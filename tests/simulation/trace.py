@@ -51,15 +51,30 @@ class Trace:
         return "\n".join(self._lines)
 
 
+INVARIANTS = (
+    "what is beside the ten: one leader, no unforeseen failure, no start of what is held",
+    "durable before 201",
+    "idempotent",
+    "one job per attempt",
+    "never over a hard budget",
+    "never over a concurrency limit",
+    "conservation",
+    "one event per change",
+    "cancelled means stopped",
+    "secrets stay secret",
+    "an outcome is never overwritten",
+)
+
+
 class Violation(BaseException):
     """An invariant does not hold. Not an Exception: the steps fence those off and go on."""
 
     def __init__(self, invariant: int, text: str) -> None:
-        super().__init__(f"invariant {invariant}: {text}")
+        super().__init__(f"invariant {invariant} ({INVARIANTS[invariant]}): {text}")
         self.invariant = invariant
 
 
 def demand(holds: object, invariant: int, text: str) -> None:
-    """Raise Violation unless it holds. 0 is the rule beside the ten: no step fails in an unforeseen way."""
+    """Raise Violation unless it holds."""
     if not holds:
         raise Violation(invariant, text)

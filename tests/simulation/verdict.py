@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import sqlite3
 
-from service.domain.money import ceiling
-from service.sandbox.jobs import Job
-from tests.simulation import books
+from service.domain.budget import Period
+from service.store.budgets import Owner, Terms
+from tests.simulation import reckoning
+from tests.simulation.endings import check_endings
+from tests.simulation.leads import Leads
 from tests.simulation.people import People
 from tests.simulation.trace import demand
 from tests.simulation.world import World
 
 MOST_ROUNDS = 150
 SHORT_ROUNDS = 9
-PLENTY = 10**12
+SHORT_MS = 20_000
+LONG_MS = 1_200_000
+DAY_MS = 24 * 3_600_000
+PLENTY = Terms(10**12)
+BUDGETS = "SELECT team, user, period FROM budget WHERE ended_at IS NULL ORDER BY id"
 
 
-def drain(world: World, people: People) -> None:
-    """No more faults, cuts or want of money: in a bounded number of rounds every run has ended."""
+def drain(world: World, leads: Leads) -> None:
+    """No more faults, cuts or want of money: in a bounded number of rounds every run and every job has ended."""
     world.note("from here on nothing goes wrong")
-    world.is_calm = True
+    world.weather.is_calm = True
     world.faults()
-    for team in world.mood.teams:
-        people.budget(team, PLENTY)
-        people.limit(team, None)
+    _let_go(world, leads)
     for round_ in range(MOST_ROUNDS):
-        world.run_all(world.processes[0])
-        world.look()
-        if all(seen.state.is_terminal for seen in world.witness.runs.values()) and world.wire.is_quiet:
+        _pass(world, leads)
+        if _is_over(world):
             break
-        world.turn(20_000 if round_ < SHORT_ROUNDS else 1_200_000)
+        world.turn(SHORT_MS if round_ < SHORT_ROUNDS else LONG_MS)
     going = [(seen.id, seen.state, seen.reason) for seen in world.witness.runs.values() if not seen.state.is_terminal]
     demand(not going, 8, f"after {MOST_ROUNDS} calm rounds these go on: {going}")
     # a day later nothing has changed
-    world.turn(24 * 3_600_000)
-    world.run_all(world.processes[0])
-    world.look()
+    world.turn(DAY_MS)
+    for _ in range(2):
+        _pass(world, leads)
 
 
 def judge(world: World, people: People) -> None:
@@ -44,10 +47,11 @@ def judge(world: World, people: People) -> None:
     people_repeat(people)
     database = world.witness.database
     world.truth.check_owners(database)
-    world.truth.check_endings(world.witness.runs, database)
-    _check_conservation(world)
-    _check_charges(world)
-    _check_feed(world)
+    check_endings(world.witness.runs, world.truth.jobs, database)
+    reckoning.check_conservation(database)
+    reckoning.check_charges(database, world.truth)
+    reckoning.check_strays(database, world.truth)
+    _check_feed(database)
     world.secrets.check_jobs(world.truth.jobs.values())
     world.secrets.check_database(database)
     world.secrets.check_log()
@@ -57,60 +61,47 @@ def people_repeat(people: People) -> None:
     """Every request that was answered is answered so once more."""
     for promise in list(people.promises):
         if promise.run_id is not None:
-            people.submit(promise.team, promise.body, promise)
+            people.submit(promise.team, promise.user, promise.body, promise)
 
 
-def _check_conservation(world: World) -> None:
-    """Each reservation was closed, once: charge + release = reserve + overrun."""
-    for (submission, _window), kinds in books.by_submission(world.witness.database).items():
-        if "stray" in kinds:
-            continue  # nothing was reserved for it
-        sums = {kind: sum(amount for amount, _ in entries) for kind, entries in kinds.items()}
-        charge, release, reserve, overrun = (sums.get(kind, 0) for kind in ("charge", "release", "reserve", "overrun"))
-        demand(len(kinds["reserve"]) == 1, 6, f"{submission} was reserved {len(kinds['reserve'])} times")
-        demand(len(kinds["charge"]) <= 1, 6, f"{submission} was charged {len(kinds['charge'])} times")
-        demand(charge + release == reserve + overrun, 6, f"{submission} does not close: {sums}")
-        demand(not (release and overrun), 6, f"{submission} ran over and was given money back: {sums}")
-
-
-def _check_charges(world: World) -> None:
-    """What a job cost by Hugging Face's own times and the price that was frozen."""
-    database = world.witness.database
-    entries = books.by_submission(database)
-    for submission, job_id, price, timeout, source in database.execute(
-        "SELECT submission, hub_job_id, price_per_minute_micro_usd, timeout_seconds, metered_source FROM attempt"
+def _let_go(world: World, leads: Leads) -> None:
+    """Money and slots for everyone, and nothing held back."""
+    for team, user, period in world.witness.database.execute(BUDGETS).fetchall():
+        leads.budget(Owner(team, user), Period(period), PLENTY)
+    leads.organisation()
+    leads.pause_queue(False)
+    for team in world.mood.teams:
+        leads.budget(Owner(team), Period.MONTH, PLENTY)
+        leads.limit(team, None, None)
+        leads.pause_team(team, False)
+        leads.rules(team)
+    for run_id, paused_at, approval in world.witness.database.execute(
+        "SELECT id, paused_at, approval FROM run WHERE state = 'queued' ORDER BY id"
     ).fetchall():
-        mine = {window: kinds for (one, window), kinds in entries.items() if one == submission}
-        for kinds in mine.values():
-            charges, reserves = kinds.get("charge", []), kinds["reserve"]
-            demand(reserves[0] == (ceiling(price, timeout), price), 6, f"{submission} reserved {reserves}")
-            if job_id is None:
-                demand(not charges, 6, f"{submission} had no job, and was charged {charges}")
-            elif source != "observed" and world.truth.jobs[job_id].stage != "DELETED":
-                expected = _cost(world.truth.jobs[job_id], price)
-                charged = sum(amount for amount, _ in charges)
-                demand(charged == expected, 6, f"{submission} was charged {charged}, its job cost {expected}")
+        if paused_at is not None:
+            leads.pause(run_id, False)
+        if approval == "needed":
+            leads.judge(run_id, True)
 
 
-def _cost(job: Job, price: int) -> int:
-    """Each started minute; nothing for a job that never ran."""
-    if job.started_at is None:
-        return 0
-    assert job.finished_at is not None
-    running_ms = _milliseconds(job.finished_at) - _milliseconds(job.started_at)
-    started_minutes = -(-max(running_ms, 1) // 60_000)
-    return started_minutes * price
+def _pass(world: World, leads: Leads) -> None:
+    for process in world.processes:
+        world.threads.run_all(process)
+    world.look()
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+def _is_over(world: World) -> bool:
+    has_ended = all(seen.state.is_terminal for seen in world.witness.runs.values())
+    return has_ended and world.wire.is_quiet and all(job.is_terminal for job in world.truth.jobs.values())
 
 
-def _check_feed(world: World) -> None:
-    """Positions without gaps or repeats, and each run's events in order."""
+def _check_feed(database: sqlite3.Connection) -> None:
+    """Positions without gaps or repeats, each subject's events in order, and a delivery of each to whoever asked."""
     last: dict[str, int] = {}
-    rows = world.witness.database.execute("SELECT position, subject, sequence FROM event ORDER BY position").fetchall()
+    rows = database.execute("SELECT position, subject, sequence FROM event ORDER BY position").fetchall()
     demand([row[0] for row in rows] == list(range(1, len(rows) + 1)), 7, f"positions {[row[0] for row in rows]}")
-    for position, run_id, sequence in rows:
-        demand(sequence == last.get(run_id, 0) + 1, 7, f"{run_id}: event {sequence} is at position {position}")
-        last[run_id] = sequence
+    for position, subject, sequence in rows:
+        demand(sequence == last.get(subject, 0) + 1, 7, f"{subject}: event {sequence} is at position {position}")
+        last[subject] = sequence
+    (told,) = database.execute("SELECT count(DISTINCT event_id) FROM delivery").fetchone()
+    demand(told == len(rows), 7, f"the feed has {len(rows)} events, the webhook's deliveries {told}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import httpx2
 
@@ -11,37 +10,13 @@ from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Request
 from tests.simulation.clock import SimulatedClock
+from tests.simulation.weather import Weather, makes_job
 
 DEFAULT_PATIENCE = 30.0
 
 # How much more probably a process dies around a create call, and while one is on its way.
 AT_CREATE = 6
 ON_THE_WAY = 20
-
-
-class Weather(Protocol):
-    """What the wire asks of the world at each request."""
-
-    def cut(self, where: str, times: int) -> None:
-        """Raise Killed, `times` as probably as elsewhere, or do nothing."""
-
-    def trouble(self, request: httpx2.Request) -> str:
-        """`refused`, `lost before`, `late`, `lost after`, or an empty text."""
-
-    def late_by(self, most_ms: int) -> int:
-        """How many milliseconds a late request needs."""
-
-    def meanwhile(self, most_ms: int) -> None:
-        """Let other things happen, of which none takes longer than this."""
-
-    def pause(self) -> None:
-        """Let the caller sleep for as long as it may be, now that it has its answer."""
-
-    def turn(self, milliseconds: int) -> None:
-        """Let time pass."""
-
-    def note(self, text: str) -> None:
-        """Add a line to the trace."""
 
 
 class SimulatedWire(SandboxTransport):
@@ -61,7 +36,7 @@ class SimulatedWire(SandboxTransport):
         request.read()
         patience = float(request.extensions.get("timeout", {}).get("read") or DEFAULT_PATIENCE)
         gives_up = self._true.true + timedelta(seconds=patience)
-        times = AT_CREATE if is_create(request) else 1
+        times = AT_CREATE if makes_job(request) else 1
         weather.cut(f"before {name}", times)
         trouble = weather.trouble(request)
         if trouble == "refused":
@@ -125,8 +100,3 @@ class SimulatedWire(SandboxTransport):
     def _wait_no_longer(self, gives_up: datetime, request: httpx2.Request) -> None:
         if self._true.true > gives_up:
             raise httpx2.ReadTimeout("The read operation timed out", request=request)
-
-
-def is_create(request: httpx2.Request) -> bool:
-    """Whether a request starts a job."""
-    return request.method == "POST" and request.url.path.startswith("/api/jobs/") and request.url.path.count("/") == 3
