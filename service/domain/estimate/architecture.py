@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from service.domain.estimate.family import FAMILIES, Family
 
@@ -64,6 +64,10 @@ class Architecture:
     positions: int  # learned position embeddings, 0 where there are none
     tied: bool
     linears: tuple[Linear, ...]  # of one layer
+    mlp: Literal["gated", "plain", "manual"]  # `manual`: an activation made of many small steps
+    rotates_part: bool  # rotary embedding of a part of each head only
+    drops_residual: bool  # dropout after attention and MLP
+    window: int | None  # tokens that an attention layer looks back, None for all
     stored_bytes: int | None  # of the repository's weights, where the Hub tells it
     stored_weight_bytes: int | None  # of one weight, as config.json names its type
 
@@ -129,6 +133,10 @@ def read_architecture(config: Mapping[str, Any] | None, safetensors: Mapping[str
         positions=_size(config, "max_position_embeddings") if is_gpt2 else 0,
         tied=bool(config.get("tie_word_embeddings", family.tied)),
         linears=_linears(family, config, hidden, heads * head_dim, kv_heads * head_dim, intermediate),
+        mlp=_mlp(family, config),
+        rotates_part=0 < _share(config, ("partial_rotary_factor", "rotary_pct"), family.rotary_share) < 1,
+        drops_residual=_share(config, ("resid_pdrop", "residual_dropout", "hidden_dropout"), 0.1 if is_gpt2 else 0) > 0,
+        window=_window(family, config),
         stored_bytes=_stored_bytes(safetensors),
         stored_weight_bytes=WEIGHT_BYTES.get(str(config.get("dtype", config.get("torch_dtype")))),
     )
@@ -182,6 +190,26 @@ def _linears(
         *(Linear(name, hidden, outputs, mlp) for name in up),
         Linear(down, intermediate, hidden, mlp),
     )
+
+
+def _mlp(family: Family, config: Mapping[str, Any]) -> Literal["gated", "plain", "manual"]:
+    if len(family.mlp) == 3 or family.fused_gate:
+        return "gated"
+    activation = config.get("hidden_act", config.get("activation_function", family.activation))
+    return "manual" if activation in ("gelu_new", "gelu_fast") else "plain"
+
+
+def _share(config: Mapping[str, Any], keys: tuple[str, ...], default: float) -> float:
+    value = next((config[key] for key in keys if config.get(key) is not None), default)
+    return float(value) if isinstance(value, int | float) else default
+
+
+def _window(family: Family, config: Mapping[str, Any]) -> int | None:
+    """Qwen names a window that it does not use unless `use_sliding_window`; a null says that there is none."""
+    if not config.get("use_sliding_window", True) or ("use_sliding_window" not in config and family.window == 0):
+        return None
+    window = config.get("sliding_window", family.window)
+    return window if isinstance(window, int) and window > 0 else None
 
 
 def _stored_bytes(safetensors: Mapping[str, Any] | None) -> int | None:

@@ -32,6 +32,9 @@ class Family:
     qk_norm: Literal["none", "head", "width"] = "none"
     parallel: bool = False  # attention and MLP read the same input
     head_bias: bool = False
+    window: int | None = None  # sliding attention where config.json does not say; 0: only with `use_sliding_window`
+    rotary_share: float = 1.0
+    activation: str = "gelu"
     eager: bool = False  # transformers has no other attention for it by default (softcapped scores)
     refused: tuple[str, ...] = ()  # keys of config.json that, if true, lead outside of this description
 
@@ -45,10 +48,31 @@ FAMILIES: dict[str, Family] = {
         tied=True, kv_heads=4, qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias"
     ),
     "granite": _LLAMA,
-    "mistral": Family(kv_heads=8),
+    "helium": _LLAMA,
+    "arcee": Family(
+        mlp=("up_proj", "down_proj"), qkv_bias="attention_bias", output_bias="attention_bias", mlp_bias="mlp_bias"
+    ),
+    "seed_oss": Family(
+        qkv_bias="attention_bias", output_bias="attention_out_bias", mlp_bias="mlp_bias", bias_default=True, kv_heads=8
+    ),
+    "ernie4_5": Family(tied=True, qkv_bias="use_bias", output_bias="use_bias", mlp_bias="use_bias", kv_heads=2),
+    "exaone4": Family(qk_norm="head"),
+    "hunyuan_v1_dense": Family(qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head"),
+    "glm": Family(
+        mlp=("gate_up_proj", "down_proj"), fused_gate=True, kv_heads=2, qkv_bias="attention_bias", bias_default=True
+    ),
+    "glm4": Family(
+        mlp=("gate_up_proj", "down_proj"),
+        fused_gate=True,
+        kv_heads=2,
+        qkv_bias="attention_bias",
+        bias_default=True,
+        norms_per_layer=4,
+    ),
+    "mistral": Family(kv_heads=8, window=4096),
     "ministral3": Family(kv_heads=8),
-    "qwen2": Family(qkv_bias=True),
-    "qwen3": Family(head_dim=128, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head"),
+    "qwen2": Family(qkv_bias=True, window=0),
+    "qwen3": Family(head_dim=128, qkv_bias="attention_bias", output_bias="attention_bias", qk_norm="head", window=0),
     "gemma": _GEMMA,
     "gemma2": Family(
         tied=True,
@@ -56,6 +80,7 @@ FAMILIES: dict[str, Family] = {
         norms_per_layer=4,
         qkv_bias="attention_bias",
         output_bias="attention_bias",
+        window=4096,
         eager=True,
     ),
     "gemma3_text": Family(
@@ -65,12 +90,15 @@ FAMILIES: dict[str, Family] = {
         qk_norm="head",
         qkv_bias="attention_bias",
         output_bias="attention_bias",
+        window=4096,
     ),
     "phi3": Family(attention=("qkv_proj", "o_proj"), mlp=("gate_up_proj", "down_proj"), fused_gate=True),
     "olmo": Family(norm="none", qkv_bias="attention_bias", output_bias="attention_bias"),
     "olmo2": Family(qk_norm="width", qkv_bias="attention_bias", output_bias="attention_bias"),
     "olmo3": Family(qk_norm="width", qkv_bias="attention_bias", output_bias="attention_bias"),
-    "stablelm": Family(qkv_bias="use_qkv_bias", norm="layer", refused=("qk_layernorm", "use_parallel_residual")),
+    "stablelm": Family(
+        qkv_bias="use_qkv_bias", norm="layer", rotary_share=0.25, refused=("qk_layernorm", "use_parallel_residual")
+    ),
     "starcoder2": Family(
         mlp=("c_fc", "c_proj"),
         tied=True,
@@ -91,6 +119,8 @@ FAMILIES: dict[str, Family] = {
         norms_per_layer=1,
         parallel=True,
         head_bias=True,
+        rotary_share=0.5,
+        activation="gelu_new",
         refused=("qk_layernorm",),
     ),
     "nemotron": Family(
@@ -99,6 +129,8 @@ FAMILIES: dict[str, Family] = {
         output_bias="attention_bias",
         mlp_bias="mlp_bias",
         norm="layer",
+        rotary_share=0.5,
+        activation="relu2",
     ),
     "gpt_neox": Family(
         attention=("query_key_value", "dense"),
@@ -108,6 +140,7 @@ FAMILIES: dict[str, Family] = {
         mlp_bias=True,
         bias_default=True,
         norm="layer",
+        rotary_share=0.25,
         parallel=True,
     ),
     "gpt2": Family(
@@ -118,6 +151,7 @@ FAMILIES: dict[str, Family] = {
         output_bias=True,
         mlp_bias=True,
         norm="layer",
+        activation="gelu_new",
         refused=("add_cross_attention",),
     ),
     "cohere": Family(

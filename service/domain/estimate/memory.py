@@ -70,6 +70,9 @@ def _end(architecture: Architecture, training: Training, states: States, live: A
         layer -= states.per_weight * architecture.layer_parameters
         layer -= 0.0 if architecture.tied else live.head_gradient
         tokens = training.rows * training.row_length
-        if architecture.tied:
+        again = training.accumulation > 1
+        if architecture.tied or again:
             embedding = live.head_gradient + 2 * tokens * architecture.hidden * states.per_weight
+        if architecture.tied and again:  # the head's part of this batch waits for the embedding's
+            layer, embedding = layer + live.head_gradient, embedding + live.head_gradient
     return {"layer": max(layer, 0.0)} if layer >= embedding else {"embedding": embedding}
