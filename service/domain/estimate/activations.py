@@ -61,6 +61,8 @@ ONE_STEP_NORMS = {(True, 4): 8, (True, 2): 4, (False, 4): 0, (False, 2): 0}
 # The adapters of query, key, value, gate and up are in the coefficients above: each keeps its input after dropout, two
 # bytes, and the mask, one.
 ADAPTERS_ON_HIDDEN = 5
+# For a moment the input of the MLP's last layer is there in float32 before and after its adapter's dropout.
+DROPPED_INPUT = 6
 # TRL's head makes logits in tiles of 4096 tokens by 32768 entries, in bfloat16 (trl/kernels/chunked_logprob.py).
 TILE_TOKENS = 4096
 TILE_ENTRIES = 32768
@@ -71,7 +73,10 @@ def activations_of(architecture: Architecture, training: Training, states: State
     full, wide = training.is_full, states.per_weight == 4
     tokens, hidden, embedding = training.rows * training.row_length, architecture.hidden, architecture.embedding
     key = (full, states.per_weight)
-    layer = _layer(architecture, training, _adapted(architecture, training, DIFFERENTIATED[key], key), mask=3)
+    differentiated = _adapted(architecture, training, DIFFERENTIATED[key], key)
+    if not _drops_at_the_end(architecture, training):
+        differentiated = differentiated.plus(mlp=-DROPPED_INPUT)
+    layer = _layer(architecture, training, differentiated, mask=3)
     kept = _layer(architecture, training, _adapted(architecture, training, KEPT[key], key), mask=2)
     in_layers = architecture.layers * architecture.layer_parameters
     if wide and not training.quantised:
@@ -117,9 +122,20 @@ def _adapted(architecture: Architecture, training: Training, one: Coefficients, 
     *first, output = architecture.linears[: len(family.attention)]
     *up, down = architecture.linears[len(family.attention) :]
     on_hidden = sum(linear in linears for linear in (*first, *up))
-    return one.plus(
+    one = one.plus(
         hidden=-3 * (ADAPTERS_ON_HIDDEN - on_hidden), width=-3 * (output not in linears), mlp=-3 * (down not in linears)
     )
+    if training.adapters.dropout == 0:
+        one = one.plus(hidden=-on_hidden, width=-(output in linears), mlp=-(down in linears))
+    return one
+
+
+def _drops_at_the_end(architecture: Architecture, training: Training) -> bool:
+    """Whether the adapter of the MLP's last layer has dropout; the coefficients of LoRA are for one that has."""
+    adapters = training.adapters
+    if adapters is None:
+        return True
+    return adapters.dropout > 0 and architecture.linears[-1] in targeted(architecture, adapters.targets)
 
 
 def _layer(architecture: Architecture, training: Training, one: Coefficients, mask: int) -> float:

@@ -41,7 +41,7 @@ def judge(flavor: Flavor, peak_gib: float, disk_gb: float, on_cpu: bool) -> tupl
         return Verdict.DOES_NOT_FIT, f"{flavor.name} has no GPU, and TRL's defaults need one."
     each = " each" if flavor.gpus > 1 else ""
     card = flavor.card
-    need = f"needs {needed_gib(peak_gib):.1f} GiB of GPU memory{each}; a {card.name} has {card.usable_gib:.1f}"
+    need = f"needs {needed_gib(peak_gib):.1f} GiB of GPU memory{each}; the {card.name} has {card.usable_gib:.1f}"
     verdict = memory_verdict(peak_gib, flavor.card.usable_gib)
     if verdict is Verdict.DOES_NOT_FIT:
         return verdict, f"It {need}."
