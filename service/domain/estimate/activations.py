@@ -112,7 +112,9 @@ def _adapted(architecture: Architecture, training: Training, one: Coefficients, 
     if architecture.mlp == "manual":
         one = one.plus(mlp=2)
     if architecture.rotates_part:
-        one = one.plus(width=3)
+        one = one.plus(width=2)
+    if family.parallel and key == (True, 4):
+        one = one.plus(hidden=-4)  # the norms of both read one input, which is kept once
     if architecture.drops_residual:
         one = one.plus(hidden=2)
     if training.adapters is None:

@@ -35,6 +35,19 @@ def test_the_course_model_on_hugging_faces_flavors() -> None:
     assert fitting(estimate(SMOLLM3, replace(LORA, dtype="bf16"), FLAVORS)) == medium | {"t4-small", "t4-medium"}
 
 
+def test_flavors_come_cheapest_first_and_those_without_a_price_last() -> None:
+    unpriced = replace(BY_NAME["a10g-small"], name="a", price_per_minute_micro_usd=None)
+    found = estimate(SMOLLM3, LORA, [unpriced, *reversed(FLAVORS)])
+    prices = [one.flavor.price_per_minute_micro_usd for one in found.flavors]
+    assert prices[-1] is None
+    known = [price for price in prices if price is not None]
+    assert known == sorted(known)
+    last = found.of("a")
+    assert last is not None
+    assert last.minutes is not None
+    assert last.cost is None
+
+
 def test_borders_of_the_verdicts() -> None:
     assert memory_verdict(20.0, 22.0) is Verdict.TIGHT  # 1.05 x 20 + 1
     assert memory_verdict(20.01, 22.0) is Verdict.DOES_NOT_FIT
