@@ -8,7 +8,7 @@ PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve sandbox test check fix simulate test-simulation test-postgres test-clients bench-admission
-.PHONY: migration lock clean
+.PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -69,6 +69,29 @@ test-clients: $(VENV)-clients/.ready ## transformers and datasets, unmodified, a
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(VENV)-clients/bin/python -m pytest tests/clients
 
+# torch by itself and first: resolved with the rest it would bring gigabytes of CUDA
+TORCH := torch==2.13.0
+
+$(VENV)-trl/.ready: $(READY) requirements/trl.txt
+	$(PYTHON) -m venv $(VENV)-trl
+	$(VENV)-trl/bin/python $(PIP) install $(TORCH)
+	$(VENV)-trl/bin/python $(PIP) install --require-hashes --no-deps -r requirements/trl.txt
+	$(VENV)-trl/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-trl: $(VENV)-trl/.ready ## TRL itself: its parser over our commands, and a real run on two processes
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(VENV)-trl/bin/python -m pytest tests/trl
+
+TRANSFORMERS := 5.23.0
+
+describe-trl: ## describe a TRL release's flags: make describe-trl VERSION=1.16.0
+	$(PYTHON) -m venv build/trl-$(VERSION)
+	build/trl-$(VERSION)/bin/python $(PIP) install $(TORCH)
+	build/trl-$(VERSION)/bin/python $(PIP) install trl==$(VERSION) transformers==$(TRANSFORMERS) peft
+	build/trl-$(VERSION)/bin/python tools/describe_trl.py > build/trl-$(VERSION)/release.json
+	mv build/trl-$(VERSION)/release.json service/domain/trl/releases/$(VERSION).json
+
 migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
 	$(BIN)/python -m migrations.draft "$(NAME)"
 
@@ -80,6 +103,8 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		--output-file requirements/dev.txt
 	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/clients.in --constraint requirements/dev.txt \
 		--output-file requirements/clients.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/trl.in --constraint requirements/dev.txt \
+		--excludes requirements/trl.excludes --output-file requirements/trl.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) $(VENV)-clients build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-clients $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache

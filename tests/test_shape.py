@@ -160,7 +160,7 @@ def test_nothing_names_a_package_index_or_this_machine() -> None:
 
 
 def test_requirements_are_hashed() -> None:
-    for name in ("service.txt", "dev.txt", "clients.txt"):
+    for name in ("service.txt", "dev.txt", "clients.txt", "trl.txt"):
         entries = re.findall(
             r"^[a-z0-9][^\n]*(?:\n[ ]+--hash[^\n]*)*", (ROOT / "requirements" / name).read_text(), re.M
         )
