@@ -19,6 +19,8 @@ from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConfli
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState
+from service.domain.trl.preset import fill
+from service.domain.trl_sft import TrlSft
 from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
 from service.store.budgets import Owner
 from service.store.describe import describe_run
@@ -84,6 +86,9 @@ def _namespace(request: RunRequest, own: str | None) -> str:
 
 
 def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, now: datetime) -> Run:
+    recipe = request.recipe
+    if isinstance(recipe, TrlSft):
+        recipe = fill(recipe, request.flavor)
     return Run(
         id=new_id("run", now),
         team=submitter.team,
@@ -91,7 +96,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         reason=Reason.CHECKING.value,
         message="just arrived; the gates are checked next",
         requested_by=submitter.name,
-        recipe=request.recipe.model_dump(mode="json"),
+        recipe=recipe.model_dump(mode="json"),
         flavor=request.flavor,
         requested_timeout_seconds=request.timeout,
         timeout_seconds=request.timeout,

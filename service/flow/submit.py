@@ -16,13 +16,13 @@ import structlog
 from pydantic import TypeAdapter
 from sqlmodel import Session, col
 
-from service.domain import job
+from service.domain import gpus, job
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import failure
 from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
 from service.domain.script import Script
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import STORED, TrlSft
 from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate
@@ -213,14 +213,19 @@ def _output_head(gate: Gate, run: Run) -> str | None:
 
 
 def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
-    recipe = RECIPE.validate_python(run.recipe)
+    recipe = RECIPE.validate_python(run.recipe, context=STORED)
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
         image=job.IMAGE,
-        command=job.command(recipe, run.output_repo),
+        command=job.command(recipe, run.output_repo, _gpus(gate, attempt.flavor)),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(recipe, run.env, run.id, run.output_repo),
         secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
     )
+
+
+def _gpus(gate: Gate, flavor: str) -> int:
+    with gate.db.read() as session:
+        return gpus.count(flavors.hardware(session, flavor))

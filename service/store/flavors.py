@@ -65,6 +65,12 @@ def last_price(session: Session, name: str) -> int | None:
     return None if flavor is None else flavor.price_per_minute_micro_usd
 
 
+def hardware(session: Session, name: str) -> dict[str, Any] | None:
+    """A flavor's item of the Hub's list, or None where it was never read."""
+    flavor = session.get(Flavor, name)
+    return None if flavor is None else flavor.hardware
+
+
 def scheduling_p90(session: Session, name: str) -> timedelta | None:
     """How long a flavor took to start lately, nine times of ten; None where nothing is known of it."""
     flavor = session.get(Flavor, name)
