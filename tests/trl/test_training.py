@@ -48,12 +48,15 @@ def upload(url: str, folder: Path) -> None:
     tiny.make_model(folder / "model")
     tiny.make_rows(folder / "rows", ROWS)
     tiny.make_rows(folder / "few", 4)
+    tiny.make_pairs(folder / "pairs", ROWS)
     hub.create_repo("acme/tiny-base")
     hub.upload_folder(repo_id="acme/tiny-base", folder_path=folder / "model")
     hub.create_repo("acme/sums", repo_type="dataset")
     hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "rows")
     hub.create_tag("acme/sums", repo_type="dataset", tag="full")
     hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "few")
+    hub.create_repo("acme/pairs", repo_type="dataset")
+    hub.upload_folder(repo_id="acme/pairs", repo_type="dataset", folder_path=folder / "pairs")
 
 
 def train(service: Service, output: str, **recipe: Any) -> tuple[dict[str, Any], str]:
@@ -81,3 +84,10 @@ def test_both_processes_learn_and_the_model_is_published(service: Service) -> No
     # A row belongs to one process: with one alone, eight steps of two rows would be a quarter of the rows.
     [*_, epoch] = re.findall(r"'epoch': '([\d.]+)'", log)
     assert float(epoch) == 8 * batch / ROWS == 0.5
+
+
+def test_pairs_of_prompt_and_completion_are_learned_from_the_newest_commit_and_evaluated(service: Service) -> None:
+    run, log = train(service, "acme/pairs-model", dataset_name="acme/pairs", eval={"steps": 4}, report_to="none")
+    assert run["state"] == "succeeded", log
+    assert float(re.findall(r"'epoch': '([\d.]+)'", log)[-1]) == 0.5
+    assert len(re.findall(r"'eval_loss': '[\d.]+'", log)) == 2

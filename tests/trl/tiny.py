@@ -35,6 +35,14 @@ def make_rows(folder: Path, count: int) -> None:
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count)))
 
 
+def make_pairs(folder: Path, count: int) -> None:
+    """A dataset of prompts and completions: the splits train and test."""
+    folder.mkdir(parents=True)
+    for split, size in (("train", count), ("test", 4)):
+        pairs = [{"prompt": f"{n} plus {n} is", "completion": f" {2 * n}."} for n in range(size)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+
+
 def make_model(folder: Path) -> None:
     """A model's files."""
     tokenizer = Tokenizer(models.BPE())
