@@ -63,6 +63,7 @@ def test_an_unknown_or_abbreviated_flag_is_refused_with_the_nearest_name(name: s
         ({"label_names": ["-x"]}, "dash"),
         ({"label_names": [["x"]]}, "texts or numbers"),
         ({"run_name": ""}, "1 to 8192"),
+        ({"model_init_kwargs": {"a": "x" * 8192}}, "at most 8192 characters"),
         ({"parallelism_config": {}}, "nothing that a job's command can carry"),
         ({"dataset_config": "en"}, "give recipe.dataset_config"),
     ],

@@ -55,6 +55,8 @@ class Flag:
             return "takes a finite number"
         if isinstance(value, list):
             return self._list_refusal(value)
+        if isinstance(value, dict) and len(json.dumps(value)) > MAX_TEXT:
+            return f"takes an object of at most {MAX_TEXT} characters as JSON"
         if isinstance(value, str) and (not value or len(value) > MAX_TEXT or "\0" in value):
             return f"takes a text of 1 to {MAX_TEXT} characters, without NUL"
         return self._choice_refusal(value)
