@@ -24,6 +24,7 @@ T = TypeVar("T")
 Work = Callable[[Session], T]
 
 MAX_GROUP = 128
+ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # On SQLite every transaction sees one state, on PostgreSQL only one that asks for it.
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**ONE_STATE)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -55,7 +58,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one committed state and writes nothing."""
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+        with Session(self._reading, autoflush=False, expire_on_commit=False) as session:
             yield session
 
     def write(self, work: Work[T]) -> T:

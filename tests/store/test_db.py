@@ -103,6 +103,15 @@ def test_a_full_disk_loses_no_answered_write(db: Database, clock: Clock) -> None
     assert names(db) == {"first"} | answered
 
 
+def test_a_read_sees_one_state_though_others_write_meanwhile(db: Database, clock: Clock) -> None:
+    db.write(lambda session: teams.insert(session, "a", clock.now))
+    with db.read() as session:
+        assert set(session.exec(select(Team.name))) == {"a"}
+        db.write(lambda session: teams.insert(session, "b", clock.now))
+        assert set(session.exec(select(Team.name))) == {"a"}
+    assert names(db) == {"a", "b"}
+
+
 def test_a_caller_that_goes_away_neither_writes_nor_stops_the_writer(db: Database, clock: Clock) -> None:
     release, held = hold_writer(db)
     gone = db.submit(lambda session: teams.insert(session, "gone", clock.now) is not None)
