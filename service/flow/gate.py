@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from service.domain.stray import Policy
 from service.hub.client import HubClient
+from service.store import organisation
 from service.store.db import Database
 from service.store.vault import Vault
 
@@ -65,11 +66,13 @@ class Gate:
     verify_lead: Callable[[Session], None] = lambda _session: None
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """What a step applies: `work` in one durable transaction, in which this process still leads. Raises what the
-        work raises, and LeadLost."""
+        """What a step applies: `work` in one durable transaction, in which this process still leads. The organisation's
+        row is held from the start: nobody who changes money or many runs can have taken what the work takes in another
+        order. Raises what the work raises, LeadLost, and Busy."""
 
         def led(session: Session) -> T:
             self.verify_lead(session)
+            organisation.lock(session)
             return work(session)
 
         return self.db.write(led)

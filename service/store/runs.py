@@ -74,8 +74,8 @@ def get(session: Session, run_id: str) -> Run | None:
 
 
 def lock(session: Session, run_id: str) -> Run | None:
-    """One run, held until the transaction ends (SQLite's one writer holds everything anyway)."""
-    return session.get(Run, run_id, with_for_update=True)
+    """One run as it stands now, held until the transaction ends (SQLite's one writer holds everything anyway)."""
+    return session.get(Run, run_id, with_for_update=True, populate_existing=True)
 
 
 def lock_submission(session: Session, run_id: str, submission: str) -> tuple[Run, Attempt] | None:

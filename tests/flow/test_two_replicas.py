@@ -9,9 +9,10 @@ import httpx2
 import pytest
 from sqlmodel import Session
 
+from benchmarks.statements import recorded
 from service.flow import admit, recover, submit, watch
 from service.flow.gate import Gate
-from service.store import lease
+from service.store import lease, runs, strays
 from service.store.lease import LeadLost
 from tests.flow.conftest import World, is_create
 
@@ -74,6 +75,16 @@ def test_a_leader_of_yesterday_moves_nothing(world: World, step: object) -> None
     assert world.wire.count("POST", "/api/jobs/acme") == (1 if step is watch else 0)
     world.gate = fence.gate("new", 2)
     world.until_end(run_id)
+
+
+def test_what_a_step_writes_takes_the_organisations_row_before_any_other(world: World) -> None:
+    """Also where it opens windows before any money moves, as for a job that a restored backup forgot."""
+    run_id = world.enqueue()
+    with recorded(world.db.engine) as statements:
+        world.gate.write(lambda session: strays.present_windows(session, runs.lock(session, run_id), world.clock.now))  # type: ignore[arg-type]
+    rows = ("organisation", "run", "budget_window")
+    taken = [name for sent in statements.sent for name in rows if f"FROM {name} " in f"{' '.join(sent.text.split())} "]
+    assert list(dict.fromkeys(taken))[:3] == list(rows)
 
 
 def test_a_lease_that_another_took_is_refused_by_the_row_itself(world: World) -> None:
