@@ -217,10 +217,9 @@ def _set_pause(session: Session, row: Team | Organisation, caller: Caller, now: 
 
 def _stop_team(session: Session, team: str, body: TeamStop, caller: Caller, now: datetime) -> dict[str, Any]:
     row = visible_team(session, caller, team)
+    stopped = holds.stop_team(session, team, caller.name, now)
     if body.pause:
         _set_pause(session, row, caller, now)
-    message = f"all runs of team {team} were stopped by {caller.name}"
-    stopped = runs.request_cancel(session, col(Run.team) == team, caller.name, now, Reason.TEAM_STOPPED, message)
     return {"runs": stopped, "paused": row.paused_at is not None}
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, exists, select
 from service.domain.approval import ApprovalRules, why_held
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
-from service.store import runs
+from service.store import organisation, runs
 from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
@@ -130,6 +130,14 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
     )
     has_no_job = (col(Run.state) == RunState.QUEUED) | ((col(Run.state) == RunState.SUBMITTING) & is_uncalled)
     return expired + stop_late(session, has_no_job & is_known, now)
+
+
+def stop_team(session: Session, team: str, by: str, now: datetime) -> int:
+    """Stop every run of a team that has not ended; how many. The organisation's row is held first, as admission does,
+    which takes many runs too."""
+    organisation.lock(session)
+    message = f"all runs of team {team} were stopped by {by}"
+    return runs.request_cancel(session, col(Run.team) == team, by, now, Reason.TEAM_STOPPED, message)
 
 
 def stop_late(session: Session, which: ColumnElement[bool], now: datetime) -> int:
