@@ -6,9 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from service.api.schemas import EventPattern
 from service.domain.run import Reason
 from service.settings import Settings
 
@@ -149,6 +151,12 @@ def test_every_reason_is_documented() -> None:
     readme = (ROOT / "README.md").read_text()
     for reason in Reason:
         assert f"`{reason.value}`" in readme, f"README does not name the reason {reason.value}"
+
+
+def test_every_event_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for pattern in get_args(EventPattern):
+        assert "*" in pattern or f"`{pattern}`" in readme, f"README does not name the event {pattern}"
 
 
 def test_nothing_names_a_package_index_or_this_machine() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,10 +22,10 @@ from service.api.team_schemas import (
     TeamObject,
     TeamPatch,
 )
-from service.api.teams import team_json, visible_team
+from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import organisation
-from service.store.tables import Organisation
+from service.store import audit, organisation
+from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
 
@@ -35,7 +36,7 @@ router = APIRouter(tags=["limits"])
 def read_limits(team: str, caller: Viewer, app: App) -> Response:
     """How many runs of the team may be active."""
     with app.gate.db.read() as session:
-        return JSONResponse(_limits_json(session, caller, team))
+        return JSONResponse(_limits_json(visible_team(session, caller, team)))
 
 
 @router.put(
@@ -46,16 +47,16 @@ def read_limits(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
     """Running jobs are left alone; the limits count for what starts from now on."""
-    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body))
-    app.wake("admit")
+    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body, now=app.now()))
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
 @router.patch("/teams/{team}", response_model=TeamObject, summary="Change a team", responses=responses(403, 404, 422))
 def patch_team(team: str, body: TeamPatch, caller: Admin, app: App) -> Response:
     """Its weight in the fair share, and its time zone, which counts from the next budget windows on."""
-    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body))
-    app.wake("admit")
+    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body, now=app.now()))
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
@@ -69,48 +70,51 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
 @router.put(
     "/organisation", response_model=OrganisationObject, summary="Set the organisation", responses=responses(403, 422)
 )
-def put_organisation(body: OrganisationPut, _caller: Admin, app: App) -> Response:
+def put_organisation(body: OrganisationPut, caller: Admin, app: App) -> Response:
     """Limits that hold for all teams together. Running jobs are left alone."""
-    answer = app.gate.db.write(partial(_set_organisation, body=body))
-    app.wake("admit")
+    answer = app.gate.db.write(partial(_set_organisation, caller=caller, body=body, now=app.now()))
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
-def _limits_json(session: Session, caller: Caller, name: str) -> dict[str, Any]:
-    team = visible_team(session, caller, name)
+def _limits_json(team: Team) -> dict[str, Any]:
     return {
         "max_concurrent_runs": team.max_concurrent_runs,
         "max_concurrent_runs_per_user": team.max_concurrent_runs_per_user,
     }
 
 
-def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut) -> dict[str, Any]:
-    row = visible_team(session, caller, team)
+def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    before = _limits_json(row)
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_per_user = body.max_concurrent_runs_per_user
-    session.add(row)
-    session.flush()
-    return _limits_json(session, caller, team)
+    audit.changed(session, row, "limits.changed", caller.name, before, _limits_json(row), now)
+    return _limits_json(row)
 
 
-def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch) -> dict[str, Any]:
-    row = visible_team(session, caller, team)
+def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    before = _terms_json(row)
     row.weight = row.weight if body.weight is None else body.weight
     row.time_zone = row.time_zone if body.time_zone is None else checked_zone(body.time_zone)
-    session.add(row)
-    session.flush()
+    audit.changed(session, row, "team.changed", caller.name, before, _terms_json(row), now)
     return team_json(row)
 
 
-def _set_organisation(session: Session, body: OrganisationPut) -> dict[str, Any]:
+def _terms_json(team: Team) -> dict[str, Any]:
+    return {"weight": team.weight, "time_zone": team.time_zone}
+
+
+def _set_organisation(session: Session, caller: Caller, body: OrganisationPut, now: datetime) -> dict[str, Any]:
     row = organisation.lock(session)
+    before = _organisation_json(row)
     row.time_zone = checked_zone(body.time_zone)
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
     row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
     row.counts_outside = body.counts_outside
-    session.add(row)
-    session.flush()
+    audit.changed(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
     return _organisation_json(row)
 
 

@@ -190,6 +190,10 @@ EventPattern = Literal[
     "run.failed",
     "run.cancelled",
     "run.awaiting_approval",
+    "run.approved",
+    "run.refused",
+    "run.paused",
+    "run.resumed",
     "budget.*",
     "budget.changed",
     "budget.granted",
@@ -199,6 +203,16 @@ EventPattern = Literal[
     "budget.reset",
     "billing.*",
     "billing.drift",
+    "limits.changed",
+    "approval_rules.changed",
+    "team.*",
+    "team.changed",
+    "team.paused",
+    "team.resumed",
+    "organisation.changed",
+    "queue.*",
+    "queue.paused",
+    "queue.resumed",
 ]
 
 

@@ -102,6 +102,14 @@ def visible_team(session: Session, caller: Caller, name: str) -> Team:
     return team
 
 
+def held_team(session: Session, caller: Caller, name: str) -> Team:
+    """The same, held for a change."""
+    visible_team(session, caller, name)
+    team = teams.lock(session, name)
+    assert team is not None
+    return team
+
+
 def _insert_key(session: Session, caller: Caller, team: str, body: KeyCreate, now: datetime) -> tuple[ApiKey, str]:
     visible_team(session, caller, team)
     return teams.insert_key(session, team, body.name, body.role, now)

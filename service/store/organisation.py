@@ -36,4 +36,5 @@ def _defaults() -> dict[str, Any]:
         "max_concurrent_runs_by_flavor": {},
         "max_concurrent_runs_by_namespace": {},
         "counts_outside": False,
+        "sequence": 0,
     }

@@ -146,8 +146,27 @@ def advance(
     return True
 
 
-def _tell(session: Session, run: Run, event_type: str, now: datetime) -> None:
-    events.append(session, run.id, run.team, run.sequence, event_type, event_data(session, run, now), now)
+def tell_of_change(
+    session: Session,
+    run: Run,
+    event_type: str,
+    by: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Tell of what a person changed of a run that the caller holds; nothing where nothing changed."""
+    session.add(run)
+    if before == after:
+        return
+    run.sequence += 1
+    session.flush()
+    _tell(session, run, event_type, now, by=by, before=before, after=after)
+
+
+def _tell(session: Session, run: Run, event_type: str, now: datetime, **audit: Any) -> None:
+    data = {**event_data(session, run, now), **audit}
+    events.append(session, run.id, run.team, run.sequence, event_type, data, now)
 
 
 def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:

@@ -17,6 +17,11 @@ def get(session: Session, name: str) -> Team | None:
     return session.get(Team, name)
 
 
+def lock(session: Session, name: str) -> Team | None:
+    """One team as it stands now, held until the transaction ends."""
+    return session.get(Team, name, with_for_update=True, populate_existing=True)
+
+
 def every(session: Session) -> list[Team]:
     """All teams by name."""
     return list(session.exec(select(Team).order_by(col(Team.name))))

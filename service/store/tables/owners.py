@@ -30,6 +30,8 @@ class Organisation(SQLModel, table=True):
     paused_by: str | None = None
     # whether jobs that did not come through the gate count against its budgets
     counts_outside: bool = False
+    # of the events that tell of its changes (`store.audit`)
+    sequence: int = 0
 
 
 class Team(SQLModel, table=True):
@@ -47,6 +49,7 @@ class Team(SQLModel, table=True):
     approval_rules: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paused_by: str | None = None
+    sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
