@@ -89,4 +89,5 @@ def _gate_json(check: Check) -> dict[str, Any]:
         "message": check.message,
         "have": check.have,
         "need": check.need,
+        "fits_at": None if check.fits_at is None else iso(check.fits_at),
     }

@@ -14,6 +14,8 @@ from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars, t
 from service.domain.run import Reason
 from service.domain.slots import Slot, slots_of
 
+PARKED = {Reason.WAITING_FOR_OUTPUT: "output", Reason.PRICE_UNKNOWN: "price"}
+
 
 @dataclass(frozen=True)
 class Admit:
@@ -39,6 +41,12 @@ class Wait:
     need: int = 0
     fits_never: bool = False
 
+    @property
+    def parked(self) -> str | None:
+        """What it is put out of the way for: it holds nobody up, and is looked at again when that has come. None: it
+        stays where it is."""
+        return "money" if self.fits_never else PARKED.get(self.reason)
+
 
 @dataclass(frozen=True)
 class Reject:
@@ -53,8 +61,8 @@ Decision = Admit | Wait | Reject
 
 def decide(run: Candidate, board: Board) -> Decision:
     """Answer for one run, whoever else waits."""
-    if (writer := board.writer_of(run.output_repo)) is not None:
-        return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; it goes first")
+    if (writer := board.writer_of(run)) is not None:
+        return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; that goes first")
     if (price := board.prices.get(run.flavor)) is None:
         return Wait(Reason.PRICE_UNKNOWN, f"the price of {run.flavor} could not be read from Hugging Face within a day")
     if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:

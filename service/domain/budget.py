@@ -59,7 +59,8 @@ class Balance:
 def window(period: Period, now: datetime, zone: ZoneInfo = UTC_ZONE) -> tuple[datetime, datetime]:
     """The day, week (from Monday) or month around `now` in a time zone, as UTC borders: start (inclusive), end
     (exclusive). A `total` window begins now and never ends."""
-    local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    # Without `fold`: a day begins at the first of two midnights.
+    local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     match period:
         case Period.TOTAL:
             return now.astimezone(UTC), NEVER

@@ -29,10 +29,6 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 
-# What waits for these is put out of the way: it holds nobody up, and is looked at again when it has come. So is, for
-# "money", what no budget could hold as they are granted.
-PARKED = {Reason.WAITING_FOR_OUTPUT: "output", Reason.PRICE_UNKNOWN: "price"}
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -71,8 +67,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
         for candidate, decision in plan({team: [one.candidate for one in queues[team]] for team in queues}, stand):
             one = waiting[candidate.id]
             if isinstance(decision, Wait):
-                parked = "money" if decision.fits_never else PARKED.get(decision.reason)
-                told += _news(one, decision.reason, decision.message, parked)
+                told += _news(one, decision.reason, decision.message, decision.parked)
                 spent.update(_spent(decision, stand))
             elif (outcome := _move(session, one, decision, given.now)) is not None:
                 moved.append((candidate.id, outcome))

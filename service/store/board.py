@@ -15,14 +15,13 @@ from sqlmodel import Session, col, select
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate
 from service.domain.fairness import decayed
 from service.domain.money import GRACE_MINUTES
+from service.domain.plan import DEPTH
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
 from service.store import flavors, organisation, standings
 from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Lane, LedgerEntry, ReservationWindow, Run, Team
 
-# How many runs of a lane one pass looks at: the first, and those that might pass it; and beside these the shortest.
-DEPTH = 5
 OVERDUE = timedelta(minutes=1)
 
 _TEAM = [
@@ -104,8 +103,7 @@ def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
 
 
 def heads_and_shortest(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
-    """`heads`, and the shortest run of each lane. Runs of a lane differ in nothing but length that counts for money, so
-    if any of those further back can use what the first ones cannot, that one can."""
+    """`heads`, and the shortest run of each lane: what `domain.plan.looked_at` says that a pass looks at."""
     queues = heads(session, depth)
     if not any(len(queue) >= depth for queue in queues.values()):
         return queues

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, func
+from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
 from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
@@ -180,11 +180,17 @@ def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
 
 
 def wake_due(session: Session, now: datetime) -> None:
-    """Runs whose pause between two tries is over are looked at again."""
+    """Runs whose pause between two tries is over are looked at again. Ready ones say `backing_off` only where admission
+    itself has said it of them."""
+    was_backing_off = col(Run.reason) == Reason.BACKING_OFF.value
     session.exec(
         update(Run)
         .where(col(Run.not_before) <= now)
-        .values(not_before=None)
+        .values(
+            not_before=None,
+            reason=case((was_backing_off, Reason.CHECKING.value), else_=col(Run.reason)),
+            message=case((was_backing_off, "the gates are checked next"), else_=col(Run.message)),
+        )
         .execution_options(synchronize_session=False)
     )
 

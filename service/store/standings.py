@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, func
 from sqlalchemy import select as select_columns
@@ -13,7 +14,7 @@ from sqlmodel import Session, col, select
 from service.domain.board import Purse
 from service.domain.budget import Balance, Period
 from service.store import organisation
-from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow
+from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow, Team
 
 # By the names that `balance` reads, and what a purse needs beside them.
 COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
@@ -35,9 +36,11 @@ COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
 
 def purses(session: Session, now: datetime) -> dict[str, Purse]:
     """Every budget in force with its present window; one whose window has not been opened yet is not among them."""
+    above = organisation.read(session)
     rows = session.execute(
-        select_columns(*COLUMNS)
+        select_columns(*COLUMNS, col(Team.time_zone))
         .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
+        .join(Team, col(Team.name) == Budget.team, isouter=True)
         .where(col(Budget.ended_at).is_(None), col(BudgetWindow.starts_at) <= now, col(BudgetWindow.ends_at) > now)
         .order_by(col(Budget.subject), col(Budget.period))
     )
@@ -51,7 +54,8 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
             hard=row.hard,
             ends_at=row.ends_at,
             next_limit=None if row.period == Period.TOTAL else row.limit_micro_usd,
-            span=length(Period(row.period)),
+            period=Period(row.period),
+            zone=ZoneInfo(row.time_zone or above.time_zone),
         )
         for row in rows
     }
@@ -80,13 +84,3 @@ def charged_since(session: Session, budget: Budget, since: datetime) -> int:
         )
     ).one()
     return int(total)
-
-
-def length(period: Period) -> timedelta:
-    """About how long a window is: for forecasts."""
-    return {
-        Period.DAY: timedelta(days=1),
-        Period.WEEK: timedelta(days=7),
-        Period.MONTH: timedelta(days=30),
-        Period.TOTAL: timedelta(days=36500),
-    }[period]

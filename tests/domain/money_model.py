@@ -19,7 +19,6 @@ TEAMS = ("a", "b", "c")
 USERS = ("ana", "ben")
 FLAVORS = ("cpu", "gpu")
 NAMESPACES = ("acme", "lab")
-SPANS = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 30}
 
 
 @dataclass
@@ -140,7 +139,7 @@ def _purse(number: int, owner: tuple[str | None, str | None], period: Period, li
         hard=hard,
         ends_at=ends_at,
         next_limit=None if period is Period.TOTAL else limit,
-        span=timedelta(days=SPANS.get(period, 36500)),
+        period=period,
     )
 
 

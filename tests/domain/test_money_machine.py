@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from service.domain.admission import Admit, Decision, Reject, Wait, decide
 from service.domain.backfill import head_of, may_pass, planned_start
-from service.domain.board import Board, Candidate
+from service.domain.board import Board, Candidate, named
 from service.domain.budget import Balance
 from service.domain.money import ceiling, minutes
 from service.domain.plan import plan
@@ -250,7 +250,8 @@ class Admission(RuleBasedStateMachine):
                 decision = told[run.id]
                 assert isinstance(decision, Wait)
                 if isinstance(decide(run, self.board), Admit):
-                    assert any(f"behind {one.id}," in decision.message for one, _ in held.values()), f"{run.id} fits"
+                    heads = [named(one, team) for one, _ in held.values()]
+                    assert any(f"behind {head}," in decision.message for head in heads), f"{run.id} fits"
                 if decision.holds or decision.message.startswith("behind "):
                     break
 
