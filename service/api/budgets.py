@@ -21,7 +21,7 @@ from service.domain.budget import Period, forecast
 from service.domain.errors import NotAllowed, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_micro_usd, to_usd
-from service.store import budgets, standings, windows
+from service.store import budgets, standings, teams, windows
 from service.store.budgets import Owner, Terms
 from service.store.tables import Budget
 
@@ -36,10 +36,14 @@ def _owner(
     team: str,
     caller: Viewer,
     app: App,
-    user: Annotated[str | None, Query(description="One user's budget within the team, by key id")] = None,
+    user: Annotated[
+        str | None, Query(min_length=1, max_length=100, description="One user's budget within the team, by key id")
+    ] = None,
 ) -> Owner:
     with app.gate.db.read() as session:
         visible_team(session, caller, team)
+        if user is not None and not teams.has_key(session, team, user):
+            raise NotFound(f"there is no key '{user}' of a team '{team}'", field="user")
     return Owner(team, user)
 
 

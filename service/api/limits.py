@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy import true
 from sqlmodel import Session
 
 from service.api.auth import Admin, Caller, Lead, Viewer
@@ -18,13 +19,13 @@ from service.api.team_schemas import (
     LimitsObject,
     LimitsPut,
     OrganisationObject,
-    OrganisationPut,
+    OrganisationPatch,
     TeamObject,
     TeamPatch,
 )
 from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import audit, organisation
+from service.store import audit, organisation, runs
 from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
@@ -67,12 +68,12 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
         return JSONResponse(_organisation_json(organisation.read(session)))
 
 
-@router.put(
-    "/organisation", response_model=OrganisationObject, summary="Set the organisation", responses=responses(403, 422)
+@router.patch(
+    "/organisation", response_model=OrganisationObject, summary="Change the organisation", responses=responses(403, 422)
 )
-def put_organisation(body: OrganisationPut, caller: Admin, app: App) -> Response:
-    """Limits that hold for all teams together. Running jobs are left alone."""
-    answer = app.gate.db.write(partial(_set_organisation, caller=caller, body=body, now=app.now()))
+def patch_organisation(body: OrganisationPatch, caller: Admin, app: App) -> Response:
+    """What holds for all teams together; what is left out stays as it is. Running jobs are left alone."""
+    answer = app.gate.db.write(partial(_change_organisation, caller=caller, body=body, now=app.now()))
     app.wake("admit", "notify")
     return JSONResponse(answer)
 
@@ -106,14 +107,20 @@ def _terms_json(team: Team) -> dict[str, Any]:
     return {"weight": team.weight, "time_zone": team.time_zone}
 
 
-def _set_organisation(session: Session, caller: Caller, body: OrganisationPut, now: datetime) -> dict[str, Any]:
+def _change_organisation(session: Session, caller: Caller, body: OrganisationPatch, now: datetime) -> dict[str, Any]:
     row = organisation.lock(session)
     before = _organisation_json(row)
-    row.time_zone = checked_zone(body.time_zone)
-    row.max_concurrent_runs = body.max_concurrent_runs
-    row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
-    row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
-    row.counts_outside = body.counts_outside
+    if body.time_zone is not None:
+        row.time_zone = checked_zone(body.time_zone)
+    if "max_concurrent_runs" in body.model_fields_set:
+        row.max_concurrent_runs = body.max_concurrent_runs
+    if body.max_concurrent_runs_by_flavor is not None:
+        row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
+    if body.max_concurrent_runs_by_namespace is not None:
+        row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
+    if body.counts_outside is not None and body.counts_outside != row.counts_outside:
+        row.counts_outside = body.counts_outside
+        runs.unpark(session, "money", true())  # the organisation's budgets have more left now, or less
     audit.changed(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
     return _organisation_json(row)
 

@@ -56,6 +56,12 @@ def keys_of(session: Session, team: str) -> list[ApiKey]:
     return list(session.exec(select(ApiKey).where(ApiKey.team == team).order_by(col(ApiKey.id))))
 
 
+def has_key(session: Session, team: str, key_id: str) -> bool:
+    """Whether a key is, or was, a team's."""
+    key = session.get(ApiKey, key_id)
+    return key is not None and key.team == team
+
+
 def revoke_key(session: Session, team: str, key_id: str, now: datetime) -> bool:
     """End a key at once; False where the team has no such key."""
     key = session.get(ApiKey, key_id)

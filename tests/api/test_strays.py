@@ -60,6 +60,6 @@ def test_the_organisation_decides_whether_jobs_outside_the_gate_count(api: Api) 
     shown = api("GET", "/organisation/budget").json()
     assert (shown["outside_usd"], shown["remaining_usd"]) == (0.000167, 1.0)
     assert not api("GET", "/organisation").json()["counts_outside"]
-    assert api("PUT", "/organisation", as_="admin", json={"counts_outside": True}).json()["counts_outside"]
+    assert api("PATCH", "/organisation", as_="admin", json={"counts_outside": True}).json()["counts_outside"]
     shown = api("GET", "/organisation/budget").json()
     assert (shown["outside_usd"], shown["remaining_usd"]) == (0.000167, 0.999833)

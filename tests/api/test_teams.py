@@ -77,6 +77,30 @@ def test_limits(api: Api) -> None:
     assert api("PUT", "/teams/research/limits", as_="outsider", json={"max_concurrent_runs": 2}).status_code == 404
 
 
+def test_a_change_of_the_organisation_leaves_the_rest_as_it_is(api: Api) -> None:
+    first = {"max_concurrent_runs": 3, "time_zone": "Europe/Berlin", "max_concurrent_runs_by_flavor": {"cpu-basic": 1}}
+    assert api("PATCH", "/organisation", as_="admin", json=first).status_code == 200
+    changed = api("PATCH", "/organisation", as_="admin", json={"counts_outside": True}).json()
+    assert changed == {**first, "max_concurrent_runs_by_namespace": {}, "counts_outside": True}
+    no_limits = {"max_concurrent_runs": None, "max_concurrent_runs_by_flavor": {}}
+    assert api("PATCH", "/organisation", as_="admin", json=no_limits).json() == {**changed, **no_limits}
+
+
+@pytest.mark.parametrize("user", ["nobody", "", "a/b", "x" * 5000, "key_\x7f"])
+def test_nobody_has_no_budget(api: Api, user: str) -> None:
+    answer = api("PUT", "/teams/research/budget", as_="lead", params={"user": user}, json={"limit_usd": 1})
+    assert (answer.status_code, answer.json()["code"]) in ((404, "not_found"), (422, "invalid"))
+    assert api("GET", "/budgets", as_="admin").json()["data"][-1]["user"] is None
+
+
+def test_a_user_is_a_key_of_the_team(api: Api) -> None:
+    keys = {key["name"]: key["id"] for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]}
+    path, body = "/teams/research/budget", {"limit_usd": 1}
+    assert api("PUT", path, as_="lead", params={"user": keys["member"]}, json=body).json()["user"] == keys["member"]
+    other = api("GET", "/teams/other/keys", as_="outsider").json()["data"][0]["id"]
+    assert api("PUT", path, as_="lead", params={"user": other}, json=body).status_code == 404
+
+
 def test_teams(api: Api) -> None:
     assert api("POST", "/teams", as_="admin", json={"name": "research"}).status_code == 409
     assert api("POST", "/teams", as_="admin", json={"name": "No Spaces"}).status_code == 422
