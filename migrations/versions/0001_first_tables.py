@@ -225,11 +225,12 @@ def upgrade() -> None:
         sa.Column("reserved_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("charged_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("outside_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("outside_unpriced", sa.Integer(), nullable=False),
         sa.Column("told_percent", sa.Integer(), nullable=False),
         sa.Column("is_exhausted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["budget_id"], ["budget.id"], name=op.f("fk_budget_window_budget_id_budget")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_window")),
-        sa.UniqueConstraint("budget_id", "starts_at", name=op.f("uq_budget_window_budget_id_starts_at")),
+        sa.UniqueConstraint("budget_id", "ends_at", name=op.f("uq_budget_window_budget_id_ends_at")),
     )
     op.create_table(
         "delivery",

@@ -212,6 +212,7 @@ def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
         "reserved_usd": to_usd(standing.reserved),
         "charged_usd": to_usd(standing.charged),
         "outside_usd": to_usd(window.outside_micro_usd),
+        "outside_unpriced_jobs": window.outside_unpriced,
         "remaining_usd": to_usd(standing.remaining),
         "window_start": iso(window.starts_at),
         "window_end": iso(window.ends_at),

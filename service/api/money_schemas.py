@@ -59,6 +59,7 @@ class BudgetObject(BaseModel):
     reserved_usd: float
     charged_usd: float
     outside_usd: float = Field(description="Jobs outside the gate; shown for the organisation's budgets")
+    outside_unpriced_jobs: int = Field(description="How many of those have no known price: they are in no sum")
     remaining_usd: float
     window_start: datetime
     window_end: datetime

@@ -29,9 +29,9 @@ def count(session: Session, now: datetime) -> int:
         )
         for window in session.exec(recent).all():
             cost = _cost(session, window)
-            if window.outside_micro_usd == cost:
+            if (window.outside_micro_usd, window.outside_unpriced) == cost:
                 continue
-            window.outside_micro_usd = cost
+            window.outside_micro_usd, window.outside_unpriced = cost
             session.add(window)
             session.flush()
             changed += 1
@@ -40,14 +40,15 @@ def count(session: Session, now: datetime) -> int:
     return changed
 
 
-def _cost(session: Session, window: BudgetWindow) -> int:
+def _cost(session: Session, window: BudgetWindow) -> tuple[int, int]:
+    """Micro-dollars, and how many jobs are in that sum with nothing because their price is not known."""
     # What carries our label but is nobody's run is in no team's ledger: its money went outside, too.
     is_outside = (Stray.kind == Kind.OUTSIDE.value) | (
         (Stray.kind == Kind.UNKNOWN_RUN.value) & (Stray.action != Action.ADOPTED.value)
     )
-    total = session.exec(
-        select(func.coalesce(func.sum(Stray.cost_micro_usd), 0)).where(
+    total, number, priced = session.exec(
+        select(func.sum(Stray.cost_micro_usd), func.count(), func.count(col(Stray.cost_micro_usd))).where(
             is_outside, col(Stray.started_at) >= window.starts_at, col(Stray.started_at) < window.ends_at
         )
     ).one()
-    return int(total or 0)
+    return int(total or 0), number - priced

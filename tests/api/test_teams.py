@@ -41,6 +41,7 @@ def test_a_budget_shows_its_window(api: Api) -> None:
         "reserved_usd": 0.0,
         "charged_usd": 0.0,
         "outside_usd": 0.0,
+        "outside_unpriced_jobs": 0,
         "remaining_usd": 5.0,
         "window_start": "2026-11-01T00:00:00.000Z",
         "window_end": "2026-12-01T00:00:00.000Z",
