@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -13,17 +13,17 @@ from sqlmodel import Session
 
 from service.api.auth import Admin, Caller, Lead, Viewer
 from service.api.money_schemas import BudgetObject, BudgetPut, GrantCreate
-from service.api.pages import Page, page_json
+from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
 from service.api.teams import visible_team
-from service.domain.budget import Period, forecast
+from service.domain.budget import Balance, Period, forecast
 from service.domain.errors import NotAllowed, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_micro_usd, to_usd
 from service.store import budgets, standings, teams, windows
 from service.store.budgets import Owner, Terms
-from service.store.tables import Budget
+from service.store.tables import Budget, BudgetWindow
 
 router = APIRouter(tags=["budgets"])
 OfPeriod = Annotated[Period, Query(description="Which of the owner's budgets")]
@@ -58,12 +58,14 @@ OwnerToChange = Annotated[Owner, Depends(_changeable)]
 ORGANISATION = Owner()
 
 
-@router.get("/budgets", response_model=Page[BudgetObject], summary="List budgets", responses=responses())
-def list_budgets(caller: Viewer, app: App) -> Response:
-    """Every budget that binds the caller's team; all of them for admins."""
+@router.get("/budgets", response_model=Page[BudgetObject], summary="List budgets", responses=responses(422))
+def list_budgets(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
+    """Every budget that binds the caller's team, by name; all of them for admins."""
     with app.gate.db.read() as session:
-        data = [_json(session, budget, app.now()) for budget in budgets.every(session, caller.team)]
-    return JSONResponse(page_json(data, False, None))
+        found = budgets.page(session, caller.team, decode(after), limit + 1)
+        shown, has_more, following = page_of(found, limit, lambda budget: budget.name)
+        data = _all_json(session, shown, app.now())
+    return JSONResponse(page_json(data, has_more, following))
 
 
 @router.get(
@@ -192,10 +194,26 @@ def _add(session: Session, owner: Owner, period: Period, body: GrantCreate, by: 
 
 
 def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
-    window = windows.find_or_new(session, budget, now)
-    standing = standings.balance(session, budget, window)
+    return _all_json(session, [budget], now)[0]
+
+
+def _all_json(session: Session, listed: Sequence[Budget], now: datetime) -> list[dict[str, Any]]:
+    present = windows.all_or_new(session, listed, now)
+    recent = standings.charged_lately(session, [budget.id for budget in listed], RECENT, now)
+    return [
+        _one_json(
+            budget,
+            present[budget.id],
+            standings.balance(session, budget, present[budget.id]),
+            recent.get(budget.id, 0),
+            now,
+        )
+        for budget in listed
+    ]
+
+
+def _one_json(budget: Budget, window: BudgetWindow, standing: Balance, recent: int, now: datetime) -> dict[str, Any]:
     since = max(window.starts_at, now - RECENT)
-    recent = standings.charged_since(session, budget, since)
     ahead = forecast(standing, recent, now - since, now, window.ends_at)
     return {
         "name": budget.name,

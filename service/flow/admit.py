@@ -56,8 +56,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     if organisation.lock(session).paused_at is not None:
         return []
     runs.wake_due(session, given.now)
-    for budget in windows.without_window(session, given.now):
-        windows.ensure(session, budget, given.now)
+    windows.ensure_all(session, given.now)
     queues, told = _open_heads(board.heads_and_shortest(session), given)
     moved = []
     if queues:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -13,19 +12,28 @@ from service.domain.budget import crossed, reached
 from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.store import events
+from service.store.batches import batches
 from service.store.standings import balance
-from service.store.tables import Budget, BudgetWindow, LedgerEntry
-
-# A statement takes a bounded number of parameters.
-IDS_AT_ONCE = 1_000
+from service.store.tables import Budget, BudgetWindow, Event, LedgerEntry
 
 
 def tell(session: Session, budget: Budget, event_type: str, now: datetime, **data: Any) -> None:
     """An event of a budget; `data` joins what says whose it is."""
+    session.add_all([budget, _event(budget, event_type, now, **data)])
+    session.flush()
+
+
+def reset_all(session: Session, opened: Iterable[tuple[Budget, BudgetWindow]], now: datetime) -> None:
+    """Tell of windows that began anew, all at once."""
+    for budget, window in opened:
+        session.add_all([budget, _event(budget, "budget.reset", now, **window_json(session, budget, window))])
+    session.flush()
+
+
+def _event(budget: Budget, event_type: str, now: datetime, **data: Any) -> Event:
     budget.sequence += 1
-    session.add(budget)
     told = {"budget": budget.name, "scope": budget.scope, "team": budget.team, "user": budget.user, **data}
-    events.append(session, budget.id, budget.team, budget.sequence, event_type, told, now)
+    return events.made(budget.id, budget.team, budget.sequence, event_type, told, now)
 
 
 def warn(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
@@ -66,8 +74,7 @@ def exhaust(session: Session, budget: Budget, present: BudgetWindow, now: dateti
 
 def exhaust_all(session: Session, window_ids: Collection[str], now: datetime) -> None:
     """`exhaust` for each of these windows; those that were told of before are not even read."""
-    ids = iter(sorted(window_ids))
-    while some := list(islice(ids, IDS_AT_ONCE)):
+    for some in batches(sorted(window_ids)):
         untold = session.exec(
             select(Budget, BudgetWindow)
             .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.domain.budget import DEFAULT_THRESHOLDS, Period, Scope
 from service.domain.money import to_usd
@@ -70,10 +71,22 @@ def above(session: Session, owner: Owner) -> list[Budget]:
 
 def every(session: Session, team: str | None = None) -> list[Budget]:
     """All budgets in force; with a team, its own, its users' and the organisation's."""
-    query = select(Budget).where(col(Budget.ended_at).is_(None)).order_by(Budget.subject, Budget.period)
-    if team is not None:
-        query = query.where((col(Budget.team) == team) | col(Budget.team).is_(None))
+    return list(session.exec(_in_force(team)))
+
+
+def page(session: Session, team: str | None, after: str | None, limit: int) -> list[Budget]:
+    """Budgets in force by name, those behind the name `after`; narrowed to a team as `every`."""
+    query = _in_force(team).limit(limit)
+    if after is not None:
+        subject, _, period = after.rpartition("/")
+        is_behind = (col(Budget.subject) == subject) & (col(Budget.period) > period)
+        query = query.where((col(Budget.subject) > subject) | is_behind)
     return list(session.exec(query))
+
+
+def _in_force(team: str | None) -> SelectOfScalar[Budget]:
+    query = select(Budget).where(col(Budget.ended_at).is_(None)).order_by(col(Budget.subject), col(Budget.period))
+    return query if team is None else query.where((col(Budget.team) == team) | col(Budget.team).is_(None))
 
 
 def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str, now: datetime) -> Budget:

@@ -28,13 +28,10 @@ class BilledTotals:
 
 def balances(session: Session, now: datetime) -> list[tuple[str, str, Balance]]:
     """Every budget in force: its subject, its period, and how its present window stands."""
+    listed = budgets.every(session)
+    present = windows.all_or_new(session, listed, now)
     return [
-        (
-            budget.subject,
-            budget.period,
-            standings.balance(session, budget, windows.find_or_new(session, budget, now)),
-        )
-        for budget in budgets.every(session)
+        (budget.subject, budget.period, standings.balance(session, budget, present[budget.id])) for budget in listed
     ]
 
 

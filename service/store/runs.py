@@ -73,6 +73,11 @@ def get(session: Session, run_id: str) -> Run | None:
     return session.get(Run, run_id)
 
 
+def some(session: Session, run_ids: Collection[str]) -> list[Run]:
+    """Those of these runs that there are; no more than a page of them."""
+    return list(session.exec(select(Run).where(col(Run.id).in_(run_ids))))
+
+
 def lock(session: Session, run_id: str) -> Run | None:
     """One run as it stands now, held until the transaction ends (SQLite's one writer holds everything anyway)."""
     return session.get(Run, run_id, with_for_update=True, populate_existing=True)

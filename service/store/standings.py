@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, func
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, select
 
 from service.domain.board import Purse
 from service.domain.budget import Balance, Period
 from service.store import organisation
+from service.store.batches import batches
 from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow, Team
 
 # By the names that `balance` reads, and what a purse needs beside them.
@@ -73,14 +75,26 @@ def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow |
     )
 
 
-def charged_since(session: Session, budget: Budget, since: datetime) -> int:
-    """What was charged to a budget since then, in micro-dollars."""
-    total = session.exec(
-        select(func.coalesce(func.sum(LedgerEntry.amount_micro_usd), 0))
-        .join(ReservationWindow, col(ReservationWindow.submission) == LedgerEntry.submission)
-        .join(BudgetWindow, col(BudgetWindow.id) == ReservationWindow.window_id)
-        .where(
-            BudgetWindow.budget_id == budget.id, col(LedgerEntry.kind).in_(("charge", "stray")), LedgerEntry.at >= since
+def charged_lately(session: Session, budget_ids: Collection[str], span: timedelta, now: datetime) -> dict[str, int]:
+    """What was charged to budgets within this span, or since their present window began if that is later, in
+    micro-dollars; those to which nothing was charged are not named."""
+    present = aliased(BudgetWindow)
+    found: dict[str, int] = {}
+    for ids in batches(budget_ids):
+        sums = session.exec(
+            select(BudgetWindow.budget_id, func.sum(LedgerEntry.amount_micro_usd))
+            .join(ReservationWindow, col(ReservationWindow.window_id) == BudgetWindow.id)
+            .join(LedgerEntry, col(LedgerEntry.submission) == ReservationWindow.submission)
+            .join(present, col(present.budget_id) == BudgetWindow.budget_id)
+            .where(
+                col(BudgetWindow.budget_id).in_(ids),
+                col(present.ends_at) > now,
+                col(present.starts_at) <= now,
+                col(LedgerEntry.kind).in_(("charge", "stray")),
+                LedgerEntry.at >= now - span,
+                LedgerEntry.at >= col(present.starts_at),
+            )
+            .group_by(col(BudgetWindow.budget_id))
         )
-    ).one()
-    return int(total)
+        found.update({budget_id: int(total) for budget_id, total in sums})
+    return found

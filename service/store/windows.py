@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -10,44 +11,59 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Period, carried, following, window
 from service.store import alerts, organisation, runs
+from service.store.batches import batches
 from service.store.ids import new_id
 from service.store.standings import balance
 from service.store.tables import Budget, BudgetWindow, Run, Team
 
 
-def without_window(session: Session, now: datetime) -> list[Budget]:
-    """Budgets whose last window has ended."""
-    has_window = (
-        select(BudgetWindow.id)
-        .where(BudgetWindow.budget_id == Budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now)
-        .correlate(Budget)
-        .exists()
-    )
-    return list(session.exec(select(Budget).where(col(Budget.ended_at).is_(None), ~has_window)))
-
-
 def find(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
     """The window around `now`; None where the period is new."""
-    return session.exec(
-        select(BudgetWindow).where(
-            BudgetWindow.budget_id == budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now
-        )
-    ).first()
+    return _present(session, [budget], now).get(budget.id)
+
+
+def find_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
+    """The window around `now` as it stands, for reading."""
+    return all_or_new(session, [budget], now)[budget.id]
+
+
+def all_or_new(session: Session, budgets: Sequence[Budget], now: datetime) -> dict[str, BudgetWindow]:
+    """`find_or_new` for many budgets by their ids, in a few statements whatever their number."""
+    present = _present(session, budgets, now)
+    lacking = [budget for budget in budgets if budget.id not in present]
+    return {**present, **{budget.id: made for budget, _, made in _made(session, lacking, now)}}
 
 
 def ensure(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
     """The window around `now`, held for a change; where the period is new it is made, and told as `budget.reset`."""
-    if (present := find(session, budget, now)) is not None:
-        session.refresh(present, with_for_update=True)
-        return present
-    latest = _latest(session, budget, now)
-    present = _new(session, budget, latest, now)
-    session.add(present)
-    session.flush()
-    if latest is not None:
-        alerts.tell(session, budget, "budget.reset", now, **alerts.window_json(session, budget, present))
-        look_again(session, budget)
+    if (present := find(session, budget, now)) is None:
+        return _open(session, [budget], now)[0]
+    session.refresh(present, with_for_update=True)
     return present
+
+
+def ensure_all(session: Session, now: datetime) -> None:
+    """`ensure` for all budgets whose last window has ended, in a few statements whatever their number."""
+    has_window = (
+        select(BudgetWindow.id)
+        .where(BudgetWindow.budget_id == Budget.id, BudgetWindow.ends_at > now, BudgetWindow.starts_at <= now)
+        .correlate(Budget)
+        .exists()
+    )
+    lacking = session.exec(select(Budget).where(col(Budget.ended_at).is_(None), ~has_window)).all()
+    if lacking:
+        _open(session, lacking, now)
+
+
+def _open(session: Session, budgets: Sequence[Budget], now: datetime) -> list[BudgetWindow]:
+    made = _made(session, budgets, now)
+    opened = [present for _, _, present in made]
+    session.add_all(opened)
+    session.flush()
+    anew = [(budget, present) for budget, latest, present in made if latest is not None]
+    alerts.reset_all(session, anew, now)
+    look_again(session, *[budget for budget, _ in anew])
+    return opened
 
 
 def hand_on(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
@@ -69,54 +85,81 @@ def hand_on(session: Session, budget: Budget, present: BudgetWindow, now: dateti
         earlier = later
 
 
-def look_again(session: Session, budget: Budget) -> None:
-    """Admission decides anew about runs that this budget could not have held as it was."""
-    runs.unpark(session, "money", true() if budget.team is None else col(Run.team) == budget.team)
+def look_again(session: Session, *budgets: Budget) -> None:
+    """Admission decides anew about runs that these budgets could not have held as they were."""
+    if any(budget.team is None for budget in budgets):
+        runs.unpark(session, "money", true())
+        return
+    for teams in batches(sorted({budget.team for budget in budgets if budget.team is not None})):
+        runs.unpark(session, "money", col(Run.team).in_(teams))
 
 
-def find_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now` as it stands, for reading."""
-    return find(session, budget, now) or _new(session, budget, _latest(session, budget, now), now)
-
-
-def _new(session: Session, budget: Budget, latest: BudgetWindow | None, now: datetime) -> BudgetWindow:
-    """A window as it would be made now, after the latest one."""
-    zone, period = zone_of(session, budget), Period(budget.period)
-    if latest is None:
-        starts_at, ends_at = window(period, now, zone)
-        carry = 0
-    else:
-        starts_at, ends_at = following(period, latest.ends_at, now, zone)
-        carry = carried(balance(session, budget, latest), latest.ends_at == starts_at, budget.limit_micro_usd)
-    if (later := _next_start(session, budget, now)) is not None:
-        ends_at = min(ends_at, later)  # the clock was set back: never into a window that was made before
-    return BudgetWindow(
-        id=new_id("win", now),
-        budget_id=budget.id,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        carried_micro_usd=carry if budget.carry_over else 0,
-    )
-
-
-def zone_of(session: Session, budget: Budget) -> ZoneInfo:
-    """The time zone in which its windows begin and end."""
-    team = None if budget.team is None else session.get(Team, budget.team)
-    return ZoneInfo(organisation.read(session).time_zone if team is None else team.time_zone)
-
-
-def _latest(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
-    return session.exec(
-        select(BudgetWindow)
-        .where(BudgetWindow.budget_id == budget.id, BudgetWindow.ends_at <= now)
-        .order_by(col(BudgetWindow.ends_at).desc())
-        .limit(1)
-    ).first()
-
-
-def _next_start(session: Session, budget: Budget, now: datetime) -> datetime | None:
-    return session.exec(
-        select(func.min(BudgetWindow.starts_at)).where(
-            BudgetWindow.budget_id == budget.id, col(BudgetWindow.starts_at) > now
+def _present(session: Session, budgets: Sequence[Budget], now: datetime) -> dict[str, BudgetWindow]:
+    found = {}
+    for ids in batches(budget.id for budget in budgets):
+        around = select(BudgetWindow).where(
+            col(BudgetWindow.budget_id).in_(ids), BudgetWindow.ends_at > now, BudgetWindow.starts_at <= now
         )
-    ).one()
+        found.update({present.budget_id: present for present in session.exec(around)})
+    return found
+
+
+def _made(
+    session: Session, budgets: Sequence[Budget], now: datetime
+) -> list[tuple[Budget, BudgetWindow | None, BudgetWindow]]:
+    """Windows as they would be made now, each after the latest one of its budget."""
+    latest, later = _latest(session, budgets, now), _next_starts(session, budgets, now)
+    zones = _zones(session, budgets)
+    found = []
+    for budget in budgets:
+        before, zone, period = latest.get(budget.id), zones[budget.id], Period(budget.period)
+        carry = 0
+        if before is None:
+            starts_at, ends_at = window(period, now, zone)
+        else:
+            starts_at, ends_at = following(period, before.ends_at, now, zone)
+            if budget.carry_over:
+                is_adjacent = before.ends_at == starts_at
+                carry = carried(balance(session, budget, before), is_adjacent, budget.limit_micro_usd)
+        # Where the clock was set back: never into a window that was made before.
+        ends_at = min(ends_at, later.get(budget.id, ends_at))
+        made = BudgetWindow(
+            id=new_id("win", now), budget_id=budget.id, starts_at=starts_at, ends_at=ends_at, carried_micro_usd=carry
+        )
+        found.append((budget, before, made))
+    return found
+
+
+def _zones(session: Session, budgets: Sequence[Budget]) -> dict[str, ZoneInfo]:
+    """The time zones in which budgets' windows begin and end: their team's, or the organisation's."""
+    names: dict[str, str] = {}
+    for teams in batches(sorted({budget.team for budget in budgets if budget.team is not None})):
+        names.update(session.exec(select(Team.name, Team.time_zone).where(col(Team.name).in_(teams))).all())
+    above = organisation.read(session).time_zone if budgets else ""
+    return {budget.id: ZoneInfo(above if budget.team is None else names[budget.team]) for budget in budgets}
+
+
+def _latest(session: Session, budgets: Sequence[Budget], now: datetime) -> dict[str, BudgetWindow]:
+    found = {}
+    for ids in batches(budget.id for budget in budgets):
+        ends = (
+            select(BudgetWindow.budget_id, func.max(BudgetWindow.ends_at).label("ends_at"))
+            .where(col(BudgetWindow.budget_id).in_(ids), BudgetWindow.ends_at <= now)
+            .group_by(col(BudgetWindow.budget_id))
+            .subquery()
+        )
+        is_last = (col(BudgetWindow.budget_id) == ends.c.budget_id) & (col(BudgetWindow.ends_at) == ends.c.ends_at)
+        found.update({last.budget_id: last for last in session.exec(select(BudgetWindow).join(ends, is_last))})
+    return found
+
+
+def _next_starts(session: Session, budgets: Sequence[Budget], now: datetime) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for ids in batches(budget.id for budget in budgets):
+        starts = (
+            select(BudgetWindow.budget_id, func.min(BudgetWindow.starts_at))
+            .where(col(BudgetWindow.budget_id).in_(ids), BudgetWindow.ends_at > now, BudgetWindow.starts_at > now)
+            .group_by(col(BudgetWindow.budget_id))
+        )
+        found.update(session.exec(starts).all())
+    return found

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ def test_a_second_job_is_stopped_and_charged_once_as_stray(world: World) -> None
         for owner in (Owner(), Owner("research")):
             budget = budgets.find(session, owner, Period.MONTH)
             assert budget is not None
-            assert standings.charged_since(session, budget, world.run(run_id).created_at) == 7 * PRICE
+            lately = standings.charged_lately(session, [budget.id], timedelta(days=7), world.clock.now)
+            assert lately == {budget.id: 7 * PRICE}
 
 
 def test_of_two_jobs_that_wait_for_hardware_the_oldest_stays(world: World) -> None:
