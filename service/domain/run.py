@@ -69,6 +69,7 @@ class Reason(StrEnum):
     JOB_VANISHED = "job_vanished"
     INFRASTRUCTURE = "infrastructure"
     EXCEEDS_LIMIT = "exceeds_limit"
+    SECRETS_LOST = "secrets_lost"
     UNKNOWN = "unknown"
 
 

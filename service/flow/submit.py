@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
+from cryptography.fernet import InvalidToken
 from pydantic import TypeAdapter
 from sqlmodel import Session, col
 
 from service.domain import gpus, job
 from service.domain.backoff import hub_backoff
-from service.domain.diagnosis import failure
+from service.domain.diagnosis import Failure, failure
 from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
 from service.domain.script import Script
@@ -36,7 +37,7 @@ RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 MOST = 20_000
 BATCH = 50  # create calls in one pass
 LONGEST_CLAIM_SECONDS = 5.0
-NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
+NOT_PREPARED = HubUnavailable("the service could not prepare the job: its log says why")
 SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
 LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
 
@@ -70,8 +71,10 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         head = _output_head(gate, run)
     except HubFault as error:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+    except InvalidToken:
+        return gate.write(partial(_fail, loaded=attempt, diagnosis=failure(Reason.SECRETS_LOST), now=gate.clock()))
     except Exception:
-        # A secret sealed under another key, say. Nothing was sent: the money goes back, and the next try is later.
+        # A fault of our own. Nothing was sent: the money goes back, and the next try is later.
         log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
         return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     claimed_at = gate.monotonic()
@@ -94,7 +97,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         shown = HubRefused(
             logs.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
         )
-        return gate.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
+        return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         # The sweep notes it with its cost, and asks again.
@@ -145,7 +148,7 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
         RunState.QUEUED,
         now=now,
         reason=Reason.BACKING_OFF,
-        message=f"Hugging Face did not take the job: {problem.message}",
+        message=problem.message if problem is NOT_PREPARED else f"Hugging Face did not take the job: {problem.message}",
         tries=tries,
         not_before=now + pause,
     )
@@ -181,26 +184,37 @@ def _leave_open(session: Session, loaded: Attempt) -> None:
         runs.explain(session, run, None, LOST_ANSWER)
 
 
-def _refused(session: Session, loaded: Attempt, error: HubRefused, now: datetime) -> bool:
+def _refused(session: Session, loaded: Attempt, namespace: str, error: HubRefused, now: datetime) -> bool:
     cause = REFUSALS.get(error.status or 0)
     if cause is None:
         return go_back(session, loaded, error, now)
-    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
-        return False
-    run, attempt = found
-    ledger.release(session, attempt, now)
-    attempt.cause = cause.value
-    session.add(attempt)
     diagnosis = failure(cause, f"HTTP {error.status}: {error.message}")
     if cause is not Reason.NO_CREDITS:
         # it is the create call that was refused, not something inside a job
         diagnosis = replace(
             diagnosis,
-            message=f"Hugging Face refused to start the job in {run.namespace}.",
+            message=f"Hugging Face refused to start the job in {namespace}.",
             remedy="The evidence is its answer; a token or a namespace is an admin's task.",
         )
+    return _fail(session, loaded, diagnosis, now)
+
+
+def _fail(session: Session, loaded: Attempt, diagnosis: Failure, now: datetime) -> bool:
+    """submitting -> failed: no job was made, and none would be at another try."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    ledger.release(session, attempt, now)
+    attempt.cause = diagnosis.cause.value
+    session.add(attempt)
     return runs.advance(
-        session, run, RunState.FAILED, now=now, reason=cause, message=diagnosis.message, failure=diagnosis.as_json()
+        session,
+        run,
+        RunState.FAILED,
+        now=now,
+        reason=diagnosis.cause,
+        message=diagnosis.message,
+        failure=diagnosis.as_json(),
     )
 
 

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from sqlmodel import Session
 
 from service.flow import admit, cancel, submit, watch
 from service.hub.client import HubClient
+from service.store import runs
+from service.store.vault import Vault
 from tests.flow.conftest import ENDPOINT, World
 
 
@@ -213,14 +216,18 @@ def test_odd_log_lines_and_odd_json_keep_no_run_from_its_end(world: World) -> No
 
 
 def test_one_run_that_cannot_be_prepared_holds_up_no_other(world: World) -> None:
-    from service.store.vault import Vault
+    bad, good = world.enqueue(seconds=5), world.enqueue(seconds=5)
 
-    bad = world.enqueue(seconds=5, secrets={"KEY": "some-secret"})
-    good = world.enqueue(seconds=5)
-    world.gate = replace(world.gate, vault=Vault("another secret key"))
+    def spoil(session: Session) -> None:
+        run = runs.get(session, bad)
+        assert run is not None
+        run.recipe = {"kind": "a kind of another release"}
+
+    world.db.write(spoil)
     world.until_end(good)
     run = world.run(bad)
     assert (run.state, run.reason) == ("queued", "backing_off")
+    assert run.message == "the service could not prepare the job: its log says why"
     world.cancel(bad)
     world.until_end(bad)
 
@@ -326,3 +333,14 @@ def _move_to(session: object, run_id: str, namespace: str) -> None:
     from service.store.tables import Run
 
     session.exec(update(Run).where(Run.id == run_id).values(namespace=namespace))  # type: ignore[attr-defined,arg-type]
+
+
+def test_a_run_whose_secrets_cannot_be_opened_fails_before_any_call(world: World) -> None:
+    run_id = world.enqueue(secrets={"WANDB_API_KEY": "very secret"})
+    world.gate = replace(world.gate, vault=Vault("another key"))
+    world.pass_all()
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"]) == ("failed", "secrets_lost")
+    assert shown["failure"]["remedy"] == "Submit again, with the secrets."
+    assert world.wire.count("POST", "/api/jobs/acme") == 0
+    assert world.entries(run_id) == [("reserve", 1837), ("release", 1837)]
