@@ -14,6 +14,8 @@ class Installation(SQLModel, table=True):
 
     __tablename__ = "installation"
     id: str = Field(primary_key=True)
+    # tells whether a secret key is the one under which secrets are sealed here; it opens nothing
+    key_check: str
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
