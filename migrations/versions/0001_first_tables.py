@@ -321,7 +321,9 @@ def upgrade() -> None:
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name=op.f("ck_run_finished_when_terminal"),
         ),
-        sa.CheckConstraint("approval IN ('needed', 'granted')", name=op.f("ck_run_approval_known")),
+        sa.CheckConstraint(
+            "approval IN ('needed', 'granted', 'refused', 'expired')", name=op.f("ck_run_approval_known")
+        ),
         sa.CheckConstraint(
             "state IN ('queued', 'submitting', 'starting', 'running', 'succeeded', 'failed', 'cancelled')",
             name=op.f("ck_run_state_known"),

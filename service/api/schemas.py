@@ -81,9 +81,9 @@ class ProgressObject(BaseModel):
 
 
 class ApprovalObject(BaseModel):
-    """That a run needs approval, or who gave it."""
+    """That a run needs approval, or what came of it and by whom."""
 
-    state: Literal["needed", "granted"]
+    state: Literal["needed", "granted", "refused", "expired"]
     why: str | None
     expires_at: datetime | None
     by: str | None

@@ -67,7 +67,7 @@ def approve_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Respo
     "/runs/{run_id}/refuse", response_model=RunObject, summary="Refuse a run", responses=responses(403, 404, 409, 422)
 )
 def refuse_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
-    """A run that awaits approval is cancelled, with the comment as its message."""
+    """A run that awaits approval is cancelled with the comment as message. `approval.state` is `refused` at once."""
     return _steer(app, partial(_refuse, run_id=run_id, body=body, caller=caller, now=app.now()))
 
 
@@ -153,7 +153,7 @@ def _queued(session: Session, caller: Caller, run_id: str) -> Run:
     assert run is not None
     if run.state != RunState.QUEUED or run.cancel_requested_at is not None:
         raise Conflict(
-            f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "it is cancelled"
+            f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "the run is being stopped"
         )
     return run
 

@@ -18,7 +18,7 @@ from service.domain.budget import Period
 from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid, UnknownFlavor
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
-from service.domain.run import Reason, RunState
+from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
@@ -149,7 +149,7 @@ def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[st
         if other is None or other.team != run.team:
             raise Invalid(f"the team has no run '{other_id}'", field="after", remedy="Name runs of your own team.")
         if other.state in (RunState.FAILED, RunState.CANCELLED):
-            raise Invalid(f"{other_id} has {other.state}: this run could never start", field="after")
+            raise Invalid(f"{other_id} {how_it_ended(other.state)}: this run could never start", field="after")
         if other.state != RunState.SUCCEEDED:
             waiting.append(other_id)
     return waiting

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, exists, select
 
 from service.domain.approval import ApprovalRules, why_held
 from service.domain.moment import minute
-from service.domain.run import Reason, RunState
+from service.domain.run import Reason, RunState, how_it_ended
 from service.store import organisation, runs
 from service.store.tables import Attempt, Dependency, Run, Team
 
@@ -108,7 +108,7 @@ def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> b
         session.add(run)
         say(session, run)
     else:
-        message = f"{after_run_id}, which it was to start after, has {dependency.ended_as}"
+        message = f"{after_run_id}, which it was to start after, {how_it_ended(str(dependency.ended_as))}"
         runs.request_cancel(session, col(Run.id) == run_id, "a rule", now, Reason.DEPENDENCY_FAILED, message)
     return True
 

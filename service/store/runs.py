@@ -17,6 +17,9 @@ from service.store.describe import event_data
 from service.store.tables import Attempt, Dependency, Lane, Run
 from service.store.upsert import insert_unless_there
 
+# What becomes of a needed approval with such a cancel.
+APPROVAL_AFTER = {Reason.APPROVAL_REFUSED: "refused", Reason.APPROVAL_EXPIRED: "expired"}
+
 
 @dataclass(frozen=True)
 class RunFilter:
@@ -271,6 +274,7 @@ def request_cancel(
 ) -> int:
     """Note that someone wants these runs stopped; the steps do the rest. The first request counts. How many there
     were that nobody had wanted stopped before."""
+    approval = {} if reason not in APPROVAL_AFTER else {"approval": APPROVAL_AFTER[reason]}
     result = session.exec(
         update(Run)
         .where(which, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
@@ -279,6 +283,7 @@ def request_cancel(
             cancel_requested_by=by,
             cancel_reason=reason,
             cancel_message=message or f"cancelled at the request of {by}",
+            **approval,
         )
         .execution_options(synchronize_session=False)
     )

@@ -1,4 +1,5 @@
-"""Why queued runs wait, where their own row does not say it: pauses above them, and the first run of their lane."""
+"""Why runs are where they are, where their own row does not say it: a cancel that is on its way, pauses above them, and
+the first run of their lane."""
 
 from __future__ import annotations
 
@@ -16,17 +17,17 @@ Why = tuple[str | None, str | None]
 
 
 def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
-    """The reason and message of those queued runs whose row is not the whole story."""
-    queued = [run for run in runs if run.state == RunState.QUEUED]
+    """The reason and message of those runs whose row is not the whole story."""
+    told = {run.id: _being_stopped(run) for run in runs if _is_being_stopped(run)}
+    queued = [run for run in runs if run.state == RunState.QUEUED and run.id not in told]
     if not queued:
-        return {}
+        return told
     above = organisation.read(session)
     names = {run.team for run in queued}
     paused = {
         team.name: team
         for team in session.exec(select(Team).where(col(Team.name).in_(names), col(Team.paused_at).is_not(None)))
     }
-    told: dict[str, Why] = {}
     firsts = _firsts(session, {run.lane for run in queued if run.is_ready and run.reason == Reason.CHECKING})
     for run in queued:
         if above.paused_at is not None:
@@ -38,6 +39,14 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
             if first is not None and first.id != run.id and (first.rank, first.id) < (run.rank, run.id):
                 told[run.id] = (first.reason, f"behind {first.id}, which goes first: {first.message}")
     return told
+
+
+def _is_being_stopped(run: Run) -> bool:
+    return run.cancel_requested_at is not None and not RunState(run.state).is_terminal
+
+
+def _being_stopped(run: Run) -> Why:
+    return run.cancel_reason or Reason.CANCEL_REQUESTED.value, f"being stopped: {run.cancel_message}"
 
 
 def _paused(what: str, by: str | None, at: datetime | None) -> Why:

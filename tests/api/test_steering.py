@@ -37,12 +37,17 @@ def test_a_lead_approves_or_refuses_with_a_comment(api: Api) -> None:
     assert approved["approval"]["state"] == "granted"
     assert approved["approval"]["comment"] == "for the demo"
     assert api("POST", f"/runs/{good}/approve", as_="lead").json()["code"] == "conflict"
-    api("POST", f"/runs/{bad}/refuse", as_="lead", json={"comment": "too dear"})
+    told = api("POST", f"/runs/{bad}/refuse", as_="lead", json={"comment": "too dear"}).json()
+    assert (told["state"], told["reason"], told["approval"]["state"]) == ("queued", "approval_refused", "refused")
+    assert told["message"].startswith("being stopped: refused by key_")
+    assert told["message"].endswith(": too dear")
+    assert told["approval"]["comment"] == "too dear"
     api.world.pass_all()
     assert api("GET", f"/runs/{good}").json()["state"] != "queued"
     refused = api("GET", f"/runs/{bad}").json()
     assert (refused["state"], refused["reason"]) == ("cancelled", "approval_refused")
     assert refused["message"].endswith(": too dear")
+    assert refused["approval"]["state"] == "refused"
 
 
 def test_a_queued_run_is_changed_and_checked_as_a_new_one(api: Api) -> None:

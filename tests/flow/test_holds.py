@@ -69,10 +69,10 @@ def test_a_run_that_can_never_start_is_cancelled_with_its_reason_and_so_are_thos
     second = world.enqueue(after=[first])
     third = world.enqueue(after=[second])
     world.until_end(first, second, third)
-    for run_id, ahead, ended in ((second, first, "failed"), (third, second, "cancelled")):
+    for run_id, ahead, ended in ((second, first, "has failed"), (third, second, "was cancelled")):
         run = world.run(run_id)
         assert (run.state, run.reason) == ("cancelled", "dependency_failed")
-        assert run.message == f"{ahead}, which it was to start after, has {ended}"
+        assert run.message == f"{ahead}, which it was to start after, {ended}"
         assert world.told(run_id) == ["run.queued", "run.cancelled"]
 
 
@@ -107,6 +107,7 @@ def test_a_run_awaits_approval_until_its_time_is_over(world: World, rule: dict[s
     world.pass_all()
     run = world.run(run_id)
     assert (run.state, run.reason) == ("cancelled", "approval_expired")
+    assert world.show(run_id)["approval"]["state"] == "expired"
 
 
 def test_no_rule_no_approval(world: World) -> None:

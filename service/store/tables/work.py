@@ -53,7 +53,7 @@ class Run(SQLModel, table=True):
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", "finished_when_terminal"
         ),
-        CheckConstraint("approval IN ('needed', 'granted')", "approval_known"),
+        CheckConstraint("approval IN ('needed', 'granted', 'refused', 'expired')", "approval_known"),
         CheckConstraint("open_dependencies >= 0", "dependencies_counted"),
         _index_of_some("approval_expires_at"),
         _index_of_some("start_before"),
