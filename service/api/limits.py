@@ -25,7 +25,7 @@ from service.api.team_schemas import (
 )
 from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import audit, organisation, runs
+from service.store import audit, flavors, organisation, runs
 from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
@@ -73,7 +73,9 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
 )
 def patch_organisation(body: OrganisationPatch, caller: Admin, app: App) -> Response:
     """What holds for all teams together; what is left out stays as it is. Running jobs are left alone."""
-    answer = app.gate.db.write(partial(_change_organisation, caller=caller, body=body, now=app.now()))
+    answer = app.gate.db.write(
+        partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
+    )
     app.wake("admit", "notify")
     return JSONResponse(answer)
 
@@ -107,7 +109,10 @@ def _terms_json(team: Team) -> dict[str, Any]:
     return {"weight": team.weight, "time_zone": team.time_zone}
 
 
-def _change_organisation(session: Session, caller: Caller, body: OrganisationPatch, now: datetime) -> dict[str, Any]:
+def _change_organisation(
+    session: Session, caller: Caller, body: OrganisationPatch, namespace: str | None, now: datetime
+) -> dict[str, Any]:
+    _refuse_idle(session, body, namespace)
     row = organisation.lock(session)
     before = _organisation_json(row)
     if body.time_zone is not None:
@@ -123,6 +128,18 @@ def _change_organisation(session: Session, caller: Caller, body: OrganisationPat
         runs.unpark(session, "money", true())  # the organisation's budgets have more left now, or less
     audit.changed(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
     return _organisation_json(row)
+
+
+def _refuse_idle(session: Session, body: OrganisationPatch, namespace: str | None) -> None:
+    """A limit of a flavor or namespace in which nothing can run would look like protection."""
+    for flavor in body.max_concurrent_runs_by_flavor or ():
+        flavors.refuse_unknown(session, flavor, "max_concurrent_runs_by_flavor")
+    if namespace is not None and (others := sorted((body.max_concurrent_runs_by_namespace or {}).keys() - {namespace})):
+        raise Invalid(
+            f"this service starts jobs in '{namespace}' only, not in '{others[0]}'",
+            field="max_concurrent_runs_by_namespace",
+            remedy=f"Name '{namespace}' or none.",
+        )
 
 
 def _organisation_json(row: Organisation) -> dict[str, Any]:

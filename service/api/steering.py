@@ -30,7 +30,7 @@ from service.domain.errors import Conflict
 from service.domain.money import to_micro_usd, to_usd
 from service.domain.run import Reason, RunState
 from service.flow.change import change
-from service.store import audit, holds, organisation, runs
+from service.store import audit, flavors, holds, organisation, runs
 from service.store.describe import describe_run
 from service.store.tables import Run, Team
 
@@ -235,6 +235,8 @@ def _stop_team(session: Session, team: str, body: TeamStop, caller: Caller, now:
 def _set_rules(session: Session, team: str, body: ApprovalRulesPut, caller: Caller, now: datetime) -> dict[str, Any]:
     row = held_team(session, caller, team)
     before = _rules_json(row)
+    for flavor in body.flavors:
+        flavors.refuse_unknown(session, flavor, "flavors")
     row.approval_rules = {
         "cost_over_micro_usd": None if body.cost_over_usd is None else to_micro_usd(body.cost_over_usd),
         "flavors": sorted(set(body.flavors)),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
-from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid, UnknownFlavor
+from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
@@ -120,7 +119,7 @@ def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
     run.timeout_seconds = run.requested_timeout_seconds
     price = flavors.fresh_price(session, run.flavor, now)
     if price is None:
-        _refuse_unknown_flavor(session, run.flavor)
+        flavors.refuse_unknown(session, run.flavor, "flavor")  # a known one waits for its price
         return
     if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
         raise ExceedsLimit(
@@ -167,15 +166,3 @@ def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
         return present.limit - present.spent  # what is spent does not come back
     carry = budget.limit_micro_usd if budget.carry_over else 0
     return max(present.limit, budget.limit_micro_usd + carry)
-
-
-def _refuse_unknown_flavor(session: Session, name: str) -> None:
-    """Raise where Hugging Face's list is known and has no such flavor; without a list the run waits for its price."""
-    known = [flavor.name for flavor in flavors.every(session)]
-    if known and name not in known:
-        close = get_close_matches(name, known, n=3)
-        raise UnknownFlavor(
-            f"Hugging Face offers no flavor '{name}'",
-            field="flavor",
-            remedy=f"Did you mean {', '.join(close)}?" if close else "GET /flavors lists them with prices.",
-        )

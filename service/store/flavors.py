@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.domain.errors import UnknownFlavor
 from service.store import runs
 from service.store.tables import Attempt, Flavor, Run
 
@@ -50,6 +52,18 @@ def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> No
 def every(session: Session) -> list[Flavor]:
     """All flavors, cheapest first."""
     return list(session.exec(select(Flavor).order_by(col(Flavor.price_per_minute_micro_usd), col(Flavor.name))))
+
+
+def refuse_unknown(session: Session, name: str, field: str) -> None:
+    """Raise UnknownFlavor where Hugging Face's list is known and has no such flavor."""
+    known = [flavor.name for flavor in every(session)]
+    if known and name not in known:
+        close = get_close_matches(name, known, n=3)
+        raise UnknownFlavor(
+            f"Hugging Face offers no flavor '{name}'",
+            field=field,
+            remedy=f"Did you mean {', '.join(close)}?" if close else "GET /flavors lists them with prices.",
+        )
 
 
 def fresh(listed: Iterable[Flavor], now: datetime) -> dict[str, int]:

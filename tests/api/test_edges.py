@@ -229,3 +229,31 @@ def test_the_openapi_document_is_complete(api: Api) -> None:
     properties = document["components"]["schemas"]["RunRequest"]["properties"]
     assert {"recipe", "flavor", "timeout", "max_cost_usd", "output_repo"} <= set(properties)
     assert "retry" not in properties
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "field"),
+    [
+        (
+            "/organisation",
+            {"max_concurrent_runs_by_flavor": {"cpu-basic": 1, "a10g-larg": 3}},
+            "unknown_flavor",
+            "max_concurrent_runs_by_flavor",
+        ),
+        (
+            "/organisation",
+            {"max_concurrent_runs_by_namespace": {"acmee": 3}},
+            "invalid",
+            "max_concurrent_runs_by_namespace",
+        ),
+        ("/teams/research/approval-rules", {"flavors": ["a10g-larg"]}, "unknown_flavor", "flavors"),
+    ],
+)
+def test_a_limit_or_rule_for_what_there_is_not_would_protect_nothing(
+    api: Api, path: str, body: dict[str, Any], code: str, field: str
+) -> None:
+    before = api("GET", path, as_="admin").json()
+    answer = api("PUT", path, as_="admin", json=body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field), answer.text
+    assert code == "invalid" or "a10g-large" in answer.json()["remedy"]
+    assert api("GET", path, as_="admin").json() == before
