@@ -257,3 +257,19 @@ def test_a_limit_or_rule_for_what_there_is_not_would_protect_nothing(
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field), answer.text
     assert code == "invalid" or "a10g-large" in answer.json()["remedy"]
     assert api("GET", path, as_="admin").json() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"start_before": "2026-12-01T00:00:00"}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"start_before": "tomorrow"}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"start_before": 1796083200}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"max_cost_usd": "1"}, "max_cost_usd", "a number of dollars, such as 2.5"),
+        ({"max_cost_usd": True}, "max_cost_usd", "a number of dollars, such as 2.5"),
+    ],
+)
+def test_a_wrong_value_is_told_how_to_write_it(api: Api, body: dict[str, Any], field: str, says: str) -> None:
+    problem = api("POST", "/runs", json={**BODY, **body}).json()
+    assert (problem["status"], problem["field"]) == (422, field), problem
+    assert says in problem["detail"], problem
