@@ -144,6 +144,8 @@ def _refuse_idle(session: Session, body: OrganisationPatch, namespace: str | Non
 
 def _organisation_json(row: Organisation) -> dict[str, Any]:
     return {
+        "paused": row.paused_at is not None,
+        "paused_by": row.paused_by,
         "time_zone": row.time_zone,
         "max_concurrent_runs": row.max_concurrent_runs,
         "max_concurrent_runs_by_flavor": row.max_concurrent_runs_by_flavor,

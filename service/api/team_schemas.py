@@ -20,10 +20,13 @@ class TeamCreate(Body):
 
 
 class TeamObject(BaseModel):
-    """A team."""
+    """A team. `paused`: none of its runs starts."""
 
     name: str
     max_concurrent_runs: int | None
+    max_concurrent_runs_per_user: int | None
+    paused: bool
+    paused_by: str | None
     weight: float
     time_zone: str
     created_at: datetime
@@ -92,8 +95,10 @@ class OrganisationPatch(Body):
 
 
 class OrganisationObject(BaseModel):
-    """What holds for all teams together."""
+    """What holds for all teams together. `paused`: the whole queue is, and no run starts."""
 
+    paused: bool
+    paused_by: str | None
     time_zone: str
     max_concurrent_runs: int | None
     max_concurrent_runs_by_flavor: dict[str, int]

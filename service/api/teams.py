@@ -120,6 +120,9 @@ def team_json(team: Team) -> dict[str, Any]:
     return {
         "name": team.name,
         "max_concurrent_runs": team.max_concurrent_runs,
+        "max_concurrent_runs_per_user": team.max_concurrent_runs_per_user,
+        "paused": team.paused_at is not None,
+        "paused_by": team.paused_by,
         "weight": team.weight,
         "time_zone": team.time_zone,
         "created_at": iso(team.created_at),

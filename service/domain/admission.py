@@ -102,7 +102,9 @@ def slot_message(board: Board, slot: Slot) -> str:
         "team": "the team's runs",
         "user": "the user's runs",
     }[slot.kind]
-    return f"{board.used[slot]} of {board.limits.of(slot)} {whose} are active"
+    if (limit := board.limits.of(slot)) == 0:
+        return f"{whose} are limited to 0: none may start"
+    return f"{board.used[slot]} of {limit} {whose} are active"
 
 
 def shortage(need: int, purse: Purse) -> str:

@@ -85,10 +85,12 @@ def exhaust_all(session: Session, window_ids: Collection[str], now: datetime) ->
 
 
 def window_json(session: Session, budget: Budget, present: BudgetWindow) -> dict[str, Any]:
-    """How a window stands, in dollars."""
+    """How a window stands, in dollars, by the names of the budget object."""
     standing = balance(session, budget, present)
     return {
-        "limit_usd": to_usd(standing.limit),
+        "limit_usd": to_usd(budget.limit_micro_usd),
+        "carried_usd": to_usd(present.carried_micro_usd),
+        "granted_usd": to_usd(present.granted_micro_usd),
         "reserved_usd": to_usd(standing.reserved),
         "charged_usd": to_usd(standing.charged),
         "remaining_usd": to_usd(standing.remaining),

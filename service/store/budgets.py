@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from service.domain.budget import DEFAULT_THRESHOLDS, Period, Scope
-from service.domain.money import to_usd
+from service.domain.errors import Invalid
+from service.domain.money import dollars, to_usd
 from service.store import alerts, organisation, windows
 from service.store.ids import new_id
 from service.store.tables import Budget
@@ -134,17 +135,24 @@ def end(session: Session, budget: Budget, by: str, now: datetime) -> None:
 
 
 def add_once(session: Session, budget: Budget, amount: int, by: str, comment: str | None, now: datetime) -> None:
-    """Add money to the present window alone: how one run is let past a limit without changing it."""
+    """Add money to the present window alone: how one run is let past a limit without changing it. A negative amount
+    takes granted money back; raises Invalid for more than there is of it."""
     organisation.lock(session)
     session.refresh(budget)
     present = windows.ensure(session, budget, now)
+    if present.granted_micro_usd + amount < 0:
+        raise Invalid(
+            f"{dollars(present.granted_micro_usd)} were granted in this window: no more can be taken back",
+            field="amount_usd",
+            remedy="To spend less than the limit, lower the limit.",
+        )
     present.granted_micro_usd += amount
     session.add(present)
     session.flush()
     alerts.tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
     windows.hand_on(session, budget, present, now)
     windows.look_again(session, budget)
-    alerts.rearm(session, budget, present, is_more=True)
+    alerts.rearm(session, budget, present, is_more=amount > 0)
     alerts.warn(session, budget, present, now)
 
 

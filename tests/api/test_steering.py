@@ -163,7 +163,7 @@ def test_pauses_and_limits_and_rules_are_told_with_who_before_and_after(api: Api
 def test_changes_of_the_organisation_are_told(api: Api) -> None:
     for verb in ("pause", "resume"):
         api("POST", f"/queue/{verb}", as_="admin")
-    api("PUT", "/organisation", as_="admin", json={"counts_outside": True, "max_concurrent_runs": 3})
+    api("PATCH", "/organisation", as_="admin", json={"counts_outside": True, "max_concurrent_runs": 3})
     told = audited(api, "organisation")
     assert [(event_type, by) for event_type, by, _, _ in told] == [
         ("queue.paused", "admin"),

@@ -59,6 +59,8 @@ def test_a_budget_shows_its_window(api: Api) -> None:
         ({"limit_usd": 1, "period": "year"}, "invalid"),
         ({"limit_usd": 1, "hard": "yes"}, "invalid"),
         ({"limit_usd": 1, "thresholds": [0]}, "invalid"),
+        ({"limit_usd": 1, "thresholds": [50, 50]}, "invalid"),
+        ({"limit_usd": 1, "period": "total", "carry_over": True}, "invalid"),
         ({"limit": 1}, "unknown_field"),
         ({"limit_usd": 1, "time_zone": "Europe/Berlin"}, "unknown_field"),
     ],
@@ -165,3 +167,24 @@ def test_health_needs_no_key(api: Api) -> None:
     assert ready["ready"] is True
     assert ready["checks"]["database"] == "ok"
     assert ready["checks"]["hub"] == "ok"
+
+
+def test_a_grant_that_was_mistyped_is_taken_back_by_a_negative_one(api: Api) -> None:
+    path = "/teams/research/budget/grants"
+    assert api("POST", path, as_="admin", json={"amount_usd": 20}).json()["granted_usd"] == 20
+    assert api("POST", path, as_="admin", json={"amount_usd": -18}).json()["granted_usd"] == 2
+    for amount in (0, -2.5):
+        answer = api("POST", path, as_="admin", json={"amount_usd": amount})
+        assert (answer.status_code, answer.json()["field"]) == (422, "amount_usd"), answer.text
+    assert api("GET", "/teams/research/budget").json()["granted_usd"] == 2
+
+
+def test_a_team_and_the_organisation_show_that_they_are_paused_and_by_whom(api: Api) -> None:
+    api("PUT", "/teams/research/limits", as_="lead", json={"max_concurrent_runs_per_user": 2})
+    for path, pause in (("/teams/research", "/teams/research"), ("/organisation", "/queue")):
+        before = api("GET", path).json()
+        assert (before["paused"], before["paused_by"]) == (False, None)
+        api("POST", f"{pause}/pause", as_="admin")
+        after = api("GET", path).json()
+        assert (after["paused"], after["paused_by"]) == (True, "admin")
+    assert api("GET", "/teams/research").json()["max_concurrent_runs_per_user"] == 2

@@ -95,6 +95,22 @@ def test_a_new_window_starts_what_waited_for_it_and_is_told_once(world: World) -
     assert told(world, day) == ["exhausted", "reset"]
 
 
+def test_events_name_the_limit_what_was_carried_and_what_was_granted_apart(world: World) -> None:
+    day = grant(world, 1_000, period="day", carry_over=True, hard=False)
+
+    def add(session: Session) -> None:
+        budgets.add_once(session, session.get_one(Budget, day.id), 500, "key_admin", None, world.clock.now)
+
+    world.db.write(add)
+    world.until_end(world.enqueue(seconds=5))
+    world.clock.turn(hours=12)
+    world.until_end(world.enqueue(seconds=5))
+    with world.db.read() as session:
+        [reset] = session.exec(select(Event).where(Event.type == "budget.reset")).all()
+    told_of = {name: reset.data[f"{name}_usd"] for name in ("limit", "carried", "granted", "remaining")}
+    assert told_of == {"limit": 0.001, "carried": 0.001, "granted": 0.0, "remaining": 0.002}
+
+
 def test_an_attempt_belongs_to_the_windows_open_at_its_admission(world: World) -> None:
     day = grant(world, 10 * CEILING, period="day")
     world.clock.turn(hours=11, minutes=59)
@@ -169,7 +185,7 @@ def test_a_grant_adds_to_one_window_and_lets_a_waiting_run_past(world: World) ->
     assert world.run(second).state == "submitting"
     assert told(world, day) == ["exhausted", "granted"]
     world.until_end(second)
-    world.clock.turn(days=1)
+    world.clock.turn(hours=12)
     assert window(world, day).granted_micro_usd == 0
 
 

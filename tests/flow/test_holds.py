@@ -284,4 +284,5 @@ def test_runs_deep_in_a_lane_say_who_is_first(world: World) -> None:
     assert world.run(runs[7]).reason == "checking", "no pass has looked so far"
     shown = world.show(runs[7])
     assert shown["reason"] == "waiting_for_slot"
+    assert shown["message"].endswith("runs of this service are limited to 0: none may start")
     assert f"behind {runs[0]}" in shown["message"]
