@@ -45,9 +45,10 @@ fix: $(READY) ## format, and mend what the linter can
 SEED ?= 1
 SEEDS ?= 1
 STEPS ?= 60
+REPLICAS ?= 1
 
-simulate: $(READY) ## one seed of the crash simulation again, with its trace: make simulate SEED=7
-	$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(SEEDS) --steps $(STEPS) --trace
+simulate: $(READY) ## a seed of the crash simulation, or many: make simulate SEED=7 SEEDS=1000 REPLICAS=2
+	$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(SEEDS) --steps $(STEPS) --replicas $(REPLICAS)
 
 test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
 	$(BIN)/python -m pytest tests/simulation

@@ -16,7 +16,6 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, default=STEPS, help="actions per seed")
     parser.add_argument("--replicas", type=int, default=1, choices=(1, 2), help="processes that run the steps")
-    parser.add_argument("--trace", action="store_true", help="show the end of the trace in any case")
     parser.add_argument("--all", action="store_true", help="go on after a violation, and list all seeds that have one")
     given = parser.parse_args()
     began = time.monotonic()
@@ -27,7 +26,7 @@ def main() -> int:
         jobs, runs = jobs + outcome.jobs, runs + outcome.runs
         if outcome.violation is not None:
             broken.append(f"seed {seed}: {outcome.violation}")
-        if given.trace or (outcome.violation is not None and not given.all):
+        if given.seeds == 1 or (outcome.violation is not None and not given.all):
             print(outcome.text, f"\nseed {seed}, trace {outcome.digest[:16]}")  # noqa: T201
         if broken and not given.all:
             break

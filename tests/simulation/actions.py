@@ -145,19 +145,19 @@ class Actions:
         return self.world.chance.choice(going) if going else None
 
 
-WEIGHTS: dict[str, int] = {
+WEIGHTS: dict[str, float] = {
     "one_step": 24,
     "all_steps": 22,
     "wait": 16,
-    "submit": 16,
+    "submit": 20,
     "repeat": 4,
     "cancel": 3,
     "money": 4,
     "limit": 2,
-    "pause": 3,
+    "pause": 2,
     "approve": 3,
     "change": 2,
-    "stop_team": 1,
+    "stop_team": 0.5,
     "set_clock": 2,
     "switch_faults": 5,
     "change_price": 1,
@@ -177,7 +177,7 @@ NOT_ASIDE = {"all_steps", "crash", "switch_faults", "wait", "restore"}
 ASIDE = {name: weight for name, weight in WEIGHTS.items() if name not in NOT_ASIDE}
 
 
-def act(actions: Actions, weights: dict[str, int]) -> None:
+def act(actions: Actions, weights: dict[str, float]) -> None:
     """The next thing that happens."""
     (chosen,) = actions.world.chance.choices(tuple(weights), tuple(weights.values()))
     own: Callable[[], None] | None = getattr(actions, chosen, None)

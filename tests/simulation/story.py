@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -60,10 +61,12 @@ def tell(seed: int, steps: int = STEPS, replicas: int = 1) -> Outcome:
         shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
     path.write_bytes(template())
     world = World(seed, path, replicas)
+    gc.disable()  # a seed leaves little behind, and looking for it takes a fifth of the time
     try:
         return _tell(seed, world, steps)
     finally:
         world.close()
+        gc.enable()
 
 
 def _tell(seed: int, world: World, steps: int) -> Outcome:

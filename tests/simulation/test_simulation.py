@@ -5,31 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from tests.simulation.conftest import BLOCKS
 from tests.simulation.story import tell
 
-BLOCKS = 12
-SEEDS_PER_BLOCK = 10
-FIRST_SEED = int(os.environ.get("SIMULATION_FIRST_SEED", "1"))
 
-
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_every_invariant_holds(block: int) -> None:
-    first = FIRST_SEED + block * SEEDS_PER_BLOCK
-    for seed in range(first, first + SEEDS_PER_BLOCK):
-        outcome = tell(seed)
-        if outcome.violation is not None:
-            pytest.fail(
-                f"{outcome.text}\n\n{outcome.violation}\npython -m tests.simulation --seed {seed} shows it again",
-                pytrace=False,
-            )
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_invariant_holds(block: str, parts: dict[str, Future[str | None]]) -> None:
+    if (violation := parts[block].result()) is not None:
+        pytest.fail(violation, pytrace=False)
 
 
 def test_a_seed_tells_the_same_story_twice() -> None:
-    for seed in range(1, 6):
+    for seed in range(1, 4):
         assert tell(seed).digest == tell(seed).digest
     assert tell(1).digest != tell(2).digest
 

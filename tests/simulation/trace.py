@@ -70,8 +70,12 @@ class Violation(BaseException):
     """An invariant does not hold. Not an Exception: the steps fence those off and go on."""
 
     def __init__(self, invariant: int, text: str) -> None:
-        super().__init__(f"invariant {invariant} ({INVARIANTS[invariant]}): {text}")
+        super().__init__(invariant, text)
         self.invariant = invariant
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"invariant {self.invariant} ({INVARIANTS[self.invariant]}): {self.text}"
 
 
 def demand(holds: object, invariant: int, text: str) -> None:

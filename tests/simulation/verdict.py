@@ -13,10 +13,10 @@ from tests.simulation.people import People
 from tests.simulation.trace import demand
 from tests.simulation.world import World
 
-MOST_ROUNDS = 150
+MOST_ROUNDS = 80
 SHORT_ROUNDS = 9
 SHORT_MS = 20_000
-LONG_MS = 1_200_000
+LONG_MS = (300_000, 1_200_000, 3_600_000, 7_200_000)
 DAY_MS = 24 * 3_600_000
 PLENTY = Terms(10**12)
 BUDGETS = "SELECT team, user, period FROM budget WHERE ended_at IS NULL ORDER BY id"
@@ -32,7 +32,7 @@ def drain(world: World, leads: Leads) -> None:
         _pass(world, leads)
         if _is_over(world):
             break
-        world.turn(SHORT_MS if round_ < SHORT_ROUNDS else LONG_MS)
+        world.turn(SHORT_MS if round_ < SHORT_ROUNDS else LONG_MS[min(round_ - SHORT_ROUNDS, len(LONG_MS) - 1)])
     going = [(seen.id, seen.state, seen.reason) for seen in world.witness.runs.values() if not seen.state.is_terminal]
     demand(not going, 8, f"after {MOST_ROUNDS} calm rounds these go on: {going}")
     # a day later nothing has changed
