@@ -164,7 +164,7 @@ def test_a_script_of_64_kib_fits_one_variable_and_a_larger_one_is_refused() -> N
         ({"timeout": "2 hours"}, "duration"),
         ({"timeout": 59}, "greater than or equal to 60"),
         ({"timeout": True}, "valid integer"),
-        ({"max_cost_usd": "3"}, "instance of Decimal"),
+        ({"max_cost_usd": "3"}, "a number of dollars"),
         ({"max_cost_usd": float("nan")}, "finite"),
         ({"max_cost_usd": -1}, "greater than or equal to 0"),
         ({"output_repo": None}, "output_repo"),
