@@ -24,8 +24,8 @@ RECIPE: dict[str, Any] = {
     "dataset_name": "acme/sums",
     "args": {"use_cpu": True, "max_steps": 8, "per_device_train_batch_size": 2, "logging_steps": 4},
 }
-# Without it gloo takes the machine's outer network, and its sockets may not close: CPU processes only, GPUs use NCCL.
-ENV = {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_DISABLE_XET": "1"}
+ENV = {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_DISABLE_XET": "1"}  # processes on one machine meet on loopback
+TRIES = 3
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +60,25 @@ def upload(url: str, folder: Path) -> None:
 
 
 def train(service: Service, output: str, **recipe: Any) -> tuple[dict[str, Any], str]:
-    """The run after its end, and its log."""
+    """The run after its end, and its log.
+
+    gloo, which connects CPU processes, now and then never lets one of them exit when all is done: torch 2.13 waits in
+    ~ProcessGroupGloo for a thread of its own. GPUs use NCCL. Such a run, its model published, is started again."""
     body = {
         "recipe": {**RECIPE, **recipe},
         "flavor": "a10g-largex2",
-        "timeout": "10m",
-        "output_repo": output,
+        "timeout": "2m",
         "env": ENV,
         "team": "research",
     }
-    answer = service("POST", "/runs", body)
-    assert answer.status_code == 201, answer.text
-    run = service.until_end(answer.json()["id"], seconds=120)
-    return run, service("GET", f"/runs/{run['id']}/logs", accept="text/plain").text
+    for attempt in range(TRIES):
+        answer = service("POST", "/runs", {**body, "output_repo": f"{output}-{attempt}"})
+        assert answer.status_code == 201, answer.text
+        run = service.until_end(answer.json()["id"], seconds=180)
+        log = service("GET", f"/runs/{run['id']}/logs", accept="text/plain").text
+        if run["reason"] != "job_timeout" or "Model pushed to the Hub" not in log:
+            break
+    return run, log
 
 
 def test_both_processes_learn_and_the_model_is_published(service: Service) -> None:
