@@ -253,7 +253,7 @@ def test_a_limit_or_rule_for_what_there_is_not_would_protect_nothing(
     api: Api, path: str, body: dict[str, Any], code: str, field: str
 ) -> None:
     before = api("GET", path, as_="admin").json()
-    answer = api("PUT", path, as_="admin", json=body)
+    answer = api("PATCH" if path == "/organisation" else "PUT", path, as_="admin", json=body)
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field), answer.text
     assert code == "invalid" or "a10g-large" in answer.json()["remedy"]
     assert api("GET", path, as_="admin").json() == before

@@ -84,7 +84,8 @@ def test_a_change_of_the_organisation_leaves_the_rest_as_it_is(api: Api) -> None
     first = {"max_concurrent_runs": 3, "time_zone": "Europe/Berlin", "max_concurrent_runs_by_flavor": {"cpu-basic": 1}}
     assert api("PATCH", "/organisation", as_="admin", json=first).status_code == 200
     changed = api("PATCH", "/organisation", as_="admin", json={"counts_outside": True}).json()
-    assert changed == {**first, "max_concurrent_runs_by_namespace": {}, "counts_outside": True}
+    unset = {"max_concurrent_runs_by_namespace": {}, "paused": False, "paused_by": None}
+    assert changed == {**first, **unset, "counts_outside": True}
     no_limits = {"max_concurrent_runs": None, "max_concurrent_runs_by_flavor": {}}
     assert api("PATCH", "/organisation", as_="admin", json=no_limits).json() == {**changed, **no_limits}
 
