@@ -133,6 +133,7 @@ def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
         "rank": rank(created_at, 50),
         "quoted_price_micro_usd": PRICE,
         "open_dependencies": 0,
+        "checked_at": now,
         "attempt": 0,
         "sequence": 1,
         "tries": 0,

@@ -56,6 +56,7 @@ def make_run(session: Session, now: datetime, **fields: Any) -> Run:
         "priority": 50,
         "labels": {},
         "created_at": now,
+        "checked_at": now,
         **fields,
     }
     run = Run(**values)

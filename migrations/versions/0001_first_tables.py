@@ -53,6 +53,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_flavor")),
     )
     op.create_table(
+        "hub_fact",
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("fact", sa.JSON(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_hub_fact")),
+    )
+    with op.batch_alter_table("hub_fact", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_hub_fact_good_until"), ["good_until"], unique=False)
+
+    op.create_table(
         "installation",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("key_check", sa.String(), nullable=False),
@@ -280,6 +291,10 @@ def upgrade() -> None:
         sa.Column("sealed_secrets", sa.LargeBinary(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("preflight", sa.JSON(), nullable=True),
+        sa.Column("pins", sa.JSON(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_again_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane", sa.String(), nullable=False),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.Column("quoted_price_micro_usd", sa.BigInteger(), nullable=True),
@@ -297,7 +312,7 @@ def upgrade() -> None:
             "is_ready",
             sa.Boolean(),
             sa.Computed(
-                "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')",
+                "state = 'queued' AND checked_at IS NOT NULL AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')",
                 persisted=True,
             ),
             nullable=True,
@@ -375,6 +390,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_run_to_check",
+            ["rank", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND checked_at IS NULL"),
+            postgresql_where=sa.text("state = 'queued' AND checked_at IS NULL"),
         )
 
     op.create_table(
@@ -517,6 +539,11 @@ def downgrade() -> None:
     op.drop_table("attempt")
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.drop_index(
+            "ix_run_to_check",
+            sqlite_where=sa.text("state = 'queued' AND checked_at IS NULL"),
+            postgresql_where=sa.text("state = 'queued' AND checked_at IS NULL"),
+        )
+        batch_op.drop_index(
             "ix_run_to_cancel",
             sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
@@ -579,6 +606,10 @@ def downgrade() -> None:
     op.drop_table("organisation")
     op.drop_table("lease")
     op.drop_table("installation")
+    with op.batch_alter_table("hub_fact", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_hub_fact_good_until"))
+
+    op.drop_table("hub_fact")
     op.drop_table("flavor")
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index(

@@ -51,7 +51,7 @@ async def submit_run(
     if is_replay:
         return replayed_response(run)
     log.info("run_enqueued", run_id=run["id"], team=run["team"], requested_by=run["requested_by"])
-    app.wake("admit", "notify")
+    app.wake("preflight", "notify")
     return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
 
 

@@ -90,6 +90,24 @@ class ApprovalObject(BaseModel):
     comment: str | None
 
 
+class CheckObject(BaseModel):
+    """One check. `unknown`: the Hub did not say, which is never taken for failed."""
+
+    check: str
+    outcome: Literal["passed", "failed", "unknown"]
+    message: str
+    field: str | None
+    remedy: str | None
+
+
+class PreflightObject(BaseModel):
+    """What was found of everything that the run names, before any money was held for it."""
+
+    outcome: Literal["passed", "failed", "unknown"]
+    at: datetime
+    checks: list[CheckObject]
+
+
 class RunObject(BaseModel):
     """A run."""
 
@@ -121,6 +139,8 @@ class RunObject(BaseModel):
     output: Output | None
     failure: FailureObject | None
     progress: ProgressObject | None
+    preflight: PreflightObject | None
+    pins: dict[str, str] = Field(description="What was resolved at preflight and is what runs")
     parent: str | None
     created_at: datetime
     admitted_at: datetime | None

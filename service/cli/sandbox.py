@@ -40,6 +40,9 @@ def sandbox(
         Path | None, typer.Option(help="Where jobs get their folders. Default: the system's temporary folder.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave each job's folder after its end.")] = False,
+    library: Annotated[
+        bool, typer.Option(help="Begin with the course's models (their description, no weights) and a few chats.")
+    ] = True,
     execute: Annotated[
         bool,
         typer.Option(
@@ -82,6 +85,7 @@ def sandbox(
         url_map=tuple(_mapped(pair) for pair in url_map or []),
         python_env=python_env,
         keep=keep,
+        library=library,
         log_level=log_level,
     )
     try:

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     GATED_MODEL = "gated_model"
     MODEL_NOT_FOUND = "model_not_found"
     DATASET_NOT_FOUND = "dataset_not_found"
+    DATASET_FORMAT = "dataset_format"
     BAD_ARGUMENT = "bad_argument"
     MISSING_DEPENDENCY = "missing_dependency"
     CUDA_OOM = "cuda_oom"

@@ -117,7 +117,14 @@ def _holds(session: Session, run: Run, now: datetime) -> list[Check]:
     above, team = organisation.read(session), teams.get(session, run.team)
     assert team is not None
     paused_by = run.paused_by or "nobody"
+    is_checked = run.checked_at is not None
     return [
+        Check(
+            "preflight",
+            is_checked,
+            None if is_checked else Reason.CHECKING,
+            "what it names was found" if is_checked else "what it names is being looked up",
+        ),
         Check(
             "queue_open", above.paused_at is None, *_said(above.paused_at, f"the queue is paused by {above.paused_by}")
         ),

@@ -20,6 +20,7 @@ from huggingface_hub.utils import hf_raise_for_status
 from service.domain.job import JobSpec
 from service.domain.text import cleaned
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
+from service.hub.lookup import Lookup
 from service.hub.models import Job, LogLine, RepoState, bills_from_json, job_from_json
 from service.hub.session import HubSession, check, headers, read_json
 
@@ -40,6 +41,7 @@ class HubClient:
         *,
         clock: Callable[[], datetime],
         timeout_seconds: float = 30,
+        datasets_server: str | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.endpoint = endpoint
@@ -50,6 +52,7 @@ class HubClient:
         self.job_token_checks: dict[str, tuple[datetime, bool]] = {}
         self._control_token = control_token
         self.job_token = job_token
+        self.lookup = Lookup(self._session, control_token, job_token, datasets_server)
         # huggingface_hub's own session waits for ever by default.
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))
         self._repos = HfApi(endpoint=endpoint, token=job_token)

@@ -13,13 +13,21 @@ PROOF_OF_NO_JOB = frozenset({400, 401, 402, 403, 404, 422, 429})
 
 
 class HubFault(Exception):
-    """A call that did not bring what it was made for. `status` is None where no answer came."""
+    """A call that did not bring what it was made for. `status` is None where no answer came; `code` is the Hub's own
+    word (`RepoNotFound`, `GatedRepo` …), which it gives under more than one status."""
 
-    def __init__(self, message: str, status: int | None = None, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+        code: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.retry_after_seconds = retry_after_seconds
+        self.code = code
 
 
 class HubRefused(HubFault):
@@ -38,7 +46,7 @@ def refusal(error: HfHubHTTPError) -> HubFault:
     """A reading call's error answer. 5xx, 408 and 429 will pass; the rest is a refusal."""
     status = error.response.status_code
     kind = HubUnavailable if status >= 500 or status in (408, 429) else HubRefused
-    return kind(_message(error), status, _retry_after(error.response))
+    return kind(_message(error), status, _retry_after(error.response), error.response.headers.get("x-error-code"))
 
 
 def create_fault(error: HfHubHTTPError) -> HubFault:

@@ -1,7 +1,7 @@
 """One HTTP session with a Hugging Face endpoint: headers, timeouts, errors, and the rule that a token stays at home.
 
-Nothing is redirected, and only `Link`s of the same origin are followed: both would carry the token, or a job's secrets,
-to wherever an answer points.
+Nothing that is sent is redirected, and only `Link`s of the same origin are followed: both would carry the token, or a
+job's secrets, to wherever an answer points.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class HubSession:
         timeout = httpx2.Timeout(self.timeout_seconds, connect=connect, pool=connect)
         return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
 
-    def read(self, url: str, token: str) -> httpx2.Response:
-        """GET a path, or a page's absolute URL. Raises HubFault for anything but a success."""
+    def read(self, url: str, token: str, *, follow: bool = False) -> httpx2.Response:
+        """GET a path, or a page's absolute URL; `follow` redirects. Raises HubFault for anything but a success."""
         try:
-            response = self.send("GET", url, token)
+            response = self.send("GET", url, token, follow=follow)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
         check(response)
@@ -69,13 +69,19 @@ class HubSession:
         token: str,
         body: dict[str, Any] | None = None,
         timeout: httpx2.Timeout | None = None,
+        follow: bool = False,
     ) -> httpx2.Response:
         """Any request; the answer as it is. Raises httpx2's errors where none came."""
         if not url.startswith("http"):
             url = self.endpoint + url
         try:
             response = self.http.request(
-                method, url, json=body, headers=headers(token), timeout=timeout or self.http.timeout
+                method,
+                url,
+                json=body,
+                headers=headers(token),
+                timeout=timeout or self.http.timeout,
+                follow_redirects=follow,
             )
         except httpx2.HTTPError as error:
             self.trouble = type(error).__name__

@@ -12,6 +12,7 @@ from types import TracebackType
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from service.sandbox import library
 from service.sandbox.accounts import TOKENS, Token
 from service.sandbox.core import Sandbox
 from service.sandbox.executor import Executor
@@ -44,6 +45,7 @@ class Options:
     url_map: tuple[tuple[str, str], ...] = ()
     python_env: Path | None = None
     keep: bool = False
+    library: bool = True
     log_level: str = "warning"
 
 
@@ -117,13 +119,16 @@ def greeting(url: str, tokens: tuple[Token, ...] = TOKENS) -> str:
 
 
 def _core(options: Options) -> Sandbox:
-    return Sandbox(
+    core = Sandbox(
         faults=options.faults,
         execute=options.execute,
         run_seconds=options.run_seconds,
         max_running=options.max_running,
         page_size=options.page_size,
     )
+    if options.library:
+        library.fill(core.hub, utc_now())
+    return core
 
 
 def _listen(options: Options) -> socket.socket:

@@ -118,6 +118,8 @@ def run_object(
         "output": _output(run),
         "failure": run.failure,
         "progress": run.progress,
+        "preflight": run.preflight,
+        "pins": run.pins or {},
         "parent": None,
         "created_at": _iso(run.created_at),
         "admitted_at": _iso(run.admitted_at),

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from service.api import queue_schemas
+from service.flow import preflight
 from tests.api.conftest import Api
-from tests.api.test_runs import submit
+from tests.api.test_runs import submit as submit_unchecked
 from tests.factories import make_budget
 
 CEILING = 167 * 11
+
+
+def submit(api: Api, **fields: Any) -> dict[str, Any]:
+    run = submit_unchecked(api, **fields)
+    preflight.run_once(api.world.gate)
+    return run
 
 
 def explain(api: Api, run_id: str) -> dict[str, Any]:
@@ -31,7 +38,8 @@ def test_an_open_way_is_all_green(api: Api) -> None:
     assert told["earliest_start"] == "2026-11-24T12:00:00.000Z"
     assert told["would_help"] == []
     assert [gate["gate"] for gate in told["gates"]] == [
-        "queue_open", "team_open", "not_paused", "approval", "dependencies", "next_try", "job_token", "output", "price",
+        "preflight", "queue_open", "team_open", "not_paused", "approval", "dependencies", "next_try", "job_token", "output",
+        "price",
         "own_cap", "slots_of_organisation", "budget_research/month", "turn",
     ]  # fmt: skip
 

@@ -13,10 +13,11 @@ import pytest
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, hold, logs, prices, recover, submit, sweep, watch
+from service.flow import admit, cancel, hold, logs, preflight, prices, recover, submit, sweep, watch
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate, Limits, Start
 from service.hub.client import HubClient
+from service.sandbox import library
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
@@ -68,6 +69,7 @@ class World:
     def __init__(self, db: Database, clock: Clock) -> None:
         self.clock = clock
         self.core = Sandbox(execute=False)
+        library.fill(self.core.hub, clock.now)
         self.wire = Wire(self.core, clock)
         self.hub = HubClient(ENDPOINT, "hf_sandbox", "hf_sandbox_job", clock=clock, transport=self.wire)
         limits = Limits(create_timeout=timedelta(seconds=30), webhook_allowed_targets=("127.0.0.1",))
@@ -100,8 +102,9 @@ class World:
         self.db.write(lambda session: make_budget(session, self.clock.now, micro_usd))
 
     def enqueue(self, **fields: Any) -> str:
-        """A run of ten minutes on cpu-basic; `seconds`, `exit_code`, `log` say how its job will go."""
-        namespace = fields.pop("namespace", "acme")
+        """A run of ten minutes on cpu-basic, past preflight unless `checked` is False; `seconds`, `exit_code`, `log`
+        say how its job will go."""
+        namespace, checked = fields.pop("namespace", "acme"), fields.pop("checked", True)
         env = {
             name: str(fields.pop(field))
             for field, name in (
@@ -122,6 +125,8 @@ class World:
         )
         run, _ = self.db.write(work)
         run_id: str = run["id"]
+        if checked:
+            preflight.run_once(self.gate)
         return run_id
 
     def cancel(self, run_id: str) -> None:
@@ -134,7 +139,7 @@ class World:
 
     def pass_all(self) -> None:
         """One pass of every step, in the order of a run's life."""
-        for step in (recover, cancel, hold, admit, submit, watch, logs):
+        for step in (recover, cancel, hold, preflight, admit, submit, watch, logs):
             step.run_once(self.gate)
 
     def until_end(self, *run_ids: str, most: int = 60, **turn: float) -> None:

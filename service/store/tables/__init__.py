@@ -3,6 +3,7 @@
 `table=True` models validate nothing: what comes from outside is validated by the wire models before it gets here.
 """
 
+from service.store.tables.facts import HubFact
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
@@ -20,6 +21,7 @@ __all__ = [
     "Endpoint",
     "Event",
     "Flavor",
+    "HubFact",
     "IdempotencyKey",
     "Installation",
     "Lane",

@@ -22,8 +22,8 @@ from service.store.columns import UtcDateTime
 
 # A queued run that only the board decides about. The database keeps it: what has become of a run cannot be forgotten.
 READY = (
-    "state = 'queued' AND cancel_requested_at IS NULL AND not_before IS NULL AND parked IS NULL "
-    "AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')"
+    "state = 'queued' AND checked_at IS NOT NULL AND cancel_requested_at IS NULL AND not_before IS NULL "
+    "AND parked IS NULL AND paused_at IS NULL AND open_dependencies = 0 AND (approval IS NULL OR approval = 'granted')"
 )
 
 
@@ -70,6 +70,13 @@ class Run(SQLModel, table=True):
             sqlite_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
         ),
+        Index(
+            "ix_run_to_check",
+            "rank",
+            "id",
+            sqlite_where=text("state = 'queued' AND checked_at IS NULL"),
+            postgresql_where=text("state = 'queued' AND checked_at IS NULL"),
+        ),
         Index("ix_run_state_output_repo", "state", "output_repo"),
     )
     id: str = Field(primary_key=True)
@@ -93,6 +100,12 @@ class Run(SQLModel, table=True):
     sealed_secrets: bytes | None = Field(default=None, sa_type=LargeBinary)
     priority: int
     labels: dict[str, str] = Field(sa_type=JSON)
+
+    # What preflight found, and the commits that it pinned; a run is not ready before `checked_at`.
+    preflight: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    pins: dict[str, str] | None = Field(default=None, sa_type=JSON)
+    checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    check_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `money`) has come.
     lane: str = Field(default="", foreign_key="lane.name")

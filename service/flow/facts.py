@@ -1,0 +1,61 @@
+"""Facts from the Hub for those who decide by them: from the database while they are good, else asked anew.
+
+Answers are shared by all runs and replicas. Calls come from the same rate budget as everything else, and stop before
+they would take from what cancels and submissions need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+
+from service.domain.facts import Outcome
+from service.domain.subject import Fact, Kind, Subject
+from service.flow.gate import Gate
+from service.store import facts
+
+# How long an answer is relied on. What is missing or closed may be put right any minute; what is unknown is asked
+# again soon.
+GOOD_FOR: Mapping[Outcome, timedelta] = {
+    Outcome.FOUND: timedelta(minutes=10),
+    Outcome.MISSING: timedelta(seconds=30),
+    Outcome.GATED: timedelta(seconds=30),
+    Outcome.DENIED: timedelta(seconds=30),
+    Outcome.UNKNOWN: timedelta(seconds=10),
+}
+
+
+def gather(gate: Gate, subjects: Sequence[Subject]) -> dict[Subject, Fact] | None:
+    """A fact for each subject; None where Hugging Face should not be asked just now."""
+    with gate.db.read() as session:
+        found = facts.known(session, list(subjects), gate.clock())
+    fresh: dict[Subject, Fact] = {}
+    for subject in subjects:
+        if subject in found or subject in fresh:
+            continue
+        if not gate.hub.governor.may_poll(gate.clock()):
+            break
+        fresh[subject] = ask(gate, subject)
+    if fresh:
+        now = gate.clock()
+        kept = {subject: (fact, now + GOOD_FOR[fact.outcome]) for subject, fact in fresh.items()}
+        gate.db.write(partial(facts.keep, found=kept, now=now))
+    found |= fresh
+    return found if len(found) == len(set(subjects)) else None
+
+
+def ask(gate: Gate, subject: Subject) -> Fact:
+    """One question to the Hub; never raises."""
+    lookup = gate.hub.lookup
+    match subject.kind:
+        case Kind.MODEL:
+            return lookup.model(subject.id, subject.revision)
+        case Kind.DATASET:
+            return lookup.dataset(subject.id, subject.revision)
+        case Kind.OUTPUT:
+            return lookup.output(subject.id)
+        case Kind.JOB_ACCOUNT:
+            return lookup.job_account()
+        case Kind.JOBS:
+            return lookup.may_start_jobs(subject.id)

@@ -1,0 +1,140 @@
+"""preflight: what a queued run names is looked up before any money is held for it.
+
+A run that cannot work fails here, in seconds, with the cause, the field and the remedy. What the Hub did not tell is
+*unknown*: the run is looked at again for a while, and then goes on with what is known. The commits that were found are
+pinned, so that what was checked is what runs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.moment import iso
+from service.domain.preflight import (
+    Finding,
+    Verdict,
+    check_dataset,
+    check_model,
+    check_namespace,
+    check_output,
+    check_template,
+    verdict_of,
+)
+from service.domain.recipe import Recipe
+from service.domain.run import Reason, RunState
+from service.domain.script import Script
+from service.domain.subject import Fact, Kind, Subject
+from service.domain.trl_sft import TrlSft
+from service.domain.wanted import Wanted, wanted_of
+from service.flow.each import each
+from service.flow.facts import gather
+from service.flow.gate import Gate
+from service.store import checking, runs
+from service.store.tables import Run
+
+log = structlog.get_logger()
+RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
+BATCH = 20
+LOOK_AGAIN = timedelta(seconds=15)
+# How long a run waits for the Hub to answer before it goes on with what is known.
+PATIENCE = timedelta(minutes=10)
+
+
+def run_once(gate: Gate) -> int:
+    """Check the runs that come next in the queue; how many were decided."""
+    now = gate.clock()
+    gate.write(partial(checking.forget_old, now=now))
+    with gate.db.read() as session:
+        due = checking.due(session, now, BATCH)
+    return sum(bool(each("preflight", run.id, partial(check_one, gate, run))) for run in due)
+
+
+def check_one(gate: Gate, run: Run) -> bool:
+    """Look up what one run names and judge it. False: not decided yet."""
+    wanted = wanted_of(RECIPE.validate_python(run.recipe))
+    facts = gather(gate, subjects_of(run, wanted))
+    if facts is None:
+        return False  # no calls to spare: the next pass comes soon
+    findings = judge(run, wanted, facts)
+    is_blocked = any(isinstance(fact, AccountFact) and fact.outcome is Outcome.DENIED for fact in facts.values())
+    return gate.write(
+        partial(_apply, loaded=run, findings=findings, pins=pins_of(facts), is_blocked=is_blocked, now=gate.clock())
+    )
+
+
+def subjects_of(run: Run, wanted: Wanted) -> list[Subject]:
+    """What has to be asked for a run."""
+    subjects = [Subject(Kind.JOBS, run.namespace)]
+    if run.output_repo is not None:
+        subjects.append(Subject(Kind.JOB_ACCOUNT))
+    if wanted.model is not None:
+        subjects.append(Subject(Kind.MODEL, wanted.model, wanted.model_revision))
+    if wanted.data is not None:
+        subjects.append(Subject(Kind.DATASET, wanted.data.repo, wanted.data.revision))
+    return subjects
+
+
+def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]:
+    """Every check, in the order in which a person would look."""
+    by_kind = {subject.kind: fact for subject, fact in facts.items()}
+    findings: list[Finding] = []
+    if isinstance(jobs := by_kind.get(Kind.JOBS), JobsFact):
+        findings.append(check_namespace(run.namespace, jobs))
+    if isinstance(account := by_kind.get(Kind.JOB_ACCOUNT), AccountFact) and run.output_repo is not None:
+        findings.append(check_output(run.output_repo, account))
+    model, dataset = by_kind.get(Kind.MODEL), by_kind.get(Kind.DATASET)
+    if isinstance(model, ModelFact):
+        findings += check_model(wanted, model)
+    if isinstance(dataset, DatasetFact) and wanted.data is not None:
+        findings += check_dataset(wanted.data, dataset)
+        if isinstance(model, ModelFact):
+            findings.append(check_template(wanted, model, dataset))
+    return findings
+
+
+def pins_of(facts: dict[Subject, Fact]) -> dict[str, str]:
+    """The commits of what was found."""
+    pins = {}
+    for subject, fact in facts.items():
+        if isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
+            pins[f"{subject.kind}_revision"] = fact.sha
+    return pins
+
+
+def _apply(
+    session: Session, loaded: Run, findings: list[Finding], pins: dict[str, str], is_blocked: bool, now: datetime
+) -> bool:
+    run = runs.lock(session, loaded.id)
+    if run is None or run.state != RunState.QUEUED or run.recipe != loaded.recipe or run.flavor != loaded.flavor:
+        return False
+    verdict = verdict_of(findings)
+    run.preflight = {"outcome": verdict.value, "at": iso(now), "checks": [one.as_json() for one in findings]}
+    failed = next((finding for finding in findings if finding.verdict is Verdict.FAILED), None)
+    if failed is not None:
+        failure = failed.as_failure()
+        session.add(run)
+        log.info("preflight_failed", run_id=run.id, check=failed.check)
+        return runs.advance(
+            session,
+            run,
+            RunState.FAILED,
+            now=now,
+            reason=failure.cause,
+            message=failure.message,
+            failure=failure.as_json(),
+        )
+    if verdict is Verdict.UNKNOWN and (is_blocked or now - run.created_at < PATIENCE):
+        unknown = next(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
+        run.check_again_at = now + LOOK_AGAIN
+        session.add(run)
+        runs.explain(session, run, Reason.CHECKING, f"{unknown.check} is not known yet: {unknown.message}")
+        return False
+    run.pins, run.checked_at, run.check_again_at = pins, now, None
+    session.add(run)
+    return True

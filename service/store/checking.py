@@ -1,0 +1,37 @@
+"""Queued runs that preflight has yet to look at."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from service.domain.run import RunState
+from service.store.tables import Run
+
+# What was seen so long ago may have changed: a run that still waits then is looked at again.
+GOOD_FOR = timedelta(hours=24)
+
+
+def due(session: Session, now: datetime, limit: int) -> list[Run]:
+    """The runs to check next, in the order in which they would start."""
+    query = (
+        select(Run)
+        .where(Run.state == RunState.QUEUED.value, col(Run.checked_at).is_(None))
+        .where(col(Run.cancel_requested_at).is_(None))
+        .where(col(Run.check_again_at).is_(None) | (col(Run.check_again_at) <= now))
+        .order_by(col(Run.rank), col(Run.id))
+        .limit(limit)
+    )
+    return list(session.exec(query))
+
+
+def forget_old(session: Session, now: datetime) -> None:
+    """Have those looked at again that were checked long ago and have not started."""
+    session.execute(
+        update(Run)
+        .where(Run.state == RunState.QUEUED.value, col(Run.checked_at) < now - GOOD_FOR)  # type: ignore[arg-type]
+        .values(checked_at=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,190 @@
+"""What a run names is looked up before money is held: it fails with the cause, goes on, or waits where nobody knows."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from service.flow import admit, preflight
+from tests.flow.conftest import World
+
+MODEL = "acme/tiny"
+CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+TEMPLATE = {"chat_template": "{{ messages }}"}
+CHAT = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def model(world: World, *, template: bool = True, **files: object) -> None:
+    named = {"config.json": CONFIG, "tokenizer_config.json": TEMPLATE if template else {}, **files}
+    content = {name: json.dumps(value).encode() for name, value in named.items() if value is not None}
+    world.core.hub.publish("model", MODEL, content, world.clock.now)
+
+
+def dataset(world: World, repo: str = "acme/chats", **files: str) -> None:
+    named = files or {"train.jsonl": json.dumps(CHAT) + "\n"}
+    content = {name.replace("__", "."): text.encode() for name, text in named.items()}
+    world.core.hub.publish("dataset", repo, content, world.clock.now)
+
+
+def run(world: World, checked: bool = True, **recipe: Any) -> str:
+    body = {"kind": "trl_sft", "model_name_or_path": MODEL, "dataset_name": "acme/chats", **recipe}
+    return world.enqueue(recipe=body, output_repo="acme/model", checked=checked)
+
+
+def checks(world: World, run_id: str) -> dict[str, str]:
+    told = world.show(run_id)["preflight"]["checks"]
+    return {one["check"]: one["outcome"] for one in told}
+
+
+def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> None:
+    model(world)
+    dataset(world)
+    run_id = run(world)
+    shown = world.show(run_id)
+    assert shown["preflight"]["outcome"] == "passed", shown["preflight"]
+    assert set(checks(world, run_id)) == {
+        "namespace", "output_repo", "model", "dataset", "dataset_splits", "dataset_columns", "chat_template",
+    }  # fmt: skip
+    heads = world.core.hub.snapshot()
+    assert shown["pins"] == {
+        "model_revision": heads["acme/tiny"]["sha"],
+        "dataset_revision": heads["datasets/acme/chats"]["sha"],
+    }
+    assert admit.run_once(world.gate) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "cause", "field", "remedy"),
+    [
+        ({"model_name_or_path": "acme/none"}, "model_not_found", "recipe.model_name_or_path", "Check the name"),
+        ({"args": {"model_revision": "v9"}}, "model_not_found", "recipe.model_name_or_path", "revision"),
+        ({"dataset_name": "acme/none"}, "dataset_not_found", "recipe.dataset_name", "Check the name"),
+        ({"dataset_config": "de"}, "dataset_format", "recipe.dataset_config", "Name one of them"),
+        (
+            {"args": {"dataset_train_split": "trian"}},
+            "dataset_format",
+            "recipe.args.dataset_train_split",
+            "Did you mean 'train'?",
+        ),
+        ({"args": {"eval_strategy": "steps"}}, "dataset_format", "recipe.args.dataset_test_split", "Set dataset_test"),
+        ({"dataset_name": "acme/odd"}, "dataset_format", "recipe.args.dataset_text_field", "Name the column"),
+    ],
+)
+def test_what_is_not_there_fails_the_run_before_money_is_held(
+    world: World, recipe: dict[str, Any], cause: str, field: str, remedy: str
+) -> None:
+    model(world)
+    dataset(world)
+    dataset(world, "acme/odd", train__jsonl='{"question": "?", "answer": "!"}\n')
+    run_id = run(world, **recipe)
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"], shown["failure"]["cause"]) == ("failed", cause, cause)
+    assert remedy in shown["failure"]["remedy"]
+    failed = next(one for one in shown["preflight"]["checks"] if one["outcome"] == "failed")
+    assert failed["field"] == field
+    assert world.entries(run_id) == []
+    assert admit.run_once(world.gate) == 0
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_a_gated_repository_says_whose_terms_are_to_be_accepted(world: World, kind: str) -> None:
+    world.gate.hub.lookup._job_token = "hf_sandbox_broke"  # a user who is no member
+    model(world)
+    dataset(world)
+    world.core.hub.gate("acme/chats" if kind == "dataset" else MODEL, kind)
+    run_id = run(world)
+    told = {one["check"]: one for one in world.show(run_id)["preflight"]["checks"]}
+    assert told[kind]["outcome"] == "failed"
+    assert "is gated" in told[kind]["message"]
+    assert "Accept its terms" in told[kind]["remedy"]
+
+
+def test_chats_without_a_template_are_refused_unless_one_is_given(world: World) -> None:
+    model(world, template=False)
+    dataset(world)
+    shown = world.show(run(world))
+    assert shown["failure"]["cause"] == "dataset_format"
+    assert "chat template" in shown["message"]
+    given = run(world, args={"chat_template_path": "HuggingFaceTB/SmolLM3-3B"})
+    assert world.show(given)["preflight"]["outcome"] == "passed"
+
+
+def test_an_output_that_is_not_ours_and_a_namespace_that_is_closed(world: World) -> None:
+    other = world.enqueue(output_repo="somebody/model")
+    shown = world.show(other)
+    assert (shown["state"], shown["reason"]) == ("failed", "hub_forbidden")
+    assert "acme, sandbox" in shown["message"]
+    closed = world.enqueue(namespace="elsewhere")
+    assert world.show(closed)["reason"] == "hub_forbidden"
+
+
+def test_where_the_hub_is_down_nothing_fails_and_the_run_goes_on_after_a_while(world: World) -> None:
+    model(world)
+    dataset(world)
+    world.wire.cut_before = lambda request: (
+        httpx2.ConnectError("down") if not request.url.path.startswith("/api/jobs") else None
+    )
+    run_id = run(world)
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"]) == ("queued", "checking")
+    assert "not known yet" in shown["message"]
+    assert admit.run_once(world.gate) == 0
+    for _ in range(60):
+        world.clock.turn(seconds=15)
+        preflight.run_once(world.gate)
+    assert world.show(run_id)["preflight"]["outcome"] == "unknown"
+    assert admit.run_once(world.gate) == 1
+
+
+def test_a_hub_that_comes_back_is_asked_again(world: World) -> None:
+    model(world)
+    dataset(world)
+    world.wire.cut_before = lambda _request: httpx2.ConnectError("down")
+    run_id = run(world)
+    world.wire.cut_before = lambda _request: None
+    world.clock.turn(seconds=16)
+    preflight.run_once(world.gate)
+    assert world.show(run_id)["preflight"]["outcome"] == "passed"
+
+
+def test_answers_are_shared_by_runs_and_read_again_after_a_while(world: World) -> None:
+    model(world)
+    dataset(world)
+    run(world)
+    asked = len(world.wire.seen)
+    for _ in range(5):
+        run(world)
+    assert len(world.wire.seen) == asked
+    world.clock.turn(minutes=11)
+    run(world)
+    assert len(world.wire.seen) > asked
+
+
+def test_a_run_that_waits_for_a_day_is_looked_at_again(world: World) -> None:
+    model(world)
+    dataset(world)
+    world.limit(max_concurrent_runs=0)
+    run_id = run(world)
+    assert admit.run_once(world.gate) == 0
+    world.core.hub._catalog._repos.pop(("model", MODEL))
+    world.clock.now += timedelta(hours=24, minutes=1)
+    preflight.run_once(world.gate)
+    assert world.show(run_id)["reason"] == "model_not_found"
+
+
+def test_nothing_is_asked_where_the_calls_are_needed_for_cancels(world: World) -> None:
+    model(world)
+    dataset(world)
+    governor = world.gate.hub.governor
+    governor.remaining, governor.limit, governor.resets_at = 10, 1000, world.clock.now + timedelta(seconds=60)
+    asked = len(world.wire.seen)
+    run_id = run(world)
+    assert len(world.wire.seen) == asked
+    assert world.show(run_id)["reason"] == "checking"
+    world.clock.turn(seconds=61)
+    preflight.run_once(world.gate)
+    assert world.show(run_id)["preflight"]["outcome"] == "passed"
