@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from service.api import (
     billing,
     budgets,
+    diff,
     flavors,
     health,
     history,
@@ -57,6 +58,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     for module in (
         runs,
         history,
+        diff,
         queue,
         steering,
         teams,

@@ -293,6 +293,9 @@ def upgrade() -> None:
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("preflight", sa.JSON(), nullable=True),
         sa.Column("pins", sa.JSON(), nullable=True),
+        sa.Column("fingerprint", sa.String(), nullable=True),
+        sa.Column("reuse", sa.String(), nullable=False),
+        sa.Column("reused_from", sa.String(), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("check_again_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lane", sa.String(), nullable=False),
@@ -348,6 +351,7 @@ def upgrade() -> None:
             "requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
         ),
         sa.ForeignKeyConstraint(["lane"], ["lane.name"], name=op.f("fk_run_lane_lane")),
+        sa.ForeignKeyConstraint(["reused_from"], ["run.id"], name=op.f("fk_run_reused_from_run")),
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_run_team_team")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
     )
@@ -358,6 +362,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("approval_expires_at IS NOT NULL"),
             postgresql_where=sa.text("approval_expires_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_run_fingerprint",
+            ["team", "fingerprint"],
+            unique=False,
+            sqlite_where=sa.text("state = 'succeeded'"),
+            postgresql_where=sa.text("state = 'succeeded'"),
         )
         batch_op.create_index(
             "ix_run_not_before",
@@ -564,6 +575,11 @@ def downgrade() -> None:
             "ix_run_not_before",
             sqlite_where=sa.text("not_before IS NOT NULL"),
             postgresql_where=sa.text("not_before IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_run_fingerprint",
+            sqlite_where=sa.text("state = 'succeeded'"),
+            postgresql_where=sa.text("state = 'succeeded'"),
         )
         batch_op.drop_index(
             "ix_run_approval_expires_at",

@@ -141,6 +141,8 @@ class RunObject(BaseModel):
     progress: ProgressObject | None
     preflight: PreflightObject | None
     pins: dict[str, str] = Field(description="What was resolved at preflight and is what runs")
+    fingerprint: str | None = Field(description="The same for runs with the same inputs, to the commit")
+    reused_from: str | None = Field(description="The earlier run whose model this one was answered with")
     parent: str | None
     created_at: datetime
     admitted_at: datetime | None

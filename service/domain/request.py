@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -54,6 +54,9 @@ class RunRequest(Body):
         default_factory=list, max_length=100, description="Runs that must have succeeded before this one starts"
     )
     start_before: AwareMoment | None = Field(None, description="A run not started by then is cancelled")
+    reuse: Literal["never", "allow"] = Field(
+        "never", description="`allow`: a run of the team with the same inputs that succeeded answers with its model"
+    )
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
     @field_validator("flavor")

@@ -77,7 +77,8 @@ class Reason(StrEnum):
 
 
 NEXT: Mapping[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.SUBMITTING, RunState.FAILED, RunState.CANCELLED}),
+    # queued -> succeeded: the same inputs gave a model before, and the caller takes that one
+    RunState.QUEUED: frozenset({RunState.SUBMITTING, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
     RunState.SUBMITTING: frozenset({RunState.STARTING, RunState.QUEUED, RunState.FAILED, RunState.CANCELLED}),
     RunState.STARTING: frozenset({RunState.RUNNING, RunState.QUEUED, RunState.FAILED, RunState.CANCELLED}),
     RunState.RUNNING: frozenset({RunState.QUEUED, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),

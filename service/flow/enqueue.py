@@ -108,6 +108,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         priority=request.priority,
         labels=request.labels,
         start_before=request.start_before,
+        reuse=request.reuse,
         created_at=now,
     )
 

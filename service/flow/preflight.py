@@ -14,7 +14,9 @@ import structlog
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
+from service.domain import gpus
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.moment import iso
 from service.domain.preflight import (
     Finding,
@@ -35,7 +37,7 @@ from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
 from service.flow.facts import gather
 from service.flow.gate import Gate
-from service.store import checking, runs
+from service.store import checking, flavors, runs
 from service.store.tables import Run
 
 log = structlog.get_logger()
@@ -64,7 +66,14 @@ def check_one(gate: Gate, run: Run) -> bool:
     findings = judge(run, wanted, facts)
     is_blocked = any(isinstance(fact, AccountFact) and fact.outcome is Outcome.DENIED for fact in facts.values())
     return gate.write(
-        partial(_apply, loaded=run, findings=findings, pins=pins_of(facts), is_blocked=is_blocked, now=gate.clock())
+        partial(
+            _apply,
+            loaded=run,
+            findings=findings,
+            pins=pins_of(facts, gate.clock()),
+            is_blocked=is_blocked,
+            now=gate.clock(),
+        )
     )
 
 
@@ -98,9 +107,9 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
     return findings
 
 
-def pins_of(facts: dict[Subject, Fact]) -> dict[str, str]:
-    """The commits of what was found."""
-    pins = {}
+def pins_of(facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
+    """The commits of what was found, and the day of the packages."""
+    pins = {"exclude_newer": dependency_date(now)}
     for subject, fact in facts.items():
         if isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
             pins[f"{subject.kind}_revision"] = fact.sha
@@ -136,5 +145,18 @@ def _apply(
         runs.explain(session, run, Reason.CHECKING, f"{unknown.check} is not known yet: {unknown.message}")
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
+    count = gpus.count(flavors.hardware(session, run.flavor))
+    run.fingerprint = fingerprint(run.recipe, pins, run.env, run.secret_names, count)
     session.add(run)
+    if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
+        return _reuse(session, run, earlier, now)
     return True
+
+
+def _reuse(session: Session, run: Run, earlier: Run, now: datetime) -> bool:
+    """Nothing is trained twice: the run is answered with the model that the same inputs gave before."""
+    run.reused_from = earlier.id
+    session.add(run)
+    log.info("model_reused", run_id=run.id, earlier=earlier.id)
+    message = f"the same inputs gave a model before, in {earlier.id}: this is that model"
+    return runs.advance(session, run, RunState.SUCCEEDED, now=now, message=message, output=earlier.output)

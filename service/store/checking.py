@@ -27,6 +27,17 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
     return list(session.exec(query))
 
 
+def same_before(session: Session, run: Run, fingerprint: str) -> Run | None:
+    """The last run of the team that had the same inputs and succeeded with a model."""
+    return session.exec(
+        select(Run)
+        .where(Run.team == run.team, Run.fingerprint == fingerprint, Run.state == RunState.SUCCEEDED.value)
+        .where(col(Run.output).is_not(None))
+        .order_by(col(Run.id).desc())
+        .limit(1)
+    ).first()
+
+
 def forget_old(session: Session, now: datetime) -> None:
     """Have those looked at again that were checked long ago and have not started."""
     session.execute(

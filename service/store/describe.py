@@ -118,8 +118,7 @@ def run_object(
         "output": _output(run),
         "failure": run.failure,
         "progress": run.progress,
-        "preflight": run.preflight,
-        "pins": run.pins or {},
+        **_looked_up(run),
         "parent": None,
         "created_at": _iso(run.created_at),
         "admitted_at": _iso(run.admitted_at),
@@ -165,6 +164,15 @@ def cost_so_far(attempt: Attempt, now: datetime) -> int:
 
 def _hub_job(attempt: Attempt) -> dict[str, Any] | None:
     return None if attempt.hub_job_id is None else {"id": attempt.hub_job_id, "url": attempt.hub_job_url}
+
+
+def _looked_up(run: Run) -> dict[str, Any]:
+    return {
+        "preflight": run.preflight,
+        "pins": run.pins or {},
+        "fingerprint": run.fingerprint,
+        "reused_from": run.reused_from,
+    }
 
 
 def _approval(run: Run) -> dict[str, Any] | None:

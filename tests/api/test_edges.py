@@ -74,7 +74,9 @@ def routes(api: Api) -> list[tuple[str, str]]:
 
 
 def fill(path: str, **ids: str) -> str:
-    return path.format(**{"run_id": "run_x", "team": "research", "key_id": "key_x", "endpoint_id": "ep_x", **ids})
+    return path.format(
+        **{"run_id": "run_x", "team": "research", "key_id": "key_x", "endpoint_id": "ep_x", "other_id": "run_y", **ids}
+    )
 
 
 def test_without_a_valid_key_nothing_is_told(api: Api) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.flow import admit, preflight
+from service.flow import admit, preflight, submit
 from tests.flow.conftest import World
 
 MODEL = "acme/tiny"
@@ -30,9 +30,9 @@ def dataset(world: World, repo: str = "acme/chats", **files: str) -> None:
     world.core.hub.publish("dataset", repo, content, world.clock.now)
 
 
-def run(world: World, checked: bool = True, **recipe: Any) -> str:
+def run(world: World, checked: bool = True, reuse: str = "never", **recipe: Any) -> str:
     body = {"kind": "trl_sft", "model_name_or_path": MODEL, "dataset_name": "acme/chats", **recipe}
-    return world.enqueue(recipe=body, output_repo="acme/model", checked=checked)
+    return world.enqueue(recipe=body, output_repo="acme/model", checked=checked, reuse=reuse)
 
 
 def checks(world: World, run_id: str) -> dict[str, str]:
@@ -51,6 +51,7 @@ def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> 
     }  # fmt: skip
     heads = world.core.hub.snapshot()
     assert shown["pins"] == {
+        "exclude_newer": "2026-11-24T00:00:00Z",
         "model_revision": heads["acme/tiny"]["sha"],
         "dataset_revision": heads["datasets/acme/chats"]["sha"],
     }
@@ -188,3 +189,33 @@ def test_nothing_is_asked_where_the_calls_are_needed_for_cancels(world: World) -
     world.clock.turn(seconds=61)
     preflight.run_once(world.gate)
     assert world.show(run_id)["preflight"]["outcome"] == "passed"
+
+
+def test_the_same_inputs_are_answered_with_the_model_that_they_gave(world: World) -> None:
+    model(world)
+    dataset(world)
+    first = run(world)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    world.publish("acme/model", model__safetensors=b"trained")
+    world.until_end(first)
+    assert world.show(first)["state"] == "succeeded"
+    again = run(world, reuse="allow")
+    shown = world.show(again)
+    assert (shown["state"], shown["reused_from"]) == ("succeeded", first)
+    assert shown["output"] == world.show(first)["output"]
+    assert world.entries(again) == []
+    other = run(world, reuse="allow", args={"learning_rate": 1e-5})
+    assert world.show(other)["state"] == "queued"
+    asked_for_its_own = run(world)
+    assert world.show(asked_for_its_own)["state"] == "queued"
+
+
+def test_a_dataset_that_has_changed_is_another_input(world: World) -> None:
+    model(world)
+    dataset(world)
+    first = world.show(run(world))["fingerprint"]
+    assert world.show(run(world))["fingerprint"] == first
+    dataset(world, train__jsonl=json.dumps(CHAT) + "\n" + json.dumps(CHAT) + "\n")
+    world.clock.turn(minutes=11)
+    assert world.show(run(world))["fingerprint"] != first

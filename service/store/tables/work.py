@@ -27,6 +27,9 @@ READY = (
 )
 
 
+SUCCEEDED = text("state = 'succeeded'")
+
+
 def _index_of_some(column: str) -> Index:
     """An index of the few runs that have a value here."""
     has_value = text(f"{column} IS NOT NULL")
@@ -77,6 +80,7 @@ class Run(SQLModel, table=True):
             sqlite_where=text("state = 'queued' AND checked_at IS NULL"),
             postgresql_where=text("state = 'queued' AND checked_at IS NULL"),
         ),
+        Index("ix_run_fingerprint", "team", "fingerprint", sqlite_where=SUCCEEDED, postgresql_where=SUCCEEDED),
         Index("ix_run_state_output_repo", "state", "output_repo"),
     )
     id: str = Field(primary_key=True)
@@ -104,6 +108,10 @@ class Run(SQLModel, table=True):
     # What preflight found, and the commits that it pinned; a run is not ready before `checked_at`.
     preflight: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     pins: dict[str, str] | None = Field(default=None, sa_type=JSON)
+    fingerprint: str | None = None
+    # `allow`: answered with the model of an earlier run of the team that had the same fingerprint
+    reuse: str = "never"
+    reused_from: str | None = Field(default=None, foreign_key="run.id")
     checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     check_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

@@ -1,0 +1,66 @@
+"""Two runs side by side: what went in, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from service.api.auth import Viewer
+from service.api.problems import responses
+from service.api.runs import visible
+from service.api.state import App
+from service.domain.fingerprint import differences
+from service.store.describe import describe_runs
+
+router = APIRouter(tags=["runs"])
+INPUTS = ("recipe", "pins", "flavor", "timeout_seconds", "max_cost_usd", "env", "secrets", "output_repo")
+OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
+
+
+class DifferenceObject(BaseModel):
+    """A field that is not the same; null where it is not there."""
+
+    field: str = Field(examples=["recipe.args.learning_rate"])
+    a: Any
+    b: Any
+
+
+class DiffObject(BaseModel):
+    """`same_fingerprint`: the same inputs, to the commit; null until both runs have been through preflight."""
+
+    a: str
+    b: str
+    same_fingerprint: bool | None
+    inputs: list[DifferenceObject]
+    outcomes: list[DifferenceObject]
+
+
+@router.get(
+    "/runs/{run_id}/diff/{other_id}",
+    response_model=DiffObject,
+    summary="What is different between two runs",
+    responses=responses(404),
+)
+def diff_runs(run_id: str, other_id: str, caller: Viewer, app: App) -> Response:
+    """Only what differs, by path: first what went in, then what came of it."""
+    with app.gate.db.read() as session:
+        pair = [visible(session, caller, run_id), visible(session, caller, other_id)]
+        a, b = (describe_runs(session, [run], app.now())[0] for run in pair)
+        prints = [run.fingerprint for run in pair]
+    return JSONResponse(
+        {
+            "a": run_id,
+            "b": other_id,
+            "same_fingerprint": None if None in prints else prints[0] == prints[1],
+            "inputs": _differences(a, b, INPUTS),
+            "outcomes": _differences(a, b, OUTCOMES),
+        }
+    )
+
+
+def _differences(a: dict[str, Any], b: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    found = differences({name: a.get(name) for name in names}, {name: b.get(name) for name in names})
+    return [{"field": one.field, "a": one.a, "b": one.b} for one in found]

@@ -1,0 +1,62 @@
+"""What makes two runs the same: everything that goes into the model, and nothing that only says where or by whom.
+
+The recipe, the commits of model and dataset, the script's text, the versions, the date of the dependencies, the
+environment's plain variables, and how many GPUs share the work. Not the flavor, the budget, the labels or the place
+that the model goes to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+# Of a stored recipe: how it came about, not what it says.
+NOT_INPUT = frozenset({"filled", "header", "url", "preset"})
+
+
+def fingerprint(
+    recipe: Mapping[str, Any], pins: Mapping[str, str], env: Mapping[str, str], secret_names: list[str], gpus: int
+) -> str:
+    """64 hex digits (SHA-256 of canonical JSON)."""
+    told = {
+        "recipe": {name: value for name, value in recipe.items() if name not in NOT_INPUT},
+        "pins": dict(pins),
+        "env": dict(env),
+        "secrets": sorted(secret_names),
+        "gpus": gpus,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def dependency_date(checked_at: datetime) -> str:
+    """The day up to whose beginning packages may have been published: one a day, so that equal requests stay equal."""
+    return checked_at.replace(hour=0, minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that is not the same in two runs; None where it is not there."""
+
+    field: str
+    a: Any
+    b: Any
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    """Every leaf that differs, by its path, in the order of names."""
+    left, right = dict(_leaves(a, "")), dict(_leaves(b, ""))
+    paths = sorted(left.keys() | right.keys())
+    return [Difference(path, left.get(path), right.get(path)) for path in paths if left.get(path) != right.get(path)]
+
+
+def _leaves(value: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, inner in value.items():
+        path = f"{above}.{name}" if above else str(name)
+        if isinstance(inner, Mapping) and inner:
+            yield from _leaves(inner, path)
+        elif inner is not None and inner != {} and inner != []:
+            yield path, inner
