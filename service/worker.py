@@ -14,7 +14,21 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service.flow import admit, billing, cancel, hold, logs, notify, preflight, prices, recover, submit, sweep, watch
+from service.flow import (
+    admit,
+    billing,
+    cancel,
+    card,
+    hold,
+    logs,
+    notify,
+    preflight,
+    prices,
+    recover,
+    submit,
+    sweep,
+    watch,
+)
 from service.flow.gate import Gate
 from service.leader import Leader
 
@@ -44,7 +58,8 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("preflight", preflight.run_once, 5, wakes=("admit", "hold", "notify"), repeats=True),
         Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
         Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
-        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs")),
+        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs", "card")),
+        Step("card", card.run_once, 15),
         Step("logs", logs.run_once, poll_seconds),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),

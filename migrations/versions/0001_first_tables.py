@@ -331,6 +331,9 @@ def upgrade() -> None:
         sa.Column("output", sa.JSON(), nullable=True),
         sa.Column("failure", sa.JSON(), nullable=True),
         sa.Column("progress", sa.JSON(), nullable=True),
+        sa.Column("card", sa.String(), nullable=True),
+        sa.Column("card_tries", sa.Integer(), nullable=False),
+        sa.Column("card_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("admitted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -362,6 +365,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("approval_expires_at IS NOT NULL"),
             postgresql_where=sa.text("approval_expires_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_run_card_due_at",
+            ["card_due_at"],
+            unique=False,
+            sqlite_where=sa.text("card_due_at IS NOT NULL"),
+            postgresql_where=sa.text("card_due_at IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_run_fingerprint",
@@ -580,6 +590,11 @@ def downgrade() -> None:
             "ix_run_fingerprint",
             sqlite_where=sa.text("state = 'succeeded'"),
             postgresql_where=sa.text("state = 'succeeded'"),
+        )
+        batch_op.drop_index(
+            "ix_run_card_due_at",
+            sqlite_where=sa.text("card_due_at IS NOT NULL"),
+            postgresql_where=sa.text("card_due_at IS NOT NULL"),
         )
         batch_op.drop_index(
             "ix_run_approval_expires_at",

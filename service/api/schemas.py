@@ -143,6 +143,7 @@ class RunObject(BaseModel):
     pins: dict[str, str] = Field(description="What was resolved at preflight and is what runs")
     fingerprint: str | None = Field(description="The same for runs with the same inputs, to the commit")
     reused_from: str | None = Field(description="The earlier run whose model this one was answered with")
+    lineage_card: str | None = Field(description="`wanted`, `written`, or why it was not")
     parent: str | None
     created_at: datetime
     admitted_at: datetime | None

@@ -69,7 +69,7 @@ def step(
     name: Annotated[
         str,
         typer.Argument(
-            help="prices, recover, sweep, cancel, hold, preflight, admit, submit, watch, logs, billing or notify"
+            help="prices, recover, sweep, cancel, hold, preflight, admit, submit, watch, card, logs, billing or notify"
         ),
     ],
 ) -> None:

@@ -57,6 +57,9 @@ class RunRequest(Body):
     reuse: Literal["never", "allow"] = Field(
         "never", description="`allow`: a run of the team with the same inputs that succeeded answers with its model"
     )
+    lineage_card: bool = Field(
+        False, description="Write into the model's README how it was made: inputs, settings, cost"
+    )
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
     @field_validator("flavor")
@@ -92,6 +95,8 @@ class RunRequest(Body):
             raise ValueError("give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything")
         if isinstance(self.recipe, TrlSft) and self.output_repo is None:
             raise ValueError("give 'output_repo': trl_sft publishes its model there")
+        if self.lineage_card and self.output_repo is None:
+            raise ValueError("'lineage_card' is written into output_repo: give one")
         if both := sorted(self.env.keys() & self.secrets.keys()):
             raise ValueError(f"'{both[0]}' is in env and in secrets; choose one")
         return self

@@ -109,6 +109,8 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         labels=request.labels,
         start_before=request.start_before,
         reuse=request.reuse,
+        card="wanted" if request.lineage_card else None,
+        card_due_at=now if request.lineage_card else None,
         created_at=now,
     )
 

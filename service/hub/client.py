@@ -22,6 +22,7 @@ from service.domain.text import cleaned
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
 from service.hub.models import Job, LogLine, RepoState, bills_from_json, job_from_json
+from service.hub.readme import Readme
 from service.hub.session import HubSession, check, headers, read_json
 
 MAX_PAGES = 1000
@@ -52,6 +53,7 @@ class HubClient:
         self.job_token_checks: dict[str, tuple[datetime, bool]] = {}
         self._control_token = control_token
         self.job_token = job_token
+        self.readme = Readme(self._session, job_token)
         self.lookup = Lookup(self._session, control_token, job_token, datasets_server)
         # huggingface_hub's own session waits for ever by default.
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))

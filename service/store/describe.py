@@ -172,6 +172,7 @@ def _looked_up(run: Run) -> dict[str, Any]:
         "pins": run.pins or {},
         "fingerprint": run.fingerprint,
         "reused_from": run.reused_from,
+        "lineage_card": run.card,
     }
 
 

@@ -66,6 +66,7 @@ class Run(SQLModel, table=True):
         # the shortest of a lane: where money is short, if any of it fits, that one does
         Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
         _index_of_some("not_before"),
+        _index_of_some("card_due_at"),
         _index_of_some("parked"),
         Index(
             "ix_run_to_cancel",
@@ -144,6 +145,11 @@ class Run(SQLModel, table=True):
     output: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     progress: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+    # The lineage card in the model's README: wanted, written, or why not.
+    card: str | None = None
+    card_tries: int = 0
+    card_due_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     created_at: datetime = Field(sa_type=UtcDateTime)
     admitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,0 +1,55 @@
+"""The lineage card: a section of the model's README that says how the model was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+BEGIN = "<!-- tunegate: how this model was made -->"
+END = "<!-- /tunegate -->"
+
+
+def lineage(run: Mapping[str, Any]) -> str:
+    """The section for a run object that has succeeded: inputs to the commit, settings, cost, last metrics."""
+    recipe, pins = run["recipe"], run["pins"]
+    rows = [
+        ("Run", f"`{run['id']}`, attempt {run['attempt']}"),
+        ("Base model", _at(recipe.get("model_name_or_path"), pins.get("model_revision"))),
+        ("Dataset", _at(recipe.get("dataset_name"), pins.get("dataset_revision"))),
+        ("Script", f"sha256 `{recipe['sha256']}`" if recipe.get("sha256") else None),
+        ("TRL", recipe.get("trl_version")),
+        ("Packages published before", pins.get("exclude_newer")),
+        ("Fingerprint", f"`{run['fingerprint']}`" if run.get("fingerprint") else None),
+        ("Hardware", run["flavor"]),
+        ("Cost", _dollars(run["cost"].get("metered_usd"))),
+        ("Last metrics", _metrics(run.get("progress"))),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows if value)
+    settings = {"args": recipe.get("args"), "lora": recipe.get("lora")}
+    shown = json.dumps({name: value for name, value in settings.items() if value}, indent=2, sort_keys=True)
+    return f"{BEGIN}\n## How this model was made\n\n| | |\n|---|---|\n{table}\n\n```json\n{shown}\n```\n{END}\n"
+
+
+def with_lineage(readme: str, section: str) -> str:
+    """A README with this section in place of its earlier one, or at its end."""
+    before, begin, rest = readme.partition(BEGIN)
+    if begin:
+        _, _, after = rest.partition(END)
+        return before + section + after.lstrip("\n")
+    return f"{readme.rstrip()}\n\n{section}" if readme.strip() else section
+
+
+def _at(name: object, revision: str | None) -> str | None:
+    if not name:
+        return None
+    return f"`{name}`" + (f" at `{revision}`" if revision else "")
+
+
+def _dollars(amount: float | None) -> str | None:
+    return None if amount is None else f"${amount:.6f}".rstrip("0").rstrip(".")
+
+
+def _metrics(progress: Mapping[str, Any] | None) -> str | None:
+    known = {name: value for name, value in (progress or {}).items() if name in ("step", "loss") and value is not None}
+    return ", ".join(f"{name} {value}" for name, value in known.items()) or None

@@ -1,0 +1,64 @@
+"""card: a lineage card into the README of a model whose caller asked for one.
+
+After the run has ended: whatever goes wrong here changes nothing of its outcome, and is tried again a few times.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlmodel import Session
+
+from service.domain.card import lineage, with_lineage
+from service.flow.each import each
+from service.flow.gate import Gate
+from service.hub.faults import HubFault
+from service.store import cards
+from service.store.describe import describe_run
+from service.store.tables import Run
+
+log = structlog.get_logger()
+BATCH = 20
+TRIES = 5
+AGAIN = timedelta(minutes=1)
+
+
+def run_once(gate: Gate) -> int:
+    """Write the cards that are due; how many were."""
+    with gate.db.read() as session:
+        due = cards.due(session, gate.clock(), BATCH)
+    return sum(bool(each("card", run.id, partial(write_one, gate, run))) for run in due)
+
+
+def write_one(gate: Gate, run: Run) -> bool:
+    """One card: the README as it stands, with the section for this run."""
+    assert run.output_repo is not None
+    with gate.db.read() as session:
+        section = lineage(describe_run(session, run, gate.clock()))
+    problem = None
+    try:
+        state = gate.hub.repo_state(run.output_repo)
+        if state is None:
+            problem = "the repository is gone"
+        else:
+            before = gate.hub.readme.read(run.output_repo, state.sha)
+            if (after := with_lineage(before, section)) != before:
+                gate.hub.readme.write(run.output_repo, after, state.sha, f"Lineage of {run.id}")
+    except HubFault as error:
+        problem = error.message
+    if problem is not None:
+        log.warning("card_not_written", run_id=run.id, problem=problem)
+    gate.write(partial(_note, run_id=run.id, problem=problem, now=gate.clock()))
+    return problem is None
+
+
+def _note(session: Session, run_id: str, problem: str | None, now: datetime) -> None:
+    run = session.get(Run, run_id, with_for_update=True)
+    assert run is not None
+    run.card_tries += 1
+    is_over = problem is None or run.card_tries >= TRIES
+    run.card = "written" if problem is None else f"not written: {problem}" if is_over else "wanted"
+    run.card_due_at = None if is_over else now + AGAIN * run.card_tries
+    session.add(run)
