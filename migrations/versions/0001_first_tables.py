@@ -278,6 +278,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("message", sa.String(), nullable=True),
         sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=True),
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("flavor", sa.String(), nullable=False),
         sa.Column("requested_timeout_seconds", sa.Integer(), nullable=True),
@@ -331,6 +333,8 @@ def upgrade() -> None:
         sa.Column("output", sa.JSON(), nullable=True),
         sa.Column("failure", sa.JSON(), nullable=True),
         sa.Column("progress", sa.JSON(), nullable=True),
+        sa.Column("pilot", sa.JSON(), nullable=True),
+        sa.Column("estimate", sa.JSON(), nullable=True),
         sa.Column("card", sa.String(), nullable=True),
         sa.Column("card_tries", sa.Integer(), nullable=False),
         sa.Column("card_due_at", sa.DateTime(timezone=True), nullable=True),
@@ -354,6 +358,7 @@ def upgrade() -> None:
             "requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
         ),
         sa.ForeignKeyConstraint(["lane"], ["lane.name"], name=op.f("fk_run_lane_lane")),
+        sa.ForeignKeyConstraint(["parent"], ["run.id"], name=op.f("fk_run_parent_run")),
         sa.ForeignKeyConstraint(["reused_from"], ["run.id"], name=op.f("fk_run_reused_from_run")),
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_run_team_team")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
@@ -387,6 +392,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("not_before IS NOT NULL"),
             postgresql_where=sa.text("not_before IS NOT NULL"),
         )
+        batch_op.create_index(batch_op.f("ix_run_parent"), ["parent"], unique=False)
         batch_op.create_index(
             "ix_run_parked",
             ["parked"],
@@ -581,6 +587,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_run_parked", sqlite_where=sa.text("parked IS NOT NULL"), postgresql_where=sa.text("parked IS NOT NULL")
         )
+        batch_op.drop_index(batch_op.f("ix_run_parent"))
         batch_op.drop_index(
             "ix_run_not_before",
             sqlite_where=sa.text("not_before IS NOT NULL"),

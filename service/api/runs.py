@@ -117,7 +117,7 @@ def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime
     mine(run, caller)
     if RunState(run.state).is_terminal:
         raise Conflict(f"the run {how_it_ended(run.state)} already")
-    runs.request_cancel(session, col(Run.id) == run_id, caller.name, now)
+    runs.request_cancel(session, (col(Run.id) == run_id) | (col(Run.parent) == run_id), caller.name, now)
     session.refresh(run)
     return describe_run(session, run, now)
 

@@ -78,6 +78,7 @@ class ProgressObject(BaseModel):
     total_steps: int | None
     loss: float | None
     eta_seconds: int | None
+    train_seconds: float | None = Field(None, description="Trainer's own runtime, once training has ended")
 
 
 class ApprovalObject(BaseModel):
@@ -106,6 +107,24 @@ class PreflightObject(BaseModel):
     outcome: Literal["passed", "failed", "unknown"]
     at: datetime
     checks: list[CheckObject]
+
+
+class MeasuredObject(BaseModel):
+    """What a pilot showed: one step, everything around the steps, and what the run's own steps come to by it."""
+
+    step_seconds: float
+    around_seconds: float
+    steps: int
+    expected_minutes: float
+
+
+class PilotObject(BaseModel):
+    """The child run that goes before; `measured` is null until it has passed, or where its log did not say."""
+
+    run_id: str
+    max_steps: int
+    confirm: bool
+    measured: MeasuredObject | None
 
 
 class RunObject(BaseModel):
@@ -145,6 +164,8 @@ class RunObject(BaseModel):
     reused_from: str | None = Field(description="The earlier run whose model this one was answered with")
     lineage_card: str | None = Field(description="`wanted`, `written`, or why it was not")
     parent: str | None
+    kind: str | None = Field(description="What a child run is for: `pilot`")
+    pilot: PilotObject | None
     created_at: datetime
     admitted_at: datetime | None
     started_at: datetime | None

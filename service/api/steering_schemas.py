@@ -10,7 +10,8 @@ from service.api.money_schemas import Comment
 from service.domain.approval import EXPIRES_AFTER
 from service.domain.body import Body, Usd
 from service.domain.duration import Seconds
-from service.domain.request import FlavorName, check_labels
+from service.domain.flavor_name import FlavorName
+from service.domain.request import check_labels
 
 
 class Decision(Body):

@@ -49,7 +49,6 @@ def command(recipe: TrlSft | Script, output_repo: str | None, gpus: int = 1) -> 
     """The job's argv on a flavor with so many GPUs; a script of the caller's own launches what it likes."""
     if isinstance(recipe, Script):
         return _script_command(recipe)
-    assert output_repo is not None, "trl_sft always publishes"
     return trl_command(recipe, output_repo, gpus)
 
 

@@ -30,6 +30,8 @@ class Progress:
     total_steps: int | None = None
     loss: float | None = None
     eta_seconds: int | None = None
+    # Trainer's own `train_runtime`, said at the end of training
+    train_seconds: float | None = None
 
     @property
     def is_known(self) -> bool:
@@ -70,11 +72,13 @@ def _with_dict(progress: Progress, text: str) -> Progress:
     loss = _number(values, ("loss",))
     step = _number(values, STEP_KEYS)
     total = _number(values, TOTAL_KEYS)
+    train_seconds = _number(values, ("train_runtime",))
     return replace(
         progress,
         loss=progress.loss if loss is None else loss,
         step=progress.step if step is None else int(step),
         total_steps=progress.total_steps if total is None else int(total),
+        train_seconds=progress.train_seconds if train_seconds is None else train_seconds,
     )
 
 

@@ -10,8 +10,10 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.domain.body import AwareMoment, Body, Usd
 from service.domain.duration import Seconds
 from service.domain.errors import NotAvailable
+from service.domain.flavor_name import FlavorName
 from service.domain.hub_name import RepoId
 from service.domain.job import LABEL_PREFIX
+from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe
 from service.domain.trl_sft import TrlSft
 
@@ -24,7 +26,6 @@ LABEL_VALUE = re.compile(r"[a-zA-Z0-9._-]{0,100}")
 RESERVED_NAMES = frozenset({"HF_TOKEN", "HF_ENDPOINT", "JOB_ID", "ACCELERATOR", "CPU_CORES", "MEMORY"})
 MAX_VALUE_BYTES = 64 * 1024
 
-FlavorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE_BYTES)]
 
 
@@ -34,7 +35,6 @@ class RunRequest(Body):
 
     not_available: ClassVar[dict[str, str]] = {
         "retry": "runs are not repeated by themselves",
-        "pilot": "there are no pilot runs",
         "on_behalf_of": "a run belongs to the key that submits it",
     }
 
@@ -60,6 +60,7 @@ class RunRequest(Body):
     lineage_card: bool = Field(
         False, description="Write into the model's README how it was made: inputs, settings, cost"
     )
+    pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
     @field_validator("flavor")

@@ -16,10 +16,12 @@ from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
 from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
+from service.domain.pilot import Pilot
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
+from service.flow.pilot import pilot_of
 from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
 from service.store.budgets import Owner
 from service.store.describe import describe_run
@@ -54,13 +56,41 @@ def enqueue(
     refuse_impossible(session, run, now)  # what it raises undoes the claim
     after = _open_dependencies(session, run, request.after)
     _refuse_late(run, now)
+    child = None if request.pilot is None else _pilot(session, run, request.pilot, now)
+    _queue(session, run, after if child is None else [child.id], now)
+    if child is not None:
+        _queue(session, child, after, now)  # what the run was to come after, its pilot comes after
+        holds.come_after(session, child, after)
+    holds.come_after(session, run, after if child is None else [child.id])
+    return describe_run(session, run, now), False
+
+
+def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
     run.open_dependencies = len(after)
     holds.hold_for_approval(session, run, now)
     if (held := holds.reason_of(run)) is not None:
         run.reason, run.message = held
     runs.insert(session, run, now)
-    holds.come_after(session, run, after)
-    return describe_run(session, run, now), False
+
+
+def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
+    child = pilot_of(run, asked, now)
+    refuse_impossible(session, child, now)
+    _refuse_cap(run, child)
+    run.pilot = {"run_id": child.id, "max_steps": asked.max_steps, "confirm": asked.confirm, "measured": None}
+    return child
+
+
+def _refuse_cap(run: Run, child: Run) -> None:
+    """The cap covers a run and its pilot together."""
+    together = (run.ceiling_micro_usd or 0) + (child.ceiling_micro_usd or 0)
+    cap = run.max_cost_micro_usd
+    if cap is not None and run.requested_timeout_seconds is not None and together > cap:
+        raise ExceedsLimit(
+            f"the run and its pilot can cost {dollars(together)} together, more than max_cost_usd",
+            field="max_cost_usd",
+            remedy="Raise max_cost_usd, shorten the timeout, or leave the pilot out.",
+        )
 
 
 def replay(session: Session, run_id: str, stored_hmac: str, body_hmac: str, now: datetime) -> dict[str, Any]:

@@ -7,11 +7,16 @@ not approved in time is cancelled too, and so is what has no job by its `start_b
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
+from sqlmodel import Session
+
+from service.domain.run import RunState
 from service.flow.each import each
 from service.flow.gate import Gate
-from service.store import holds
+from service.flow.pilot import conclude
+from service.store import holds, runs
 
 
 def run_once(gate: Gate) -> int:
@@ -22,6 +27,17 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         ended = holds.ended_dependencies(session)
     for one in ended:
-        work = partial(holds.settle, run_id=one.run_id, after_run_id=one.after_run_id, now=gate.clock())
+        work = partial(_settle, run_id=one.run_id, after_run_id=one.after_run_id, now=gate.clock())
         moved += bool(each("hold", one.run_id, partial(gate.write, work)))
     return moved
+
+
+def _settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> bool:
+    if not holds.settle(session, run_id, after_run_id, now):
+        return False
+    run, child = runs.get(session, run_id), runs.get(session, after_run_id)
+    assert run is not None
+    assert child is not None
+    if child.parent == run_id and child.state == RunState.SUCCEEDED:
+        conclude(session, run, child, now)
+    return True

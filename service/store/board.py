@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, true
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate
@@ -162,13 +163,21 @@ def _heads_query(order: Sequence[ColumnElement[Any]], depth: int, dialect: str) 
 def _columns() -> list[Any]:
     charged = (
         select(func.sum(LedgerEntry.amount_micro_usd))
-        .where(LedgerEntry.run_id == Run.id, LedgerEntry.kind == "charge")
+        .where(
+            (col(LedgerEntry.run_id) == Run.id) | col(LedgerEntry.run_id).in_(_children()), LedgerEntry.kind == "charge"
+        )
         .correlate(Run)
         .scalar_subquery()
     )
-    # Only a capped run that was tried before has anything to take off its cap.
-    is_tried = col(Run.max_cost_micro_usd).is_not(None) & (col(Run.attempt) > 0)
+    # Only a capped run that was tried before, or that had a pilot, has anything to take off its cap.
+    has_spent = (col(Run.attempt) > 0) | col(Run.pilot).is_not(None)
+    is_tried = col(Run.max_cost_micro_usd).is_not(None) & has_spent
     return [*_HEAD, case((is_tried, charged)).label("charged")]
+
+
+def _children() -> Select[Any]:
+    child = aliased(Run)
+    return select_columns(col(child.id)).where(col(child.parent) == Run.id).correlate(Run)
 
 
 def _flavors(session: Session, now: datetime) -> tuple[dict[str, int], dict[str, timedelta]]:

@@ -119,7 +119,7 @@ def run_object(
         "failure": run.failure,
         "progress": run.progress,
         **_looked_up(run),
-        "parent": None,
+        **_family(run),
         "created_at": _iso(run.created_at),
         "admitted_at": _iso(run.admitted_at),
         "started_at": _iso(run.started_at),
@@ -164,6 +164,10 @@ def cost_so_far(attempt: Attempt, now: datetime) -> int:
 
 def _hub_job(attempt: Attempt) -> dict[str, Any] | None:
     return None if attempt.hub_job_id is None else {"id": attempt.hub_job_id, "url": attempt.hub_job_url}
+
+
+def _family(run: Run) -> dict[str, Any]:
+    return {"parent": run.parent, "kind": run.kind, "pilot": run.pilot}
 
 
 def _looked_up(run: Run) -> dict[str, Any]:

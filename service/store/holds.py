@@ -61,6 +61,15 @@ def _was_let_through(session: Session, run: Run) -> bool:
     return bool(session.exec(select(others)).one())
 
 
+def ask_for_approval(session: Session, run: Run, why: str, now: datetime) -> None:
+    """Hold a queued run until a lead or an admin has looked at it, and tell of it."""
+    run.approval, run.approval_why = "needed", why
+    run.approval_expires_at = now + rules_of(session.get(Team, run.team)).expires_after
+    run.approval_by = run.approval_comment = None
+    session.add(run)
+    runs.ask_approval(session, run, now)
+
+
 def rules_of(team: Team | None) -> ApprovalRules:
     """A team's rules; none where it has set none."""
     if team is None or team.approval_rules is None:

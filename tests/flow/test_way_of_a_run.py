@@ -166,7 +166,13 @@ def test_progress_is_read_while_the_job_runs(world: World) -> None:
     assert progress["total_steps"] == 30
     assert 10 <= progress["step"] <= 20
     world.until_end(run_id)
-    assert world.show(run_id)["progress"] == {"step": 30, "total_steps": 30, "loss": 1.0, "eta_seconds": None}
+    assert world.show(run_id)["progress"] == {
+        "step": 30,
+        "total_steps": 30,
+        "loss": 1.0,
+        "eta_seconds": None,
+        "train_seconds": None,
+    }
 
 
 def test_secrets_are_masked_in_the_kept_log_and_wiped_at_the_end(world: World) -> None:

@@ -90,6 +90,9 @@ class Run(SQLModel, table=True):
     reason: str | None = None
     message: str | None = None
     requested_by: str
+    # A child run belongs to another one, and says what it is for: `pilot`.
+    parent: str | None = Field(default=None, foreign_key="run.id", index=True)
+    kind: str | None = None
 
     recipe: dict[str, Any] = Field(sa_type=JSON)
     flavor: str
@@ -145,6 +148,10 @@ class Run(SQLModel, table=True):
     output: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     progress: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+    # Of a run that a pilot goes before: what was asked for, and what it measured.
+    pilot: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    estimate: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
     # The lineage card in the model's README: wanted, written, or why not.
     card: str | None = None

@@ -1,0 +1,91 @@
+"""A pilot goes before its run: what it shows becomes the timeout and the ceiling, and what fails in it costs little."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.domain.errors import ExceedsLimit, Invalid
+from tests.flow.conftest import World
+
+PRICE = 25_000
+LOG = " 20/20 [00:10<00:00, 2.00it/s]\n{'train_runtime': '10', 'train_loss': '1.2'}"
+RECIPE = {
+    "kind": "trl_sft",
+    "model_name_or_path": "HuggingFaceTB/SmolLM3-3B",
+    "dataset_name": "trl-lib/Capybara",
+    "args": {"max_steps": 1000},
+    "lora": {"r": 8},
+}
+
+
+def submit(world: World, pilot: dict[str, Any], **fields: Any) -> tuple[str, str]:
+    world.budget(10_000_000)
+    fields = {"log": LOG, "seconds": 30, **fields}
+    body = {"recipe": RECIPE, "flavor": "a10g-large", "timeout": "2h", "output_repo": "acme/model", **fields}
+    run_id = world.enqueue(pilot=pilot, **body)
+    return run_id, world.show(run_id)["pilot"]["run_id"]
+
+
+def test_a_pilot_goes_first_and_what_it_measures_becomes_the_timeout(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20})
+    world.pass_all()
+    parent, child = world.show(run_id), world.show(pilot_id)
+    assert (parent["reason"], child["state"]) == ("waiting_for_dependency", "running")
+    assert (child["parent"], child["kind"], child["output"]) == (run_id, "pilot", None)
+    assert child["recipe"]["args"] == {"max_steps": 20, "save_strategy": "no", "eval_strategy": "no"}
+    assert child["timeout_seconds"] == 600
+    world.until_end(pilot_id)
+    world.pass_all()
+    parent = world.show(run_id)
+    assert parent["pilot"]["measured"] == {
+        "step_seconds": 0.5, "around_seconds": 20.0, "steps": 1000, "expected_minutes": 8.7,
+    }  # fmt: skip
+    assert parent["timeout_seconds"] == 900  # 1.5 x 520 s, in whole five minutes
+    assert parent["cost"]["ceiling_usd"] == 16 * PRICE / 1_000_000
+    assert parent["state"] in ("submitting", "starting", "running")
+
+
+def test_a_run_whose_pilot_fails_never_starts(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 5}, exit_code=1, log="torch.OutOfMemoryError: CUDA out of memory.")
+    world.until_end(run_id)
+    assert world.show(pilot_id)["failure"]["cause"] == "cuda_oom"
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"], shown["cost"]["metered_usd"]) == ("cancelled", "dependency_failed", None)
+    assert pilot_id in shown["message"]
+
+
+def test_with_confirm_the_numbers_wait_for_an_approval(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20, "confirm": True})
+    world.until_end(pilot_id)
+    for _ in range(3):
+        world.pass_all()
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"]) == ("queued", "awaiting_approval")
+    assert "about 8.7 min for 1000 steps, $0.40 at the most" in shown["message"]
+    assert world.told(run_id)[-1] == "run.awaiting_approval"
+
+
+def test_a_run_that_its_timeout_could_not_hold_fails_before_it_costs(world: World) -> None:
+    run_id, _ = submit(world, {"max_steps": 20}, timeout="6m")
+    world.until_end(run_id)
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"]) == ("failed", "exceeds_limit")
+    assert "about 9 min, and its timeout is 6 min" in shown["message"]
+
+
+def test_the_cap_covers_run_and_pilot_together(world: World) -> None:
+    world.budget(10_000_000)
+    with pytest.raises(ExceedsLimit, match="together"):
+        submit(world, {"max_steps": 5}, timeout="10m", max_cost_usd=0.3)
+    run_id, pilot_id = submit(world, {"max_steps": 20}, timeout=None, max_cost_usd=0.5)
+    world.until_end(pilot_id)
+    world.until_end(run_id, most=200)
+    spent = world.show(run_id)["cost"]["metered_usd"] + world.show(pilot_id)["cost"]["metered_usd"]
+    assert spent <= 0.5
+
+
+def test_a_script_knows_no_steps(world: World) -> None:
+    with pytest.raises(Invalid, match="no steps"):
+        world.enqueue(pilot={"max_steps": 5})
