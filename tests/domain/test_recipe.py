@@ -195,7 +195,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_known_one() -> None:
         trl(dataset_nam="x")
 
 
-@pytest.mark.parametrize("field", ["retry", "pilot", "on_behalf_of"])
+@pytest.mark.parametrize("field", ["retry", "on_behalf_of"])
 def test_fields_of_the_contract_that_are_not_built_are_refused_not_ignored(field: str) -> None:
     with pytest.raises(NotAvailable) as caught:
         RunRequest.model_validate({**TUTORIAL, field: {}})
