@@ -49,7 +49,7 @@ class Measured:
 def pilot_recipe(recipe: TrlSft, pilot: Pilot) -> TrlSft:
     """The same recipe for a few steps."""
     args = {name: value for name, value in recipe.args.items() if name != "num_train_epochs"}
-    return recipe.model_copy(update={"args": {**args, **WITHOUT, "max_steps": pilot.max_steps}})
+    return recipe.model_copy(update={"args": {**args, **WITHOUT, "max_steps": pilot.max_steps}, "eval": None})
 
 
 def measured(progress: Mapping[str, Any] | None, running_seconds: float | None) -> Measured | None:

@@ -22,6 +22,10 @@ CHAT_COLUMNS = frozenset({"messages", "conversations"})
 PAIR_COLUMNS = frozenset({"prompt", "completion"})
 
 
+# The recipe's own field for each flag of a split.
+FIELDS = {"dataset_train_split": "recipe.dataset_train_split", "dataset_test_split": "recipe.eval.split"}
+
+
 class Verdict(StrEnum):
     """What came of one check."""
 
@@ -198,7 +202,7 @@ def _check_split(field: str, split: str, fact: DatasetFact, config: str) -> Find
             Verdict.FAILED,
             message,
             Reason.DATASET_FORMAT,
-            f"recipe.args.{field}",
+            FIELDS[field],
             _close(missing[0], known) or f"Set {field} to one of them.",
         )
     rows = fact.configs[config][names[0]].rows if names[0] in fact.configs[config] else None

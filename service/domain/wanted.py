@@ -36,20 +36,20 @@ def wanted_of(recipe: TrlSft | Script) -> Wanted:
     """What a recipe names. A script says nothing of what it reads."""
     if isinstance(recipe, Script):
         return Wanted()
-    args = recipe.args
-    splits = {"dataset_train_split": str(args.get("dataset_train_split", "train"))}
-    if args.get("eval_strategy", "no") not in ("no", None):
-        splits["dataset_test_split"] = str(args.get("dataset_test_split", "test"))
+    flags = {**recipe.field_flags(), **recipe.args}
+    splits = {"dataset_train_split": str(flags.get("dataset_train_split") or "train")}
+    if flags.get("eval_strategy", "no") not in ("no", None):
+        splits["dataset_test_split"] = str(flags.get("dataset_test_split") or "test")
     return Wanted(
         model=recipe.model_name_or_path,
-        model_revision=str(args.get("model_revision") or MAIN),
-        template_from=_text(args.get("chat_template_path")),
+        model_revision=str(flags.get("model_revision") or MAIN),
+        template_from=_text(flags.get("chat_template_path")),
         data=WantedData(
             repo=recipe.dataset_name,
-            revision=MAIN,
+            revision=recipe.dataset_revision or MAIN,
             config=recipe.dataset_config,
             splits=splits,
-            text_field=str(args.get("dataset_text_field", "text")),
+            text_field=str(flags.get("dataset_text_field") or "text"),
         ),
     )
 

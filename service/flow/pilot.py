@@ -14,7 +14,7 @@ from service.domain.pilot import TIMEOUT_SECONDS, Measured, Pilot, measured, pil
 from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
 from service.domain.script import Script
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import STORED, TrlSft
 from service.store import flavors, holds, runs
 from service.store.ids import new_id
 from service.store.tables import Run
@@ -26,7 +26,7 @@ RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
     """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing. Raises Invalid
     for a recipe that knows no steps."""
-    recipe = RECIPE.validate_python(parent.recipe)
+    recipe = RECIPE.validate_python(parent.recipe, context=STORED)
     if not isinstance(recipe, TrlSft):
         raise Invalid("a script knows no steps", field="pilot", remedy="Pilots are for trl_sft recipes.")
     return Run(

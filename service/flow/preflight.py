@@ -32,7 +32,7 @@ from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
 from service.domain.script import Script
 from service.domain.subject import Fact, Kind, Subject
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import STORED, TrlSft
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
 from service.flow.facts import gather
@@ -59,7 +59,7 @@ def run_once(gate: Gate) -> int:
 
 def check_one(gate: Gate, run: Run) -> bool:
     """Look up what one run names and judge it. False: not decided yet."""
-    wanted = wanted_of(RECIPE.validate_python(run.recipe))
+    wanted = wanted_of(RECIPE.validate_python(run.recipe, context=STORED))
     facts = gather(gate, subjects_of(run, wanted))
     if facts is None:
         return False  # no calls to spare: the next pass comes soon

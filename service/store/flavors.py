@@ -106,12 +106,6 @@ def _measured_p90(session: Session, name: str) -> float | None:
     return waits[min(len(waits) - 1, len(waits) * 9 // 10)] if waits else None
 
 
-def hardware(session: Session, name: str) -> dict[str, Any]:
-    """A flavor as Hugging Face lists it; empty where it does not."""
-    flavor = session.get(Flavor, name)
-    return {} if flavor is None else flavor.hardware
-
-
 def last_read(session: Session) -> datetime | None:
     """When the list was last read."""
     return session.exec(select(Flavor.read_at).order_by(col(Flavor.read_at).desc()).limit(1)).first()

@@ -68,10 +68,10 @@ def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> 
         (
             {"args": {"dataset_train_split": "trian"}},
             "dataset_format",
-            "recipe.args.dataset_train_split",
+            "recipe.dataset_train_split",
             "Did you mean 'train'?",
         ),
-        ({"args": {"eval_strategy": "steps"}}, "dataset_format", "recipe.args.dataset_test_split", "Set dataset_test"),
+        ({"args": {"eval_strategy": "steps"}}, "dataset_format", "recipe.eval.split", "Set dataset_test"),
         ({"dataset_name": "acme/odd"}, "dataset_format", "recipe.args.dataset_text_field", "Name the column"),
     ],
 )

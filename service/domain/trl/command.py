@@ -46,8 +46,9 @@ BITSANDBYTES = frozenset(
 REPORTERS = frozenset({"wandb", "tensorboard"})
 
 
-def trl_command(recipe: TrlSft, output_repo: str, gpus: int) -> tuple[str, ...]:
-    """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`."""
+def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int) -> tuple[str, ...]:
+    """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`, if there is
+    one."""
     known = release(recipe.trl_version) if recipe.trl_version in described() else None
     flags, config = [], dict(NO_STATIC_SPACE) if recipe.report_to == "trackio" else {}
     for name, value in all_flags(recipe).items():
@@ -123,7 +124,9 @@ def _extra_packages(recipe: TrlSft) -> list[str]:
     return packages
 
 
-def _publish(output_repo: str) -> list[str]:
+def _publish(output_repo: str | None) -> list[str]:
+    if output_repo is None:
+        return ["--output_dir", "pilot"]
     return ["--output_dir", output_repo.partition("/")[2], "--push_to_hub", "True", "--hub_model_id", output_repo]
 
 
