@@ -282,6 +282,8 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=True),
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("flavor", sa.String(), nullable=False),
+        sa.Column("optimize", sa.String(), nullable=False),
+        sa.Column("force", sa.Boolean(), nullable=False),
         sa.Column("requested_timeout_seconds", sa.Integer(), nullable=True),
         sa.Column("timeout_seconds", sa.Integer(), nullable=True),
         sa.Column("max_cost_micro_usd", sa.BigInteger(), nullable=True),

@@ -159,6 +159,9 @@ class RunObject(BaseModel):
     failure: FailureObject | None
     progress: ProgressObject | None
     preflight: PreflightObject | None
+    estimate: dict[str, Any] | None = Field(
+        description="What it was expected to need on its flavor, see POST /estimates"
+    )
     pins: dict[str, str] = Field(description="What was resolved at preflight and is what runs")
     fingerprint: str | None = Field(description="The same for runs with the same inputs, to the commit")
     reused_from: str | None = Field(description="The earlier run whose model this one was answered with")

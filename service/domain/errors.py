@@ -85,6 +85,12 @@ class ExceedsLimit(Invalid):
     code, title = "exceeds_limit", "The run breaks a limit"
 
 
+class DoesNotFit(Invalid):
+    """The training needs more memory or disk than the flavor has."""
+
+    code, title = "does_not_fit", "The training does not fit the flavor"
+
+
 class UnknownFlavor(Invalid):
     """Hugging Face does not offer this hardware."""
 

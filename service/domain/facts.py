@@ -86,4 +86,4 @@ class AccountFact(_Fact):
 
 
 class JobsFact(_Fact):
-    """Whether the control token may start jobs in a namespace: FOUND, or DENIED."""
+    """Whether the control token may start jobs in a namespace: FOUND, DENIED, or MISSING where that cannot be asked."""

@@ -6,4 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+# In place of a name: the estimate chooses.
+AUTO = "auto"
+
 FlavorName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]

@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.diagnosis import Failure
+from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.foresight import Foresight
 from service.domain.run import Reason
 from service.domain.wanted import Wanted, WantedData
 
@@ -170,6 +172,40 @@ def check_template(wanted: Wanted, model: ModelFact, dataset: DatasetFact) -> Fi
         Reason.DATASET_FORMAT,
         "recipe.chat_template_path",
         "Give the path or id of one, such as the instruct model of the same family.",
+    )
+
+
+def check_memory(flavor: str, foresight: Foresight, is_forced: bool) -> Finding:
+    """Does the training fit the flavor's memory and disk, by the estimate."""
+    found = foresight.on(flavor)
+    if found is None:
+        return _unknown("memory", f"nothing is known of {flavor}")
+    if (refusal := foresight.refusal(flavor)) is None:
+        verdict = Verdict.PASSED if found.is_usable else Verdict.UNKNOWN
+        return Finding("memory", verdict, found.message)
+    message, remedy = refusal
+    if is_forced:
+        return Finding("memory", Verdict.PASSED, f"{message}; submitted all the same, by `force`")
+    return Finding("memory", Verdict.FAILED, message, Reason.DOES_NOT_FIT, "flavor", remedy)
+
+
+def check_time(found: FlavorEstimate | None, timeout_seconds: int | None, is_forced: bool) -> Finding:
+    """Is the timeout longer than half of such trainings take."""
+    if found is None or found.minutes is None or timeout_seconds is None:
+        return Finding("timeout", Verdict.PASSED, "how long it takes is not known")
+    p50, p90 = found.minutes.p50, found.minutes.p90
+    about = f"about {p50:.0f} min, within {p90:.0f} min nine times of ten"
+    if timeout_seconds >= p50 * 60 or is_forced:
+        return Finding("timeout", Verdict.PASSED, about)
+    message = f"the timeout is {timeout_seconds // 60} min, and the training takes {about}"
+    remedy = f'Set timeout to {(found.timeout_seconds or 0) // 60}m, or shorten the training. "force": true submits it.'
+    return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "timeout", remedy)
+
+
+def no_flavor(reason: str) -> Finding:
+    """`auto` found nothing."""
+    return Finding(
+        "flavor", Verdict.FAILED, reason, Reason.DOES_NOT_FIT, "flavor", "Name a flavor, or change the recipe."
     )
 
 

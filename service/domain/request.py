@@ -9,8 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import AwareMoment, Body, Usd
 from service.domain.duration import Seconds
-from service.domain.errors import NotAvailable
-from service.domain.flavor_name import FlavorName
+from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.hub_name import RepoId
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
@@ -40,8 +39,13 @@ class RunRequest(Body):
 
     recipe: Recipe
     flavor: FlavorName = Field(
-        description="Hugging Face hardware; GET /flavors lists it with prices", examples=["a10g-large"]
+        description="Hugging Face hardware; GET /flavors lists it with prices. `auto` takes the cheapest that fits",
+        examples=["a10g-large"],
     )
+    optimize: Literal["cheapest", "fastest"] = Field(
+        "cheapest", description="What `auto` looks for; `fastest` stays within max_cost_usd"
+    )
+    force: bool = Field(False, description="Submit although the estimate says that it does not fit or not end in time")
     timeout: Seconds | None = None
     max_cost_usd: Usd | None = None
     output_repo: RepoId | None = Field(None, description="Where the model goes; `script` recipes may leave it out")
@@ -62,13 +66,6 @@ class RunRequest(Body):
     )
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
-
-    @field_validator("flavor")
-    @classmethod
-    def _named_flavor(cls, flavor: str) -> str:
-        if flavor == "auto":
-            raise NotAvailable("no flavor is chosen yet for a run", field="flavor", remedy="GET /flavors lists them.")
-        return flavor
 
     @field_validator("env")
     @classmethod
@@ -96,6 +93,8 @@ class RunRequest(Body):
             raise ValueError("give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything")
         if isinstance(self.recipe, TrlSft) and self.output_repo is None:
             raise ValueError("give 'output_repo': trl_sft publishes its model there")
+        if not isinstance(self.recipe, TrlSft) and self.flavor == AUTO:
+            raise ValueError("'flavor': 'auto' is for trl_sft recipes; nothing is known of what a script needs")
         if self.lineage_card and self.output_repo is None:
             raise ValueError("'lineage_card' is written into output_repo: give one")
         if both := sorted(self.env.keys() & self.secrets.keys()):

@@ -14,13 +14,15 @@ from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
-from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid
+from service.domain.errors import DoesNotFit, ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid
+from service.domain.flavor_name import AUTO
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.pilot import Pilot
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
+from service.flow.foresee import foresee_stored
 from service.flow.pilot import pilot_of
 from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
 from service.store.budgets import Owner
@@ -53,7 +55,8 @@ def enqueue(
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
-    refuse_impossible(session, run, now)  # what it raises undoes the claim
+    look_ahead(session, run, now)  # what these raise undoes the claim
+    refuse_impossible(session, run, now)
     after = _open_dependencies(session, run, request.after)
     _refuse_late(run, now)
     child = None if request.pilot is None else _pilot(session, run, request.pilot, now)
@@ -63,6 +66,22 @@ def enqueue(
         holds.come_after(session, child, after)
     holds.come_after(session, run, after if child is None else [child.id])
     return describe_run(session, run, now), False
+
+
+def look_ahead(session: Session, run: Run, now: datetime) -> None:
+    """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
+    Raises DoesNotFit. Otherwise preflight does both."""
+    foresight = foresee_stored(session, run, now)
+    if foresight is None:
+        return
+    if run.flavor == AUTO:
+        choice = foresight.choose(run.optimize, run.max_cost_micro_usd)
+        if choice.flavor is None:
+            raise DoesNotFit(choice.reason, field="flavor", remedy="Name a flavor, or change what it needs.")
+        run.flavor = choice.flavor
+    elif not run.force and (refusal := foresight.refusal(run.flavor)) is not None:
+        message, remedy = refusal
+        raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=foresight.stored(run.flavor))
 
 
 def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
@@ -139,6 +158,8 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         labels=request.labels,
         start_before=request.start_before,
         reuse=request.reuse,
+        optimize=request.optimize,
+        force=request.force,
         card="wanted" if request.lineage_card else None,
         card_due_at=now if request.lineage_card else None,
         created_at=now,
@@ -150,6 +171,8 @@ def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
     # Without a price nothing is known: not what another flavor or timeout came to, either.
     run.ceiling_micro_usd = run.quoted_price_micro_usd = None
     run.timeout_seconds = run.requested_timeout_seconds
+    if run.flavor == AUTO:
+        return
     price = flavors.fresh_price(session, run.flavor, now)
     if price is None:
         flavors.refuse_unknown(session, run.flavor, "flavor")  # a known one waits for its price

@@ -7,7 +7,7 @@ pinned, so that what was checked is what runs.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
@@ -15,17 +15,23 @@ from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.domain import gpus
+from service.domain.errors import Invalid
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.fingerprint import dependency_date, fingerprint
+from service.domain.flavor_name import AUTO
+from service.domain.foresight import Foresight
 from service.domain.moment import iso
 from service.domain.preflight import (
     Finding,
     Verdict,
     check_dataset,
+    check_memory,
     check_model,
     check_namespace,
     check_output,
     check_template,
+    check_time,
+    no_flavor,
     verdict_of,
 )
 from service.domain.recipe import Recipe
@@ -35,9 +41,11 @@ from service.domain.subject import Fact, Kind, Subject
 from service.domain.trl_sft import STORED, TrlSft
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
+from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
+from service.flow.foresee import foresee_stored
 from service.flow.gate import Gate
-from service.store import checking, flavors, runs
+from service.store import checking, flavors, holds, runs
 from service.store.tables import Run
 
 log = structlog.get_logger()
@@ -64,17 +72,26 @@ def check_one(gate: Gate, run: Run) -> bool:
     if facts is None:
         return False  # no calls to spare: the next pass comes soon
     findings = judge(run, wanted, facts)
-    is_blocked = any(isinstance(fact, AccountFact) and fact.outcome is Outcome.DENIED for fact in facts.values())
     return gate.write(
         partial(
             _apply,
             loaded=run,
             findings=findings,
             pins=pins_of(facts, gate.clock()),
-            is_blocked=is_blocked,
+            waits_until=_waits_until(run, facts),
             now=gate.clock(),
         )
     )
+
+
+def _waits_until(run: Run, facts: dict[Subject, Fact]) -> datetime | None:
+    """How long to wait for what may become known: for the Hub's answers a while, for a valid token as long as it takes.
+    None where asking again would say the same."""
+    if any(isinstance(fact, AccountFact) and fact.outcome is Outcome.DENIED for fact in facts.values()):
+        return datetime.max.replace(tzinfo=UTC)
+    if any(fact.outcome is Outcome.UNKNOWN for fact in facts.values()):
+        return run.created_at + PATIENCE
+    return None
 
 
 def subjects_of(run: Run, wanted: Wanted) -> list[Subject]:
@@ -117,11 +134,19 @@ def pins_of(facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
 
 
 def _apply(
-    session: Session, loaded: Run, findings: list[Finding], pins: dict[str, str], is_blocked: bool, now: datetime
+    session: Session,
+    loaded: Run,
+    findings: list[Finding],
+    pins: dict[str, str],
+    waits_until: datetime | None,
+    now: datetime,
 ) -> bool:
     run = runs.lock(session, loaded.id)
     if run is None or run.state != RunState.QUEUED or run.recipe != loaded.recipe or run.flavor != loaded.flavor:
         return False
+    foresight = foresee_stored(session, run, now)
+    if foresight is not None:
+        findings = [*findings, *_foreseen(session, run, foresight, now)]
     verdict = verdict_of(findings)
     run.preflight = {"outcome": verdict.value, "at": iso(now), "checks": [one.as_json() for one in findings]}
     failed = next((finding for finding in findings if finding.verdict is Verdict.FAILED), None)
@@ -138,7 +163,7 @@ def _apply(
             message=failure.message,
             failure=failure.as_json(),
         )
-    if verdict is Verdict.UNKNOWN and (is_blocked or now - run.created_at < PATIENCE):
+    if waits_until is not None and now < waits_until:
         unknown = next(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
         run.check_again_at = now + LOOK_AGAIN
         session.add(run)
@@ -151,6 +176,28 @@ def _apply(
     if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
         return _reuse(session, run, earlier, now)
     return True
+
+
+def _foreseen(session: Session, run: Run, foresight: Foresight, now: datetime) -> list[Finding]:
+    """Memory and time, by the estimate; `auto` gets its flavor here, with all that follows from it."""
+    if run.flavor == AUTO:
+        choice = foresight.choose(run.optimize, run.max_cost_micro_usd)
+        if choice.flavor is None:
+            return [no_flavor(choice.reason)]
+        run.flavor = choice.flavor
+        try:
+            refuse_impossible(session, run, now)
+        except Invalid as error:
+            return [no_flavor(f"{choice.reason} {error.detail}")]
+        holds.hold_for_approval(session, run, now)
+        runs.line_up(session, run)
+    run.estimate = foresight.stored(run.flavor)
+    # a pilot measures what is only guessed here
+    is_open = run.force or run.pilot is not None or run.kind == "pilot"
+    return [
+        check_memory(run.flavor, foresight, run.force),
+        check_time(foresight.on(run.flavor), run.timeout_seconds, is_open),
+    ]
 
 
 def _reuse(session: Session, run: Run, earlier: Run, now: datetime) -> bool:

@@ -92,15 +92,15 @@ class Lookup:
             return AccountFact(outcome=outcome, message=message)
 
     def may_start_jobs(self, namespace: str) -> JobsFact:
-        """Whether the control token may start jobs here. A server without this check leaves it unknown."""
+        """Whether the control token may start jobs here; MISSING from a server that does not know this question."""
         try:
             check(self._session.send("POST", f"/api/jobs/{namespace}/auth-check/write", self._control_token))
             return JobsFact(outcome=Outcome.FOUND)
         except httpx2.HTTPError as error:
             return JobsFact(outcome=Outcome.UNKNOWN, message=connection_fault(error).message)
         except HubRefused as error:
-            is_no = error.status in (401, 403)
-            return JobsFact(outcome=Outcome.DENIED if is_no else Outcome.UNKNOWN, message=error.message)
+            told = {401: Outcome.UNKNOWN, 403: Outcome.DENIED}.get(error.status or 0, Outcome.MISSING)
+            return JobsFact(outcome=told, message=error.message)
         except HubFault as error:
             return JobsFact(outcome=Outcome.UNKNOWN, message=error.message)
 

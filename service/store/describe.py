@@ -108,7 +108,7 @@ def run_object(
         "attempt": run.attempt,
         "attempts": [attempt_object(attempt) for attempt in attempts],
         "cost": {
-            "estimated_usd": None,
+            "estimated_usd": _estimated(run),
             "ceiling_usd": _usd(run.ceiling_micro_usd),
             "reserved_usd": to_usd(money.reserved),
             "metered_usd": _usd(metered),
@@ -166,6 +166,11 @@ def _hub_job(attempt: Attempt) -> dict[str, Any] | None:
     return None if attempt.hub_job_id is None else {"id": attempt.hub_job_id, "url": attempt.hub_job_url}
 
 
+def _estimated(run: Run) -> float | None:
+    cost = (run.estimate or {}).get("cost_usd")
+    return None if cost is None else float(cost["p50"])
+
+
 def _family(run: Run) -> dict[str, Any]:
     return {"parent": run.parent, "kind": run.kind, "pilot": run.pilot}
 
@@ -173,6 +178,7 @@ def _family(run: Run) -> dict[str, Any]:
 def _looked_up(run: Run) -> dict[str, Any]:
     return {
         "preflight": run.preflight,
+        "estimate": run.estimate,
         "pins": run.pins or {},
         "fingerprint": run.fingerprint,
         "reused_from": run.reused_from,

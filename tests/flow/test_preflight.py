@@ -13,7 +13,16 @@ from service.flow import admit, preflight, submit
 from tests.flow.conftest import World
 
 MODEL = "acme/tiny"
-CONFIG = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+}
 TEMPLATE = {"chat_template": "{{ messages }}"}
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -32,7 +41,7 @@ def dataset(world: World, repo: str = "acme/chats", **files: str) -> None:
 
 def run(world: World, checked: bool = True, reuse: str = "never", **recipe: Any) -> str:
     body = {"kind": "trl_sft", "model_name_or_path": MODEL, "dataset_name": "acme/chats", **recipe}
-    return world.enqueue(recipe=body, output_repo="acme/model", checked=checked, reuse=reuse)
+    return world.enqueue(recipe=body, flavor="t4-small", output_repo="acme/model", checked=checked, reuse=reuse)
 
 
 def checks(world: World, run_id: str) -> dict[str, str]:
@@ -48,6 +57,7 @@ def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> 
     assert shown["preflight"]["outcome"] == "passed", shown["preflight"]
     assert set(checks(world, run_id)) == {
         "namespace", "output_repo", "model", "dataset", "dataset_splits", "dataset_columns", "chat_template",
+        "memory", "timeout",
     }  # fmt: skip
     heads = world.core.hub.snapshot()
     assert shown["pins"] == {

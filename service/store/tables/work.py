@@ -95,7 +95,10 @@ class Run(SQLModel, table=True):
     kind: str | None = None
 
     recipe: dict[str, Any] = Field(sa_type=JSON)
+    # `auto` until the estimate has chosen one, by what `optimize` says
     flavor: str
+    optimize: str = "cheapest"
+    force: bool = False
     # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
     requested_timeout_seconds: int | None = None
     timeout_seconds: int | None = None

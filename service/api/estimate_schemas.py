@@ -1,0 +1,77 @@
+"""An estimate on the wire."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Range(BaseModel):
+    """Half of such trainings stay below `p50`, nine of ten below `p90`."""
+
+    p50: float
+    p90: float
+
+
+class CostRange(Range):
+    """Dollars; `ceiling` is the most that a run with that timeout can cost, and what is reserved."""
+
+    ceiling: float
+
+
+class CalibrationObject(BaseModel):
+    """The team's own finished runs of this model family and flavor that the time was corrected by."""
+
+    runs: int
+    within_p90: float | None = Field(description="The share of them that ended within the p90 they were told")
+
+
+class FlavorEstimateObject(BaseModel):
+    """One flavor; null is what is not known."""
+
+    flavor: str
+    verdict: Literal["fits", "tight", "does_not_fit", "not_covered"]
+    message: str
+    vram_gib: float | None = Field(description="GPU memory needed, with the CUDA context: 1.05 x the counted peak + 1")
+    usable_gib: float | None
+    disk_gb: float | None
+    minutes: Range | None
+    timeout_seconds: int | None = Field(description="A timeout that nine of ten such trainings end well within")
+    cost_usd: CostRange | None
+    calibration: CalibrationObject
+
+
+class MemoryObject(BaseModel):
+    """The peak of one training step and the terms whose sum it is, in GiB."""
+
+    peak_gib: float
+    moment: str
+    terms_gib: dict[str, float]
+
+
+class ChangeObject(BaseModel):
+    """The smallest change with which the training would fit the flavor that was asked for."""
+
+    args: dict[str, Any]
+    lora: dict[str, Any] | None
+    message: str
+
+
+class ChoiceObject(BaseModel):
+    """What `"flavor": "auto"` would take, and why."""
+
+    flavor: str | None
+    reason: str
+
+
+class EstimateObject(BaseModel):
+    """Flavors cheapest first. `recipe` is what would be stored, with what a preset filled in."""
+
+    flavors: list[FlavorEstimateObject]
+    recommended: str | None = Field(description="The flavor that fits and costs least")
+    memory: MemoryObject | None
+    change: ChangeObject | None
+    choice: ChoiceObject
+    warnings: list[str]
+    recipe: dict[str, Any]

@@ -1,0 +1,165 @@
+"""From a recipe and what the Hub says of its model and dataset to an estimate over all flavors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.domain.estimate.architecture import Architecture, NotCovered, read_architecture
+from service.domain.estimate.calibration import Calibration
+from service.domain.estimate.card import Flavor
+from service.domain.estimate.choice import Choice, choose
+from service.domain.estimate.cost import recommended_timeout
+from service.domain.estimate.duration import SETUP_P90, DatasetSize, steps_of
+from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_for, estimate
+from service.domain.estimate.training import Adapters, Training, read_training, targets_of
+from service.domain.estimate.verdict import Verdict
+from service.domain.estimate.wire import estimate_json
+from service.domain.facts import DatasetFact, ModelFact
+from service.domain.trl.command import all_flags
+from service.domain.trl_sft import TrlSft
+from service.domain.wanted import WantedData
+
+# `train[:1000]` is the datasets library's own way to take a part
+PART = re.compile(r"(?P<name>[\w.-]+)(\[:(?P<rows>\d+)\])?")
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What a training will need, and everything that the answer stands on."""
+
+    estimate: Estimate
+    architecture: Architecture | NotCovered
+    training: Training | NotCovered
+    dataset: DatasetSize
+
+    def on(self, flavor: str) -> FlavorEstimate | None:
+        """The estimate for one flavor."""
+        return self.estimate.of(flavor)
+
+    def refusal(self, flavor: str) -> tuple[str, str] | None:
+        """Why it does not fit a flavor, and what to do; None where it fits, or where nobody knows."""
+        found = self.on(flavor)
+        if found is None or found.verdict is not Verdict.DOES_NOT_FIT:
+            return None
+        return found.message, self.advice(flavor)
+
+    def advice(self, flavor: str) -> str:
+        """The smallest change that fits the flavor, and the cheapest flavor that fits as it is."""
+        ways = []
+        found = self.on(flavor)
+        if found is not None and isinstance(self.architecture, Architecture) and isinstance(self.training, Training):
+            change = change_for(self.architecture, self.training, found.flavor)
+            if change is not None:
+                ways.append(f"set {change.message}")
+        if self.estimate.recommended is not None:
+            ways.append(f"take flavor {self.estimate.recommended}, the cheapest that fits as it is")
+        told = ", or ".join(ways) or "No flavor and no single change is known that would fit"
+        return f'{told[0].upper()}{told[1:]}. "force": true submits it all the same.'
+
+    def choose(self, goal: str, max_cost_micro_usd: int | None) -> Choice:
+        """The flavor for `auto`."""
+        return choose(self.estimate, "fastest" if goal == "fastest" else "cheapest", max_cost_micro_usd)
+
+    def as_json(self, flavor: str | None = None) -> dict[str, Any]:
+        """The answer of POST /estimates; with a flavor, also what would make the training fit it."""
+        told = estimate_json(self.estimate)
+        told["change"] = None
+        if flavor is not None and self.refusal(flavor) is not None:
+            told["change"] = self._change_json(flavor)
+        return told
+
+    def stored(self, flavor: str) -> dict[str, Any] | None:
+        """What a run keeps of it: the numbers for its own flavor, and those that finished runs are compared with."""
+        found = self.on(flavor)
+        if found is None:
+            return None
+        listed = estimate_json(self.estimate)["flavors"]
+        told: dict[str, Any] = next(one for one in listed if one["flavor"] == flavor)
+        told |= {"recommended": self.estimate.recommended, "warnings": list(self.estimate.warnings)}
+        if isinstance(self.training, Training):
+            steps = steps_of(self.training, self.dataset, max(1, found.flavor.gpus))
+            told["steps"] = None if steps is None else round(steps)
+        if isinstance(self.architecture, Architecture):
+            told["family"] = self.architecture.model_type
+        if found.minutes is not None:
+            setup = found.minutes.p50 - found.minutes.training * found.calibration.factor
+            told["training_minutes"] = round(found.minutes.training, 3)
+            told["training_p90_minutes"] = round(found.minutes.p90 - SETUP_P90 * setup, 3)
+            told["recommended_timeout_seconds"] = recommended_timeout(found.minutes)
+        return told
+
+    def _change_json(self, flavor: str) -> dict[str, Any] | None:
+        found = self.on(flavor)
+        if found is None or isinstance(self.architecture, NotCovered) or isinstance(self.training, NotCovered):
+            return None
+        change = change_for(self.architecture, self.training, found.flavor)
+        if change is None:
+            return None
+        return {"args": dict(change.args), "lora": change.lora, "message": change.message}
+
+
+def foresee(
+    recipe: TrlSft,
+    model: ModelFact | None,
+    dataset: DatasetFact | None,
+    wanted: WantedData | None,
+    flavors: Sequence[Flavor],
+    *,
+    timeout_seconds: int | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+) -> Foresight:
+    """Everything that can be told before a dollar is spent; what cannot says that it is not covered."""
+    architecture, training, size = _architecture(model), _training(recipe), _size(dataset, wanted)
+    found = estimate(
+        architecture,
+        training,
+        flavors,
+        dataset=size,
+        timeout_seconds=timeout_seconds,
+        calibrations=calibrations,
+    )
+    return Foresight(found, architecture, training, size)
+
+
+def family_of(model: ModelFact | None) -> str | None:
+    """The model's type as its config.json names it."""
+    found = _architecture(model)
+    return found.model_type if isinstance(found, Architecture) else None
+
+
+def _architecture(model: ModelFact | None) -> Architecture | NotCovered:
+    if model is None or not model.is_found:
+        return NotCovered("the model could not be read from the Hub")
+    counts = {"parameters": model.parameters, "total": model.parameter_count} if model.parameters else None
+    try:
+        return read_architecture(model.config, counts)
+    except NotCovered as reason:
+        return reason
+
+
+def _training(recipe: TrlSft) -> Training | NotCovered:
+    adapters = None
+    if recipe.lora is not None:
+        adapters = Adapters(recipe.lora.r, targets_of(recipe.lora.target_modules), recipe.lora.dropout)
+    try:
+        return read_training(all_flags(recipe), adapters)
+    except NotCovered as reason:
+        return reason
+
+
+def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize:
+    if dataset is None or wanted is None or not dataset.is_found:
+        return DatasetSize()
+    match = PART.fullmatch(wanted.splits.get("dataset_train_split", "train"))
+    split = dataset.configs.get(wanted.config or dataset.default_config or "", {})
+    if match is None or match["name"] not in split:
+        return DatasetSize()
+    whole = split[match["name"]]
+    if match["rows"] is None or whole.rows is None:
+        return DatasetSize(whole.rows, whole.size_bytes)
+    rows = min(int(match["rows"]), whole.rows)
+    size = None if whole.size_bytes is None else whole.size_bytes * rows // max(1, whole.rows)
+    return DatasetSize(rows, size)

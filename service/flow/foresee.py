@@ -1,0 +1,70 @@
+"""foresee: what a recipe will need and cost on every flavor, from facts that are known or asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlmodel import Session
+
+from service.domain.estimate.card import read_flavor
+from service.domain.facts import DatasetFact, ModelFact
+from service.domain.foresight import Foresight, family_of, foresee
+from service.domain.recipe import Recipe
+from service.domain.script import Script
+from service.domain.subject import Fact, Kind, Subject
+from service.domain.trl_sft import STORED, TrlSft
+from service.domain.wanted import wanted_of
+from service.store import calibration, facts, flavors
+from service.store.tables import Run
+
+RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
+
+
+def inputs_of(recipe: TrlSft | Script) -> list[Subject]:
+    """The model and the dataset that a recipe names."""
+    wanted = wanted_of(recipe)
+    subjects = []
+    if wanted.model is not None:
+        subjects.append(Subject(Kind.MODEL, wanted.model, wanted.model_revision))
+    if wanted.data is not None:
+        subjects.append(Subject(Kind.DATASET, wanted.data.repo, wanted.data.revision))
+    return subjects
+
+
+def foresee_with(
+    session: Session,
+    recipe: TrlSft,
+    known: Mapping[Subject, Fact],
+    team: str,
+    now: datetime,
+    timeout_seconds: int | None = None,
+) -> Foresight:
+    """An estimate from these facts, calibrated by the team's own runs."""
+    by_kind = {subject.kind: fact for subject, fact in known.items()}
+    model, dataset = by_kind.get(Kind.MODEL), by_kind.get(Kind.DATASET)
+    model = model if isinstance(model, ModelFact) else None
+    listed = flavors.every(session)
+    prices = flavors.fresh(listed, now)
+    return foresee(
+        recipe,
+        model,
+        dataset if isinstance(dataset, DatasetFact) else None,
+        wanted_of(recipe).data,
+        [read_flavor(one.hardware, prices.get(one.name)) for one in listed],
+        timeout_seconds=timeout_seconds,
+        calibrations=calibration.calibrations(session, team, family_of(model)),
+    )
+
+
+def foresee_stored(session: Session, run: Run, now: datetime) -> Foresight | None:
+    """An estimate from what the database knows already, without asking anybody; None for a script, or where the model
+    was never looked at."""
+    recipe = RECIPE.validate_python(run.recipe, context=STORED)
+    if not isinstance(recipe, TrlSft):
+        return None
+    known = facts.known(session, inputs_of(recipe), None)
+    if not any(isinstance(fact, ModelFact) and fact.is_found for fact in known.values()):
+        return None
+    return foresee_with(session, recipe, known, run.team, now, run.timeout_seconds)

@@ -1,0 +1,124 @@
+"""What a run will need and cost is told before it is submitted, and what cannot fit is refused with what would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.api import estimate_schemas
+from service.flow import preflight, prices
+from tests.api.conftest import Api
+from tests.factories import make_budget
+
+COURSE: dict[str, Any] = {
+    "kind": "trl_sft",
+    "model_name_or_path": "HuggingFaceTB/SmolLM3-3B",
+    "dataset_name": "HuggingFaceTB/smoltalk2_everyday_convs_think",
+    "args": {"max_steps": 1000, "per_device_train_batch_size": 4},
+}
+LORA = {**COURSE, "lora": {"r": 8, "alpha": 16}}
+
+
+def estimate(api: Api, recipe: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    answer = api("POST", "/estimates", json={"recipe": recipe, **fields})
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    estimate_schemas.EstimateObject.model_validate(told)
+    return told
+
+
+def verdicts(told: dict[str, Any]) -> dict[str, str]:
+    return {one["flavor"]: one["verdict"] for one in told["flavors"]}
+
+
+def body(recipe: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"recipe": recipe, "flavor": "a10g-large", "timeout": "4h", "output_repo": "acme/model", **fields}
+
+
+@pytest.fixture
+def rich(api: Api) -> Api:
+    prices.run_once(api.world.gate)
+    api.world.db.write(lambda session: make_budget(session, api.world.clock.now, 10**9))
+    return api
+
+
+def test_the_courses_full_fine_tune_does_not_fit_a10g_large_and_lora_does(rich: Api) -> None:
+    full = estimate(rich, COURSE, flavor="a10g-large")
+    assert verdicts(full)["a10g-large"] == "does_not_fit"
+    assert verdicts(full)["a100-large"] == "fits"
+    assert full["change"]["args"] == {"dtype": "bfloat16", "optim": "adamw_8bit"}
+    assert abs(full["memory"]["peak_gib"] - 46.8) < 0.5
+    assert abs(sum(full["memory"]["terms_gib"].values()) - full["memory"]["peak_gib"]) < 0.05
+    lora = estimate(rich, LORA, flavor="a10g-large")
+    assert verdicts(lora)["a10g-large"] == "fits"
+    assert lora["change"] is None
+    one = next(flavor for flavor in lora["flavors"] if flavor["flavor"] == "a10g-large")
+    assert one["minutes"]["p50"] < one["minutes"]["p90"]
+    assert one["cost_usd"]["p50"] < one["cost_usd"]["p90"] < one["cost_usd"]["ceiling"]
+
+
+def test_nothing_is_stored_and_what_is_wrong_with_the_inputs_is_a_warning(rich: Api) -> None:
+    told = estimate(rich, {**LORA, "dataset_train_split": "trian"})
+    assert any("Did you mean 'train'?" in one for one in told["warnings"])
+    assert rich("GET", "/runs").json()["data"] == []
+    unknown = estimate(rich, {**LORA, "model_name_or_path": "acme/none"})
+    assert set(verdicts(unknown).values()) == {"not_covered"}
+    assert any("there is no model acme/none" in one for one in unknown["warnings"])
+    assert rich("POST", "/estimates", json={"recipe": {"kind": "script", "source": "1"}}).json()["code"] == "invalid"
+
+
+def test_what_is_known_not_to_fit_is_refused_at_once_with_both_ways_out(rich: Api) -> None:
+    estimate(rich, COURSE)
+    refused = rich("POST", "/runs", json=body(COURSE))
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["field"]) == (422, "does_not_fit", "flavor")
+    assert "dtype bfloat16" in problem["remedy"]
+    assert "rtx-pro-6000, the cheapest that fits as it is" in problem["remedy"]
+    forced = rich("POST", "/runs", json=body(COURSE, force=True))
+    assert forced.status_code == 201
+
+
+def test_a_model_that_nobody_asked_about_yet_is_refused_by_preflight(rich: Api) -> None:
+    run_id = rich("POST", "/runs", json=body(COURSE)).json()["id"]
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{run_id}").json()
+    assert (shown["state"], shown["reason"]) == ("failed", "does_not_fit")
+    assert "dtype bfloat16" in shown["failure"]["remedy"]
+    assert rich("GET", f"/runs/{run_id}/ledger").json()["data"] == []
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_auto_takes_the_cheapest_that_fits_and_the_run_says_what_it_expects(rich: Api, is_known: bool) -> None:
+    told = estimate(rich, LORA) if is_known else None
+    answer = rich("POST", "/runs", json=body(LORA, flavor="auto"))
+    assert answer.status_code == 201, answer.text
+    run_id = answer.json()["id"]
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{run_id}").json()
+    told = told or estimate(rich, LORA)
+    assert shown["flavor"] == told["choice"]["flavor"] == told["recommended"]
+    assert shown["state"] == "queued", shown["message"]
+    assert shown["cost"]["estimated_usd"] == shown["estimate"]["cost_usd"]["p50"]
+    assert shown["cost"]["ceiling_usd"] > 0
+    assert shown["estimate"]["steps"] == 1000
+
+
+def test_a_timeout_that_half_of_such_trainings_would_not_end_in_is_refused(rich: Api) -> None:
+    run_id = rich("POST", "/runs", json=body(LORA, timeout="10m")).json()["id"]
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{run_id}").json()
+    assert (shown["reason"], shown["failure"]["cause"]) == ("preflight_failed", "preflight_failed")
+    assert "the timeout is 10 min" in shown["message"]
+    assert "Set timeout to" in shown["failure"]["remedy"]
+
+
+def test_auto_within_a_cap_that_nothing_keeps_says_what_comes_closest(rich: Api) -> None:
+    estimate(rich, LORA)
+    refused = rich("POST", "/runs", json=body(LORA, flavor="auto", timeout=None, max_cost_usd=0.1)).json()
+    assert refused["code"] == "does_not_fit"
+    assert "comes closest" in refused["detail"]
+    script = rich(
+        "POST", "/runs", json={"recipe": {"kind": "script", "source": "1"}, "flavor": "auto", "timeout": "5m"}
+    )
+    assert script.status_code == 422
