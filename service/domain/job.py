@@ -12,10 +12,12 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.domain.pins import pinned, uv_options
 from service.domain.script import Script
 from service.domain.trl.command import trl_command
 from service.domain.trl_sft import TrlSft
 
+NO_PINS: Mapping[str, str] = {}
 IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 
 LABEL_RUN = "tunegate-run"
@@ -45,11 +47,15 @@ class JobSpec:
     labels: Mapping[str, str]
 
 
-def command(recipe: TrlSft | Script, output_repo: str | None, gpus: int = 1) -> tuple[str, ...]:
-    """The job's argv on a flavor with so many GPUs; a script of the caller's own launches what it likes."""
+def command(
+    recipe: TrlSft | Script, output_repo: str | None, gpus: int = 1, pins: Mapping[str, str] = NO_PINS
+) -> tuple[str, ...]:
+    """The job's argv on a flavor with so many GPUs; a script of the caller's own launches what it likes. `pins` are
+    what preflight resolved."""
+    options = uv_options(recipe, pins)
     if isinstance(recipe, Script):
-        return _script_command(recipe)
-    return trl_command(recipe, output_repo, gpus)
+        return _script_command(recipe, options)
+    return trl_command(pinned(recipe, pins), output_repo, gpus, options)
 
 
 def environment(
@@ -80,8 +86,8 @@ def labels(
     }
 
 
-def _script_command(recipe: Script) -> tuple[str, ...]:
-    options = [item for dependency in recipe.dependencies for item in ("--with", dependency)]
+def _script_command(recipe: Script, options: list[str]) -> tuple[str, ...]:
+    options = [*options, *(item for dependency in recipe.dependencies for item in ("--with", dependency))]
     if recipe.python is not None:
         options += ["--python", recipe.python]
     return ("bash", "-c", RUN_SCRIPT, "tunegate", str(len(options)), *options, *recipe.args)

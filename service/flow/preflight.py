@@ -84,6 +84,16 @@ def check_one(gate: Gate, run: Run) -> bool:
     )
 
 
+def is_as_checked(gate: Gate, run: Run) -> bool:
+    """Whether model and dataset are still at the commits that were pinned. What cannot be asked now counts as
+    unchanged: the model's commit is part of the command anyway."""
+    if run.pins is None:
+        return True
+    facts = gather(gate, subjects_of(run, wanted_of(RECIPE.validate_python(run.recipe, context=STORED))))
+    now = pins_of(facts or {}, gate.clock())
+    return all(run.pins.get(name) == sha for name, sha in now.items() if name.endswith("_revision"))
+
+
 def _waits_until(run: Run, facts: dict[Subject, Fact]) -> datetime | None:
     """How long to wait for what may become known: for the Hub's answers a while, for a valid token as long as it takes.
     None where asking again would say the same."""

@@ -27,6 +27,7 @@ from service.domain.trl_sft import STORED, TrlSft
 from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate
+from service.flow.preflight import is_as_checked
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
 from service.store import flavors, holds, ledger, runs
@@ -66,6 +67,8 @@ def run_once(gate: Gate) -> int:
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     """Claim the call, make it, apply its outcome. True: the run moved, or somebody else has it."""
+    if not is_as_checked(gate, run):
+        return gate.write(partial(_check_again, loaded=attempt, now=gate.clock()))
     try:
         spec = _spec(gate, run, attempt)
         head = _output_head(gate, run)
@@ -106,6 +109,20 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
             gate.hub.cancel_job(run.namespace, created.id)
         return False
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
+    return True
+
+
+def _check_again(session: Session, loaded: Attempt, now: datetime) -> bool:
+    """Model or dataset have moved on since the check: the run goes back, and what they are now is checked."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, _ = found
+    if not go_back(session, loaded, None, now):
+        return False
+    session.refresh(run)
+    if run.state == RunState.QUEUED:
+        run.checked_at = None
+        session.add(run)
     return True
 
 
@@ -231,7 +248,7 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
         image=job.IMAGE,
-        command=job.command(recipe, run.output_repo, _gpus(gate, attempt.flavor)),
+        command=job.command(recipe, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(recipe, run.env, run.id, run.output_repo),

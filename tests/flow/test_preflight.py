@@ -229,3 +229,39 @@ def test_a_dataset_that_has_changed_is_another_input(world: World) -> None:
     dataset(world, train__jsonl=json.dumps(CHAT) + "\n" + json.dumps(CHAT) + "\n")
     world.clock.turn(minutes=11)
     assert world.show(run(world))["fingerprint"] != first
+
+
+def command(world: World) -> list[str]:
+    at = max(place for place, seen in enumerate(world.wire.seen) if seen == ("POST", "/api/jobs/acme"))
+    sent: list[str] = json.loads(world.wire.bodies[at])["command"]
+    return sent
+
+
+def test_what_was_pinned_is_what_runs(world: World) -> None:
+    model(world)
+    dataset(world)
+    run_id = run(world, dataset_revision="main")
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    sent, pins = command(world), world.show(run_id)["pins"]
+    assert sent[sent.index("--model_revision") + 1] == pins["model_revision"]
+    assert sent[sent.index("--exclude-newer") + 1] == pins["exclude_newer"]
+    assert pins["dataset_revision"] in sent
+
+
+def test_a_dataset_that_moves_on_while_the_run_waits_is_checked_again_before_the_job_is_made(world: World) -> None:
+    model(world)
+    dataset(world)
+    run_id = run(world)
+    pins = world.show(run_id)["pins"]
+    admit.run_once(world.gate)
+    dataset(world, train__jsonl='{"messages": []}\n{"messages": []}\n')
+    world.clock.turn(minutes=11)
+    submit.run_once(world.gate)
+    assert world.show(run_id)["state"] == "queued"
+    assert world.window().reserved_micro_usd == 0
+    preflight.run_once(world.gate)
+    assert world.show(run_id)["pins"]["dataset_revision"] != pins["dataset_revision"]
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    assert world.show(run_id)["state"] == "starting"

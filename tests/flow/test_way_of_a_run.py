@@ -69,6 +69,7 @@ def test_what_is_sent_is_what_was_asked_for(world: World) -> None:
             "dataset_name": "HuggingFaceTB/smoltalk2_everyday_convs_think",
             "args": {"max_steps": 1000},
         },
+        force=True,
         flavor="a10g-large",
         timeout=None,
         max_cost_usd=0.3,
@@ -104,7 +105,7 @@ def test_what_is_sent_is_what_was_asked_for(world: World) -> None:
 @pytest.mark.parametrize(("flavor", "gpus"), [("a10g-large", 1), ("a10g-largex2", 2)])
 def test_a_job_is_launched_over_all_gpus_of_its_flavor(world: World, flavor: str, gpus: int) -> None:
     world.budget(10_000_000)
-    recipe = {"kind": "trl_sft", "model_name_or_path": "acme/base", "dataset_name": "acme/rows"}
+    recipe = {"kind": "trl_sft", "model_name_or_path": "HuggingFaceTB/SmolLM2-135M", "dataset_name": "trl-lib/Capybara"}
     run_id = world.enqueue(recipe=recipe, flavor=flavor, output_repo="acme/out", timeout="10m")
     admit.run_once(world.gate)
     submit.run_once(world.gate)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from service.domain.trl.flags import Release, described, kind_of, release
@@ -46,9 +47,9 @@ BITSANDBYTES = frozenset(
 REPORTERS = frozenset({"wandb", "tensorboard"})
 
 
-def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int) -> tuple[str, ...]:
+def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`, if there is
-    one."""
+    one. `options` are uv's own."""
     known = release(recipe.trl_version) if recipe.trl_version in described() else None
     flags, config = [], dict(NO_STATIC_SPACE) if recipe.report_to == "trackio" else {}
     for name, value in all_flags(recipe).items():
@@ -56,7 +57,7 @@ def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int) -> tuple[str
             flags += flag(name, value)
         elif known is None or value != known.flags[name].default:
             config[name] = value
-    argv = (*_launch(recipe, known, gpus), *flags, *_publish(output_repo))
+    argv = (*_launch(recipe, known, gpus, options), *flags, *_publish(output_repo))
     if not config:
         return argv
     return ("bash", "-c", RUN_WITH_CONFIG, "tunegate", json.dumps(config), *argv)
@@ -94,9 +95,9 @@ def _is_written(known: Release | None, name: str, value: object) -> bool:
     return kind == one.parses or (kind == "int" and one.parses == "float")
 
 
-def _launch(recipe: TrlSft, known: Release | None, gpus: int) -> list[str]:
+def _launch(recipe: TrlSft, known: Release | None, gpus: int, options: Sequence[str]) -> list[str]:
     """Up to and with the script, its arguments left out."""
-    argv = ["uv", "run", *_with(f"trl=={recipe.trl_version}")]
+    argv = ["uv", "run", *options, *_with(f"trl=={recipe.trl_version}")]
     if known is not None:
         # a good half of the flags are transformers': another release may have others
         argv += _with(f"transformers=={known.versions['transformers']}")
