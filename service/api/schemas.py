@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from service.api.preflight_schemas import PilotObject, PreflightObject
 from service.domain.body import Body
 
 
@@ -89,42 +90,6 @@ class ApprovalObject(BaseModel):
     expires_at: datetime | None
     by: str | None
     comment: str | None
-
-
-class CheckObject(BaseModel):
-    """One check. `unknown`: the Hub did not say, which is never taken for failed."""
-
-    check: str
-    outcome: Literal["passed", "failed", "unknown"]
-    message: str
-    field: str | None
-    remedy: str | None
-
-
-class PreflightObject(BaseModel):
-    """What was found of everything that the run names, before any money was held for it."""
-
-    outcome: Literal["passed", "failed", "unknown"]
-    at: datetime
-    checks: list[CheckObject]
-
-
-class MeasuredObject(BaseModel):
-    """What a pilot showed: one step, everything around the steps, and what the run's own steps come to by it."""
-
-    step_seconds: float
-    around_seconds: float
-    steps: int
-    expected_minutes: float
-
-
-class PilotObject(BaseModel):
-    """The child run that goes before; `measured` is null until it has passed, or where its log did not say."""
-
-    run_id: str
-    max_steps: int
-    confirm: bool
-    measured: MeasuredObject | None
 
 
 class RunObject(BaseModel):

@@ -67,9 +67,9 @@ def run_once(gate: Gate) -> int:
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     """Claim the call, make it, apply its outcome. True: the run moved, or somebody else has it."""
-    if not is_as_checked(gate, run):
-        return gate.write(partial(_check_again, loaded=attempt, now=gate.clock()))
     try:
+        if not is_as_checked(gate, run):
+            return gate.write(partial(_check_again, loaded=attempt, now=gate.clock()))
         spec = _spec(gate, run, attempt)
         head = _output_head(gate, run)
     except HubFault as error:

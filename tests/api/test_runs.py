@@ -201,7 +201,7 @@ def test_twenty_requests_at_the_same_instant_make_one_run(api: Api) -> None:
         ({"flavor": "a10g-large", "timeout": None, "max_cost_usd": 0.1}, "exceeds_limit", "5 minutes"),
         ({"namespace": "else"}, "invalid", "'acme' only"),
         ({"timeoutt": 5}, "unknown_field", "Did you mean 'timeout'?"),
-        ({"flavor": "auto"}, "not_available", "GET /flavors"),
+        ({"flavor": "auto"}, "invalid", "for trl_sft recipes"),
         ({"retry": {"max_attempts": 3}}, "not_available", "not built yet"),
         ({"recipe": {"kind": "script", "url": "https://example.com/x.py"}}, "not_available", "not built yet"),
         ({"recipe": {"kind": "dpo"}}, "invalid", "recipe"),
