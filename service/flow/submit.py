@@ -16,7 +16,7 @@ import structlog
 from pydantic import TypeAdapter
 from sqlmodel import Session
 
-from service.domain import job
+from service.domain import job, leak
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import failure
 from service.domain.recipe import Recipe
@@ -98,7 +98,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
         shown = HubRefused(
-            logs.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
+            leak.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
         )
         return gate.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
