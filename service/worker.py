@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from service.flow import admit, billing, cancel, hold, logs, notify, prices, recover, submit, sweep, watch
+from service.flow import admit, billing, cancel, hold, logs, notify, prepare, prices, recover, submit, sweep, watch
 from service.flow.gate import Gate
 from service.leader import Leader
 
@@ -41,6 +41,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("sweep", sweep.run_once, sweep_seconds, wakes=("submit", "admit", "watch", "notify")),
         Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
         Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats=True),
+        Step("prepare", prepare.run_once, 5, wakes=("admit", "hold", "notify"), repeats=True),
         Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
         Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "hold", "notify", "logs")),

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "api": {"api", "flow", "hub", "store", "domain"},
     "web": {"web", "api", "flow", "store", "domain"},
     "sandbox": {"sandbox"},
-    "settings": {"settings"},
+    "settings": {"settings", "domain"},
     "log": {"log"},
     "migrate": {"migrate", "store"},
     "leader": {"leader", "store"},

@@ -68,7 +68,9 @@ def migrate() -> None:
 def step(
     name: Annotated[
         str,
-        typer.Argument(help="prices, recover, sweep, cancel, hold, admit, submit, watch, logs, billing or notify"),
+        typer.Argument(
+            help="prices, recover, sweep, cancel, hold, prepare, admit, submit, watch, logs, billing or notify"
+        ),
     ],
 ) -> None:
     """Run one pass of one step by hand; refused while a service works on the same database."""

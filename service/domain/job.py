@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from service.domain.script import Script
 from service.domain.trl_sft import Lora, TrlSft
+from service.domain.volume import Volume
 
 IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 TRL_SCRIPT_URL = "https://raw.githubusercontent.com/huggingface/trl/v{version}/trl/scripts/sft.py"
@@ -56,6 +57,8 @@ class JobSpec:
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
     labels: Mapping[str, str]
+    volumes: tuple[Volume, ...] = ()
+    resource_group: str | None = None
 
 
 def command(recipe: TrlSft | Script, output_repo: str | None) -> tuple[str, ...]:
@@ -77,6 +80,7 @@ def environment(
     if output_repo is not None:
         own["TUNEGATE_OUTPUT_REPO"] = output_repo
     if isinstance(recipe, Script):
+        assert recipe.source is not None, "a script is fetched before its run is admitted"
         # mtime=0: the same script is the same text, whenever it is packed.
         own["TUNEGATE_SCRIPT"] = base64.b64encode(gzip.compress(recipe.source.encode(), mtime=0)).decode()
     return {**env, **own}

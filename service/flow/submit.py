@@ -13,16 +13,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from pydantic import TypeAdapter
 from sqlmodel import Session
 
-from service.domain import job, leak
+from service.domain import job, leak, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import failure
-from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
-from service.domain.script import Script
-from service.domain.trl_sft import TrlSft
+from service.domain.volume import Volume
 from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate
@@ -32,7 +29,6 @@ from service.store import flavors, ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
-RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 BATCH = 50
 LONGEST_CLAIM_SECONDS = 5.0
 NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
@@ -217,14 +213,16 @@ def _output_head(gate: Gate, run: Run) -> str | None:
 
 
 def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
-    recipe = RECIPE.validate_python(run.recipe)
+    train = recipe.read(run.recipe)
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
-        image=job.IMAGE,
-        command=job.command(recipe, run.output_repo),
+        image=run.image or job.IMAGE,
+        command=job.command(train, run.output_repo),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
-        environment=job.environment(recipe, run.env, run.id, run.output_repo),
+        environment=job.environment(train, run.env, run.id, run.output_repo),
         secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
+        volumes=tuple(map(Volume.model_validate, run.volumes)),
+        resource_group=run.resource_group,
     )

@@ -86,13 +86,17 @@ class Run(SQLModel, table=True):
     ceiling_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     output_repo: str | None = None
     namespace: str
+    # None: the service's own
+    image: str | None = None
+    volumes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    resource_group: str | None = None
     env: dict[str, str] = Field(sa_type=JSON)
     secret_names: list[str] = Field(sa_type=JSON)
     sealed_secrets: bytes | None = Field(default=None, sa_type=LargeBinary)
     priority: int
     labels: dict[str, str] = Field(sa_type=JSON)
 
-    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`) has come.
+    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `script`) has come.
     lane: str = Field(default="", foreign_key="lane.name")
     rank: int = Field(default=0, sa_type=BigInteger)
     quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
