@@ -36,7 +36,7 @@ PART = "A-Za-z0-9_-"
 KINDS = (
     # huggingface.co/docs/hub/security-tokens: hf_ and 34 letters; OAuth and JWTs of the Hub after a word of their own
     _kind("a Hugging Face token", r"(?:hf_(?:oauth_|jwt_)?|api_org_)[A-Za-z0-9]{30,}"),
-    _kind("an Anthropic key", r"sk-ant-[A-Za-z0-9_-]{24,}", PART),
+    _kind("an Anthropic key", r"sk-ant-[A-Za-z0-9_-]{24,}"),
     # OpenAI and those who took over its form (OpenRouter, DeepSeek …): a digit, and a long run without a separator
     _kind(
         "an API key (sk-…)",

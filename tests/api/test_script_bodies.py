@@ -9,6 +9,7 @@ import pytest
 from service.domain.leak import find
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
+from tests.flow.conftest import World
 
 TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH"
 VOLUME = {"type": "model", "source": "acme/base", "mount_path": "/base"}
@@ -93,6 +94,13 @@ def test_a_run_shows_its_script_and_what_its_header_got(api: Api) -> None:
     assert api("GET", f"/runs/{run['id']}").json() == run
     events = api("GET", f"/runs/{run['id']}/events").text
     assert "volumes" not in events
+
+
+def test_the_installations_own_limits_count(world: World, request: pytest.FixtureRequest) -> None:
+    world.limit(image_allowlist=("acme/*",), script_allowed_targets=("10.0.0.1",))
+    api: Api = request.getfixturevalue("api")
+    assert submit(api, image="acme/own:1")["image"] == "acme/own:1"
+    assert submit(api, **script(url="http://10.0.0.1/x.py"))["reason"] == "checking"
 
 
 def test_a_run_that_waits_for_its_script_says_so(api: Api) -> None:
