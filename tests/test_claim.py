@@ -56,6 +56,7 @@ def with_a_live_job(gate: Gate) -> str:
         namespace="acme",
         vault=gate.vault,
         now=gate.clock(),
+        limits=gate.limits,
     )
     prices.run_once(gate)
     run, _ = gate.db.write(work)

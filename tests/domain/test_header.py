@@ -171,7 +171,7 @@ def test_it_finds_what_the_reference_finds(lines: list[str], end: str) -> None:
 @pytest.mark.parametrize("line", ["# /// script\n", "#\n", "# ///\n", "# /// other\n", "# /// other\n# ///\n"])
 def test_a_header_is_read_in_one_go(line: str) -> None:
     source = line * (64 * 1024 // len(line))
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(ValueError):
         parse(source)
-    assert time.perf_counter() - began < 1  # the reference takes eight for the first
+    assert time.process_time() - began < 1  # the reference takes eight for the first

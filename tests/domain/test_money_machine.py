@@ -285,6 +285,6 @@ BROKEN = {
 def test_a_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """The machine can fail: it finds each of these within its ordinary number of stories."""
     monkeypatch.setattr(*BROKEN[broken])
-    once = settings(QUICK, phases=[Phase.generate], derandomize=True, max_examples=500, print_blob=False)
+    once = settings(QUICK, phases=[Phase.generate], derandomize=True, max_examples=3000, print_blob=False)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Admission, settings=once)

@@ -64,10 +64,10 @@ def test_the_images_that_are_allowed_by_themselves_have_a_shell_and_uv() -> None
 
 
 def test_an_images_name_is_read_in_one_go() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for part in ("a", "a-", "a__", "a.", "a/"):
         assert REFERENCE.fullmatch(part * 20_000 + "!") is None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
