@@ -7,7 +7,8 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check fix test-postgres test-clients bench-admission migration lock clean
+.PHONY: help demo serve sandbox test check fix simulate test-simulation test-postgres test-clients bench-admission
+.PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,6 +42,17 @@ fix: $(READY) ## format, and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+SEED ?= 1
+SEEDS ?= 1
+STEPS ?= 60
+REPLICAS ?= 1
+
+simulate: $(READY) ## a seed of the crash simulation, or many: make simulate SEED=7 SEEDS=1000 REPLICAS=2
+	$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(SEEDS) --steps $(STEPS) --replicas $(REPLICAS)
+
+test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
+	$(BIN)/python -m pytest tests/simulation
+
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/test_kill.py
 
@@ -58,6 +70,29 @@ test-clients: $(VENV)-clients/.ready ## transformers and datasets, unmodified, a
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(VENV)-clients/bin/python -m pytest tests/clients
 
+# torch by itself and first: resolved with the rest it would bring gigabytes of CUDA
+TORCH := torch==2.13.0
+
+$(VENV)-trl/.ready: $(READY) requirements/trl.txt
+	$(PYTHON) -m venv $(VENV)-trl
+	$(VENV)-trl/bin/python $(PIP) install $(TORCH)
+	$(VENV)-trl/bin/python $(PIP) install --require-hashes --no-deps -r requirements/trl.txt
+	$(VENV)-trl/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-trl: $(VENV)-trl/.ready ## TRL itself: its parser over our commands, and a real run on two processes
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(VENV)-trl/bin/python -m pytest tests/trl
+
+TRANSFORMERS := 5.23.0
+
+describe-trl: ## describe a TRL release's flags: make describe-trl VERSION=1.16.0
+	$(PYTHON) -m venv build/trl-$(VERSION)
+	build/trl-$(VERSION)/bin/python $(PIP) install $(TORCH)
+	build/trl-$(VERSION)/bin/python $(PIP) install trl==$(VERSION) transformers==$(TRANSFORMERS) peft
+	build/trl-$(VERSION)/bin/python tools/describe_trl.py > build/trl-$(VERSION)/release.json
+	mv build/trl-$(VERSION)/release.json service/domain/trl/releases/$(VERSION).json
+
 migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
 	$(BIN)/python -m migrations.draft "$(NAME)"
 
@@ -69,6 +104,8 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		--output-file requirements/dev.txt
 	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/clients.in --constraint requirements/dev.txt \
 		--output-file requirements/clients.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/trl.in --constraint requirements/dev.txt \
+		--excludes requirements/trl.excludes --output-file requirements/trl.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) $(VENV)-clients build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-clients $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache

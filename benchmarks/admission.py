@@ -25,10 +25,11 @@ from sqlmodel import Session, text
 
 from benchmarks.filling import fill, spend_all
 from benchmarks.statements import recorded
+from service.domain.plan import DEPTH
 from service.domain.run import RunState
 from service.flow.admit import Pass, admit
 from service.migrate import migrate
-from service.store import board, ledger, runs
+from service.store import ledger, runs
 from service.store.db import Database
 from tests.postgres import Cluster
 
@@ -70,9 +71,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="show where the time of the longest queue's passes goes")
     given = parser.parse_args()
     with _urls(given.postgres) as url_for:
-        sizes = [
-            Size(queued, min(queued, given.teams * board.DEPTH), Database(url_for(queued))) for queued in given.queued
-        ]
+        sizes = [Size(queued, min(queued, given.teams * DEPTH), Database(url_for(queued))) for queued in given.queued]
         try:
             for size in sizes:
                 fill(size.db, NOW, given.teams, size.queued)

@@ -18,6 +18,7 @@ from service.api import (
     metrics,
     problems,
     queue,
+    recipes,
     runs,
     steering,
     strays,
@@ -66,6 +67,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
         strays,
         webhooks,
         flavors,
+        recipes,
         health,
         metrics,
     ):

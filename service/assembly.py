@@ -21,7 +21,6 @@ from service.migrate import migrate
 from service.settings import Settings
 from service.store import home
 from service.store.db import Database
-from service.store.vault import Vault
 from service.worker import Worker
 
 
@@ -45,7 +44,8 @@ def now() -> datetime:
 
 
 def open_gate(settings: Settings) -> Gate:
-    """Migrate and open the database, and make what every step works with. Raises Misconfigured or ForeignDatabase."""
+    """Migrate and open the database, and make what every step works with. Raises Misconfigured or ForeignDatabase
+    (WrongKey among them)."""
     if settings.hf_token is None or settings.job_hf_token is None:
         raise Misconfigured(
             "TUNEGATE_HF_TOKEN (starts jobs) and TUNEGATE_JOB_HF_TOKEN (what jobs get: rights on repositories only) "
@@ -55,7 +55,11 @@ def open_gate(settings: Settings) -> Gate:
         raise Misconfigured("TUNEGATE_JOB_HF_TOKEN is the control token, which never enters a job: give jobs their own")
     migrate(settings.database_url)
     db = Database(settings.database_url)
-    secret_key = _value(settings.secret_key) or home.kept_secret(settings.home, "secret.key")
+    try:
+        installation, vault = db.write(partial(home.move_in, home=home_of(settings), now=now()))
+    except BaseException:
+        db.close()
+        raise
     hub = HubClient(
         settings.hf_endpoint,
         settings.hf_token.get_secret_value(),
@@ -66,9 +70,9 @@ def open_gate(settings: Settings) -> Gate:
     return Gate(
         db=db,
         hub=hub,
-        vault=Vault(secret_key),
+        vault=vault,
         limits=_limits(settings),
-        installation=db.write(partial(home.installation_id, home=settings.home, now=now())),
+        installation=installation,
         boot=uuid.uuid4().hex,
         clock=now,
         monotonic=time.monotonic,
@@ -103,6 +107,11 @@ def assemble(settings: Settings) -> Assembly:
     if runs_steps:
         leader.start()
     return Assembly(gate, leader, worker, app)
+
+
+def home_of(settings: Settings) -> home.Home:
+    """What this process knows its database by."""
+    return home.Home(settings.home, settings.installation, _value(settings.secret_key))
 
 
 def leader_for(settings: Settings, gate: Gate) -> Leader:

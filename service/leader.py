@@ -81,10 +81,17 @@ class LeaseLeader:
     """PostgreSQL: whoever renews the row leads. Trust in it is measured on the monotonic clock, from before a renewal
     was sent, and ends before the row does."""
 
-    def __init__(self, db: Database, holder: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        holder: str,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
         self._holder = holder
         self._clock = clock
+        self._monotonic = monotonic
         self._trusted_until = 0.0
         self._fence: int | None = None
         self._stopping = threading.Event()
@@ -92,30 +99,20 @@ class LeaseLeader:
 
     def start(self) -> None:
         """Ask for the lease once, then keep asking or renewing."""
-        self._renew()
+        self.renew()
         self._thread.start()
 
     def is_leading(self) -> bool:
         """Whether the last renewal can still be trusted."""
-        return time.monotonic() < self._trusted_until
+        return self._monotonic() < self._trusted_until
 
     def verify(self, session: Session) -> None:
         """Ask the row itself, in the transaction that depends on it."""
         lease.verify(session, LEASE_NAME, self._fence, self._clock())
 
-    def stop(self) -> None:
-        """Stop renewing and let the next one in at once."""
-        self._stopping.set()
-        self._thread.join()
-        self._trusted_until = 0.0
-        self._db.write(partial(lease.give_up, name=LEASE_NAME, holder=self._holder, now=self._clock()))
-
-    def _keep(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
-            self._renew()
-
-    def _renew(self) -> None:
-        sent_at = time.monotonic()
+    def renew(self) -> None:
+        """Ask for the lease, or for more of it, once. Trust in it begins when the question was sent."""
+        sent_at = self._monotonic()
         try:
             fence = self._db.write(
                 partial(
@@ -134,3 +131,14 @@ class LeaseLeader:
         self._trusted_until = 0.0 if fence is None else sent_at + TTL_SECONDS - MARGIN_SECONDS
         if self.is_leading() != was_leading:
             log.info("lease", leading=self.is_leading(), fence=fence)
+
+    def stop(self) -> None:
+        """Stop renewing and let the next one in at once."""
+        self._stopping.set()
+        self._thread.join()
+        self._trusted_until = 0.0
+        self._db.write(partial(lease.give_up, name=LEASE_NAME, holder=self._holder, now=self._clock()))
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(RENEW_SECONDS):
+            self.renew()

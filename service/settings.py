@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="Encrypts secrets at rest; made and kept beside the database if unset."
     )
+    installation: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        description="The installation's id, in place of the file beside the database: where replicas share none.",
+    )
     listing_lag_seconds: float = Field(
         120, ge=0, description="How long after a create call's deadline a job may be missing from Hugging Face's lists."
     )

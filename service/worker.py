@@ -44,7 +44,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("prepare", prepare.run_once, 5, wakes=("admit", "hold", "notify"), repeats=True),
         Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
         Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
-        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "hold", "notify", "logs")),
+        Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs")),
         Step("logs", logs.run_once, poll_seconds),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),

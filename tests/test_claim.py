@@ -1,4 +1,4 @@
-"""A copy of the database under another installation's id touches no job until an admin claims the folder."""
+"""A copy of the database touches no job until an admin claims the folder, and starts under its own secret key only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from service.assembly import assemble, open_gate
@@ -19,7 +20,7 @@ from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate
 from service.sandbox.serve import Options, SandboxServer
 from service.settings import Settings
-from service.store.home import ForeignDatabase
+from service.store.home import ForeignDatabase, WrongKey
 from tests.factories import make_team
 
 
@@ -66,14 +67,19 @@ def with_a_live_job(gate: Gate) -> str:
     return run_id
 
 
-def test_a_copy_touches_no_job_until_it_is_claimed(tmp_path: Path, sandbox: SandboxServer) -> None:
+@pytest.mark.parametrize("has_own_installation", [True, False])
+def test_a_copy_touches_no_job_until_it_is_claimed(
+    tmp_path: Path, sandbox: SandboxServer, has_own_installation: bool
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     gate = open_gate(settings(first, sandbox))
     installation = gate.installation
     with_a_live_job(gate)
     close(gate)
     [job] = sandbox.core.jobs.newest_first()
-    close(open_gate(settings(second, sandbox)))  # another installation, with a database of its own
+    if has_own_installation:
+        close(open_gate(settings(second, sandbox)))  # another installation, with a database of its own
+    second.mkdir(exist_ok=True)
     shutil.copy(first / "tunegate.db", second / "tunegate.db")
     shutil.copy(first / "secret.key", second / "secret.key")
 
@@ -98,3 +104,71 @@ def test_a_copy_touches_no_job_until_it_is_claimed(tmp_path: Path, sandbox: Sand
     assert sweep.run_once(claimed) == 1, "the namespace was looked at, and every job has its run"
     close(claimed)
     assert job.stage == "RUNNING"
+
+
+def moved(tmp_path: Path, sandbox: SandboxServer, key: str | None) -> Settings:
+    """A folder that its database and the installation's id were copied to; `secret.key` as given."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    gate = open_gate(settings(first, sandbox))
+    with_a_live_job(gate)
+    close(gate)
+    second.mkdir()
+    for name in ("tunegate.db", "installation"):
+        shutil.copy(first / name, second / name)
+    if key is not None:
+        (second / "secret.key").write_text(key)
+    return settings(second, sandbox)
+
+
+@pytest.mark.parametrize(("key", "says"), [(None, "there is no .*secret.key"), ("another", "holds another key")])
+def test_a_database_starts_under_its_own_key_only(
+    tmp_path: Path, sandbox: SandboxServer, key: str | None, says: str
+) -> None:
+    there = moved(tmp_path, sandbox, key)
+    with pytest.raises(WrongKey, match=says):
+        assemble(there)
+    assert (tmp_path / "second" / "secret.key").exists() == (key is not None), "none was made"
+    with pytest.raises(WrongKey, match="TUNEGATE_SECRET_KEY"):
+        open_gate(there.model_copy(update={"secret_key": SecretStr("another")}))
+    env = {"TUNEGATE_DATABASE_URL": there.database_url}
+    told = CliRunner().invoke(app, ["claim"], env=env)
+    assert (told.exit_code, "secret.key" in told.output) == (78, True), told.output
+    shutil.copy(tmp_path / "first" / "secret.key", tmp_path / "second" / "secret.key")
+    close(open_gate(there))
+
+
+def test_claiming_a_folder_without_the_key_says_what_is_missing(tmp_path: Path, sandbox: SandboxServer) -> None:
+    there = moved(tmp_path, sandbox, None)
+    (tmp_path / "second" / "installation").unlink()
+    done = CliRunner().invoke(app, ["claim", "--yes"], env={"TUNEGATE_DATABASE_URL": there.database_url})
+    assert done.exit_code == 0, done.output
+    assert "does not start yet: there is no" in done.output
+    with pytest.raises(WrongKey):
+        open_gate(there)
+
+
+def test_a_lost_key_is_replaced_only_when_an_admin_says_so(tmp_path: Path, sandbox: SandboxServer) -> None:
+    there = moved(tmp_path, sandbox, None)
+    env = {"TUNEGATE_DATABASE_URL": there.database_url}
+    told = CliRunner().invoke(app, ["claim", "--new-key"], env=env)
+    assert (told.exit_code, "Nothing was changed" in told.output) == (1, True)
+    with pytest.raises(WrongKey):
+        open_gate(there)
+    done = CliRunner().invoke(app, ["claim", "--new-key", "--yes"], env=env)
+    assert done.exit_code == 0, done.output
+    close(open_gate(there))
+    again = CliRunner().invoke(app, ["claim", "--new-key", "--yes"], env=env)
+    assert "Nothing to do" in again.output, "a key that fits is not replaced"
+
+
+def test_the_command_ends_with_the_reason(tmp_path: Path, sandbox: SandboxServer) -> None:
+    there = moved(tmp_path, sandbox, "another")
+    env = {
+        "TUNEGATE_DATABASE_URL": there.database_url,
+        "TUNEGATE_HF_TOKEN": "hf_sandbox",
+        "TUNEGATE_JOB_HF_TOKEN": "hf_sandbox_job",
+        "TUNEGATE_HF_ENDPOINT": sandbox.url,
+    }
+    for command in (["serve", "--port", "1"], ["step", "admit"]):
+        ended = CliRunner().invoke(app, command, env=env)
+        assert (ended.exit_code, "holds another key" in ended.output) == (78, True), ended.output

@@ -6,9 +6,11 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from service.api.schemas import EventPattern
 from service.domain.run import Reason
 from service.settings import Settings
 from service.worker import steps
@@ -161,6 +163,12 @@ def test_every_reason_is_documented() -> None:
         assert f"`{reason.value}`" in readme, f"README does not name the reason {reason.value}"
 
 
+def test_every_event_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for pattern in get_args(EventPattern):
+        assert "*" in pattern or f"`{pattern}`" in readme, f"README does not name the event {pattern}"
+
+
 def test_nothing_names_a_package_index_or_this_machine() -> None:
     for path in [*ROOT.glob("requirements/*"), *ROOT.glob("*.toml"), *ROOT.glob("*.md"), ROOT / "Makefile"]:
         text = path.read_text()
@@ -170,7 +178,7 @@ def test_nothing_names_a_package_index_or_this_machine() -> None:
 
 
 def test_requirements_are_hashed() -> None:
-    for name in ("service.txt", "dev.txt", "clients.txt"):
+    for name in ("service.txt", "dev.txt", "clients.txt", "trl.txt"):
         entries = re.findall(
             r"^[a-z0-9][^\n]*(?:\n[ ]+--hash[^\n]*)*", (ROOT / "requirements" / name).read_text(), re.M
         )

@@ -55,6 +55,7 @@ def upgrade() -> None:
     op.create_table(
         "installation",
         sa.Column("id", sa.String(), nullable=False),
+        sa.Column("key_check", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
@@ -76,6 +77,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paused_by", sa.String(), nullable=True),
         sa.Column("counts_outside", sa.Boolean(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisation")),
     )
     op.create_table(
@@ -90,6 +92,7 @@ def upgrade() -> None:
         sa.Column("approval_rules", sa.JSON(), nullable=True),
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paused_by", sa.String(), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_team")),
     )
@@ -223,11 +226,12 @@ def upgrade() -> None:
         sa.Column("reserved_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("charged_micro_usd", sa.BigInteger(), nullable=False),
         sa.Column("outside_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("outside_unpriced", sa.Integer(), nullable=False),
         sa.Column("told_percent", sa.Integer(), nullable=False),
         sa.Column("is_exhausted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["budget_id"], ["budget.id"], name=op.f("fk_budget_window_budget_id_budget")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_window")),
-        sa.UniqueConstraint("budget_id", "starts_at", name=op.f("uq_budget_window_budget_id_starts_at")),
+        sa.UniqueConstraint("budget_id", "ends_at", name=op.f("uq_budget_window_budget_id_ends_at")),
     )
     op.create_table(
         "delivery",
@@ -320,7 +324,9 @@ def upgrade() -> None:
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name=op.f("ck_run_finished_when_terminal"),
         ),
-        sa.CheckConstraint("approval IN ('needed', 'granted')", name=op.f("ck_run_approval_known")),
+        sa.CheckConstraint(
+            "approval IN ('needed', 'granted', 'refused', 'expired')", name=op.f("ck_run_approval_known")
+        ),
         sa.CheckConstraint(
             "state IN ('queued', 'submitting', 'starting', 'running', 'succeeded', 'failed', 'cancelled')",
             name=op.f("ck_run_state_known"),
@@ -356,6 +362,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("parked IS NOT NULL"),
         )
         batch_op.create_index("ix_run_queue", ["lane", "is_ready", "rank", "id"], unique=False)
+        batch_op.create_index("ix_run_shortest", ["lane", "is_ready", "timeout_seconds", "rank", "id"], unique=False)
         batch_op.create_index(
             "ix_run_start_before",
             ["start_before"],
@@ -524,6 +531,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("start_before IS NOT NULL"),
             postgresql_where=sa.text("start_before IS NOT NULL"),
         )
+        batch_op.drop_index("ix_run_shortest")
         batch_op.drop_index("ix_run_queue")
         batch_op.drop_index(
             "ix_run_parked", sqlite_where=sa.text("parked IS NOT NULL"), postgresql_where=sa.text("parked IS NOT NULL")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -13,17 +13,17 @@ from sqlmodel import Session
 
 from service.api.auth import Admin, Caller, Lead, Viewer
 from service.api.money_schemas import BudgetObject, BudgetPut, GrantCreate
-from service.api.pages import Page, page_json
+from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
 from service.api.teams import visible_team
-from service.domain.budget import Period, forecast
+from service.domain.budget import Balance, Period, forecast
 from service.domain.errors import NotAllowed, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_micro_usd, to_usd
-from service.store import budgets
+from service.store import budgets, standings, teams, windows
 from service.store.budgets import Owner, Terms
-from service.store.tables import Budget
+from service.store.tables import Budget, BudgetWindow
 
 router = APIRouter(tags=["budgets"])
 OfPeriod = Annotated[Period, Query(description="Which of the owner's budgets")]
@@ -36,10 +36,14 @@ def _owner(
     team: str,
     caller: Viewer,
     app: App,
-    user: Annotated[str | None, Query(description="One user's budget within the team, by key id")] = None,
+    user: Annotated[
+        str | None, Query(min_length=1, max_length=100, description="One user's budget within the team, by key id")
+    ] = None,
 ) -> Owner:
     with app.gate.db.read() as session:
         visible_team(session, caller, team)
+        if user is not None and not teams.has_key(session, team, user):
+            raise NotFound(f"there is no key '{user}' of a team '{team}'", field="user")
     return Owner(team, user)
 
 
@@ -54,12 +58,14 @@ OwnerToChange = Annotated[Owner, Depends(_changeable)]
 ORGANISATION = Owner()
 
 
-@router.get("/budgets", response_model=Page[BudgetObject], summary="List budgets", responses=responses())
-def list_budgets(caller: Viewer, app: App) -> Response:
-    """Every budget that binds the caller's team; all of them for admins."""
+@router.get("/budgets", response_model=Page[BudgetObject], summary="List budgets", responses=responses(422))
+def list_budgets(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
+    """Every budget that binds the caller's team, by name; all of them for admins."""
     with app.gate.db.read() as session:
-        data = [_json(session, budget, app.now()) for budget in budgets.every(session, caller.team)]
-    return JSONResponse(page_json(data, False, None))
+        found = budgets.page(session, caller.team, decode(after), limit + 1)
+        shown, has_more, following = page_of(found, limit, lambda budget: budget.name)
+        data = _all_json(session, shown, app.now())
+    return JSONResponse(page_json(data, has_more, following))
 
 
 @router.get(
@@ -188,10 +194,26 @@ def _add(session: Session, owner: Owner, period: Period, body: GrantCreate, by: 
 
 
 def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
-    window = budgets.window_or_new(session, budget, now)
-    standing = budgets.balance(session, budget, window)
+    return _all_json(session, [budget], now)[0]
+
+
+def _all_json(session: Session, listed: Sequence[Budget], now: datetime) -> list[dict[str, Any]]:
+    present = windows.all_or_new(session, listed, now)
+    recent = standings.charged_lately(session, [budget.id for budget in listed], RECENT, now)
+    return [
+        _one_json(
+            budget,
+            present[budget.id],
+            standings.balance(session, budget, present[budget.id]),
+            recent.get(budget.id, 0),
+            now,
+        )
+        for budget in listed
+    ]
+
+
+def _one_json(budget: Budget, window: BudgetWindow, standing: Balance, recent: int, now: datetime) -> dict[str, Any]:
     since = max(window.starts_at, now - RECENT)
-    recent = budgets.charged_since(session, budget, since)
     ahead = forecast(standing, recent, now - since, now, window.ends_at)
     return {
         "name": budget.name,
@@ -208,6 +230,7 @@ def _json(session: Session, budget: Budget, now: datetime) -> dict[str, Any]:
         "reserved_usd": to_usd(standing.reserved),
         "charged_usd": to_usd(standing.charged),
         "outside_usd": to_usd(window.outside_micro_usd),
+        "outside_unpriced_jobs": window.outside_unpriced,
         "remaining_usd": to_usd(standing.remaining),
         "window_start": iso(window.starts_at),
         "window_end": iso(window.ends_at),

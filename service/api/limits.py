@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy import true
 from sqlmodel import Session
 
 from service.api.auth import Admin, Caller, Lead, Viewer
@@ -17,14 +19,14 @@ from service.api.team_schemas import (
     LimitsObject,
     LimitsPut,
     OrganisationObject,
-    OrganisationPut,
+    OrganisationPatch,
     TeamObject,
     TeamPatch,
 )
-from service.api.teams import team_json, visible_team
+from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import organisation
-from service.store.tables import Organisation
+from service.store import audit, flavors, organisation, runs
+from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
 
@@ -35,7 +37,7 @@ router = APIRouter(tags=["limits"])
 def read_limits(team: str, caller: Viewer, app: App) -> Response:
     """How many runs of the team may be active."""
     with app.gate.db.read() as session:
-        return JSONResponse(_limits_json(session, caller, team))
+        return JSONResponse(_limits_json(visible_team(session, caller, team)))
 
 
 @router.put(
@@ -46,16 +48,16 @@ def read_limits(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
     """Running jobs are left alone; the limits count for what starts from now on."""
-    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body))
-    app.wake("admit")
+    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body, now=app.now()))
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
 @router.patch("/teams/{team}", response_model=TeamObject, summary="Change a team", responses=responses(403, 404, 422))
 def patch_team(team: str, body: TeamPatch, caller: Admin, app: App) -> Response:
     """Its weight in the fair share, and its time zone, which counts from the next budget windows on."""
-    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body))
-    app.wake("admit")
+    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body, now=app.now()))
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
@@ -66,56 +68,84 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
         return JSONResponse(_organisation_json(organisation.read(session)))
 
 
-@router.put(
-    "/organisation", response_model=OrganisationObject, summary="Set the organisation", responses=responses(403, 422)
+@router.patch(
+    "/organisation", response_model=OrganisationObject, summary="Change the organisation", responses=responses(403, 422)
 )
-def put_organisation(body: OrganisationPut, _caller: Admin, app: App) -> Response:
-    """Limits that hold for all teams together. Running jobs are left alone."""
-    answer = app.gate.db.write(partial(_set_organisation, body=body))
-    app.wake("admit")
+def patch_organisation(body: OrganisationPatch, caller: Admin, app: App) -> Response:
+    """What holds for all teams together; what is left out stays as it is. Running jobs are left alone."""
+    answer = app.gate.db.write(
+        partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
+    )
+    app.wake("admit", "notify")
     return JSONResponse(answer)
 
 
-def _limits_json(session: Session, caller: Caller, name: str) -> dict[str, Any]:
-    team = visible_team(session, caller, name)
+def _limits_json(team: Team) -> dict[str, Any]:
     return {
         "max_concurrent_runs": team.max_concurrent_runs,
         "max_concurrent_runs_per_user": team.max_concurrent_runs_per_user,
     }
 
 
-def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut) -> dict[str, Any]:
-    row = visible_team(session, caller, team)
+def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    before = _limits_json(row)
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_per_user = body.max_concurrent_runs_per_user
-    session.add(row)
-    session.flush()
-    return _limits_json(session, caller, team)
+    audit.changed(session, row, "limits.changed", caller.name, before, _limits_json(row), now)
+    return _limits_json(row)
 
 
-def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch) -> dict[str, Any]:
-    row = visible_team(session, caller, team)
+def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    before = _terms_json(row)
     row.weight = row.weight if body.weight is None else body.weight
     row.time_zone = row.time_zone if body.time_zone is None else checked_zone(body.time_zone)
-    session.add(row)
-    session.flush()
+    audit.changed(session, row, "team.changed", caller.name, before, _terms_json(row), now)
     return team_json(row)
 
 
-def _set_organisation(session: Session, body: OrganisationPut) -> dict[str, Any]:
+def _terms_json(team: Team) -> dict[str, Any]:
+    return {"weight": team.weight, "time_zone": team.time_zone}
+
+
+def _change_organisation(
+    session: Session, caller: Caller, body: OrganisationPatch, namespace: str | None, now: datetime
+) -> dict[str, Any]:
+    _refuse_idle(session, body, namespace)
     row = organisation.lock(session)
-    row.time_zone = checked_zone(body.time_zone)
-    row.max_concurrent_runs = body.max_concurrent_runs
-    row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
-    row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
-    row.counts_outside = body.counts_outside
-    session.add(row)
-    session.flush()
+    before = _organisation_json(row)
+    if body.time_zone is not None:
+        row.time_zone = checked_zone(body.time_zone)
+    if "max_concurrent_runs" in body.model_fields_set:
+        row.max_concurrent_runs = body.max_concurrent_runs
+    if body.max_concurrent_runs_by_flavor is not None:
+        row.max_concurrent_runs_by_flavor = dict(body.max_concurrent_runs_by_flavor)
+    if body.max_concurrent_runs_by_namespace is not None:
+        row.max_concurrent_runs_by_namespace = dict(body.max_concurrent_runs_by_namespace)
+    if body.counts_outside is not None and body.counts_outside != row.counts_outside:
+        row.counts_outside = body.counts_outside
+        runs.unpark(session, "money", true())  # the organisation's budgets have more left now, or less
+    audit.changed(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
     return _organisation_json(row)
+
+
+def _refuse_idle(session: Session, body: OrganisationPatch, namespace: str | None) -> None:
+    """A limit of a flavor or namespace in which nothing can run would look like protection."""
+    for flavor in body.max_concurrent_runs_by_flavor or ():
+        flavors.refuse_unknown(session, flavor, "max_concurrent_runs_by_flavor")
+    if namespace is not None and (others := sorted((body.max_concurrent_runs_by_namespace or {}).keys() - {namespace})):
+        raise Invalid(
+            f"this service starts jobs in '{namespace}' only, not in '{others[0]}'",
+            field="max_concurrent_runs_by_namespace",
+            remedy=f"Name '{namespace}' or none.",
+        )
 
 
 def _organisation_json(row: Organisation) -> dict[str, Any]:
     return {
+        "paused": row.paused_at is not None,
+        "paused_by": row.paused_by,
         "time_zone": row.time_zone,
         "max_concurrent_runs": row.max_concurrent_runs,
         "max_concurrent_runs_by_flavor": row.max_concurrent_runs_by_flavor,

@@ -14,6 +14,7 @@ from service.domain.budget import Balance
 from service.domain.money import to_usd
 from service.store import gauges
 from service.store.gauges import BilledTotals
+from service.store.tables import Budget
 
 router = APIRouter(tags=["health"])
 
@@ -34,15 +35,18 @@ def read_metrics(_caller: Admin, app: App) -> Response:
     return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-def _budgets(registry: CollectorRegistry, balances: list[tuple[str, str, Balance]]) -> None:
+def _budgets(registry: CollectorRegistry, balances: list[tuple[Budget, Balance]]) -> None:
     labels = ("budget", "period")
-    limit = Gauge("tunegate_budget_limit_usd", "Carried and granted money included", labels, registry=registry)
+    limit = Gauge("tunegate_budget_limit_usd", "Without carried and granted money", labels, registry=registry)
+    remaining = Gauge("tunegate_budget_remaining_usd", "May still be reserved, all counted", labels, registry=registry)
     reserved = Gauge("tunegate_budget_reserved_usd", "Held in the present window", labels, registry=registry)
     charged = Gauge("tunegate_budget_charged_usd", "Charged in the present window", labels, registry=registry)
-    for subject, period, balance in balances:
-        limit.labels(subject, period).set(to_usd(balance.limit))
-        reserved.labels(subject, period).set(to_usd(balance.reserved))
-        charged.labels(subject, period).set(to_usd(balance.charged))
+    for budget, balance in balances:
+        owner = (budget.subject, budget.period)
+        limit.labels(*owner).set(to_usd(budget.limit_micro_usd))
+        remaining.labels(*owner).set(to_usd(balance.remaining))
+        reserved.labels(*owner).set(to_usd(balance.reserved))
+        charged.labels(*owner).set(to_usd(balance.charged))
 
 
 def _billing(registry: CollectorRegistry, totals: BilledTotals) -> None:

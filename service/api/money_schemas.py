@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
-from service.domain.body import Body, Usd
+from service.domain.body import Body, Usd, UsdChange
 from service.domain.budget import DEFAULT_THRESHOLDS
 from service.domain.stray import Action, Kind
 
@@ -25,12 +26,32 @@ class BudgetPut(Body):
         list(DEFAULT_THRESHOLDS), max_length=20, description="Percent of the limit at which to warn, as events"
     )
 
+    @field_validator("thresholds")
+    @classmethod
+    def _each_once(cls, thresholds: list[int]) -> list[int]:
+        if len(set(thresholds)) < len(thresholds):
+            raise ValueError("a threshold is told of once: name each once")
+        return thresholds
+
+    @model_validator(mode="after")
+    def _carries_somewhere(self) -> BudgetPut:
+        if self.carry_over and self.period == "total":
+            raise ValueError("'carry_over' needs a period that ends: 'total' has no next window")
+        return self
+
 
 class GrantCreate(Body):
-    """Money for the present window alone."""
+    """Money for the present window alone; a negative amount takes back what was granted in it."""
 
-    amount_usd: Usd
+    amount_usd: UsdChange
     comment: Comment | None = None
+
+    @field_validator("amount_usd")
+    @classmethod
+    def _something(cls, amount: Decimal) -> Decimal:
+        if amount == 0:
+            raise ValueError("an amount of 0 changes nothing")
+        return amount
 
 
 class ForecastObject(BaseModel):
@@ -59,6 +80,7 @@ class BudgetObject(BaseModel):
     reserved_usd: float
     charged_usd: float
     outside_usd: float = Field(description="Jobs outside the gate; shown for the organisation's budgets")
+    outside_unpriced_jobs: int = Field(description="How many of those have no known price: they are in no sum")
     remaining_usd: float
     window_start: datetime
     window_end: datetime

@@ -32,7 +32,7 @@ def list_queue(caller: Viewer, app: App, limit: Limit = 50, after: After = None)
         held = [(run_id, team, None) for run_id, team in queue.held(session)]
         seen = [one for one in (*ordered, *held) if caller.sees(one[1])]
         page = seen[first : first + limit]
-        found = [run for run in (runs.get(session, run_id) for run_id, _, _ in page) if run is not None]
+        found = runs.some(session, [run_id for run_id, _, _ in page])
         shown = {one["id"]: one for one in describe_runs(session, found, now)}
         view = explain.look(session, app.gate.limits.max_concurrent_runs, now)
         is_open = organisation.read(session).paused_at is None
@@ -89,4 +89,5 @@ def _gate_json(check: Check) -> dict[str, Any]:
         "message": check.message,
         "have": check.have,
         "need": check.need,
+        "fits_at": None if check.fits_at is None else iso(check.fits_at),
     }

@@ -27,6 +27,9 @@ class GateObject(BaseModel):
     message: str
     have: float | None
     need: float | None
+    fits_at: datetime | None = Field(
+        description="When money that is short is there at the latest; null where an end or people must bring it"
+    )
 
 
 class HelpObject(BaseModel):

@@ -21,7 +21,7 @@ from service.api.schemas import RunObject
 from service.api.state import App, State
 from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.domain.request import RunRequest
-from service.domain.run import RunState
+from service.domain.run import RunState, how_it_ended
 from service.flow.enqueue import enqueue
 from service.store import runs, teams
 from service.store.describe import describe_run, describe_runs
@@ -97,8 +97,8 @@ def read_run(run_id: str, caller: Viewer, app: App) -> Response:
     responses=responses(403, 404, 409),
 )
 def cancel_run(run_id: str, caller: Member, app: App) -> Response:
-    """Asks for the end; the run is `cancelled` once Hugging Face confirms that its job has stopped. Members cancel
-    their own runs, leads all of their team's."""
+    """Asks for the end, and says so in `reason` and `message`; the run is `cancelled` once Hugging Face confirms that
+    its job has stopped. Members cancel their own runs, leads all of their team's."""
     run = app.gate.db.write(partial(_request_cancel, run_id=run_id, caller=caller, now=app.now()))
     app.wake("cancel")
     return JSONResponse(run, 202)
@@ -116,7 +116,7 @@ def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime
     run = visible(session, caller, run_id)
     mine(run, caller)
     if RunState(run.state).is_terminal:
-        raise Conflict(f"the run has already {run.state}" if run.state != "cancelled" else "the run is cancelled")
+        raise Conflict(f"the run {how_it_ended(run.state)} already")
     runs.request_cancel(session, col(Run.id) == run_id, caller.name, now)
     session.refresh(run)
     return describe_run(session, run, now)

@@ -81,9 +81,9 @@ class ProgressObject(BaseModel):
 
 
 class ApprovalObject(BaseModel):
-    """That a run needs approval, or who gave it."""
+    """That a run needs approval, or what came of it and by whom."""
 
-    state: Literal["needed", "granted"]
+    state: Literal["needed", "granted", "refused", "expired"]
     why: str | None
     expires_at: datetime | None
     by: str | None
@@ -193,14 +193,29 @@ EventPattern = Literal[
     "run.failed",
     "run.cancelled",
     "run.awaiting_approval",
+    "run.approved",
+    "run.refused",
+    "run.paused",
+    "run.resumed",
     "budget.*",
     "budget.changed",
     "budget.granted",
     "budget.threshold_reached",
     "budget.exhausted",
+    "budget.overrun",
     "budget.reset",
     "billing.*",
     "billing.drift",
+    "limits.changed",
+    "approval_rules.changed",
+    "team.*",
+    "team.changed",
+    "team.paused",
+    "team.resumed",
+    "organisation.changed",
+    "queue.*",
+    "queue.paused",
+    "queue.resumed",
 ]
 
 

@@ -25,16 +25,17 @@ from service.api.steering_schemas import (
     StopObject,
     TeamStop,
 )
-from service.api.teams import visible_team
+from service.api.teams import held_team, visible_team
 from service.domain.errors import Conflict
 from service.domain.money import to_micro_usd, to_usd
 from service.domain.run import Reason, RunState
 from service.flow.change import change
-from service.store import holds, organisation, runs
+from service.store import audit, flavors, holds, organisation, runs
 from service.store.describe import describe_run
-from service.store.tables import Organisation, Run, Team
+from service.store.tables import Run, Team
 
 router = APIRouter(tags=["steering"])
+NEEDED = {"approval": "needed"}
 AnyDecision = Annotated[Decision, Body(default_factory=Decision)]
 
 
@@ -66,7 +67,7 @@ def approve_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Respo
     "/runs/{run_id}/refuse", response_model=RunObject, summary="Refuse a run", responses=responses(403, 404, 409, 422)
 )
 def refuse_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
-    """A run that awaits approval is cancelled, with the comment as its message."""
+    """A run that awaits approval is cancelled with the comment as message. `approval.state` is `refused` at once."""
     return _steer(app, partial(_refuse, run_id=run_id, body=body, caller=caller, now=app.now()))
 
 
@@ -82,25 +83,25 @@ def patch_run(run_id: str, body: RunPatch, caller: Member, app: App) -> Response
 @router.post("/teams/{team}/pause", response_model=PauseObject, summary="Pause a team", responses=responses(403, 404))
 def pause_team(team: str, caller: Lead, app: App) -> Response:
     """None of its runs starts until it is resumed; those that have started go on."""
-    return _steer(app, partial(_pause_team, team=team, caller=caller, now=app.now()))
+    return _steer(app, partial(_pause_team, team=team, caller=caller, stop=True, now=app.now()))
 
 
 @router.post("/teams/{team}/resume", response_model=PauseObject, summary="Resume a team", responses=responses(403, 404))
 def resume_team(team: str, caller: Lead, app: App) -> Response:
     """Its runs start again when their turn comes."""
-    return _steer(app, partial(_pause_team, team=team, caller=caller, now=None))
+    return _steer(app, partial(_pause_team, team=team, caller=caller, stop=False, now=app.now()))
 
 
 @router.post("/queue/pause", response_model=PauseObject, summary="Drain: nothing starts", responses=responses(403))
 def pause_queue(caller: Admin, app: App) -> Response:
     """Runs are accepted and wait; those that have started go on."""
-    return _steer(app, partial(_pause_queue, caller=caller, now=app.now()))
+    return _steer(app, partial(_pause_queue, caller=caller, stop=True, now=app.now()))
 
 
 @router.post("/queue/resume", response_model=PauseObject, summary="Let runs start again", responses=responses(403))
 def resume_queue(caller: Admin, app: App) -> Response:
     """The end of a drain."""
-    return _steer(app, partial(_pause_queue, caller=caller, now=None))
+    return _steer(app, partial(_pause_queue, caller=caller, stop=False, now=app.now()))
 
 
 @router.post(
@@ -113,7 +114,7 @@ def resume_queue(caller: Admin, app: App) -> Response:
 def stop_team(team: str, body: Annotated[TeamStop, Body(default_factory=TeamStop)], caller: Lead, app: App) -> Response:
     """Every run that has not ended, queued or running. With `pause`, nothing starts afterwards either."""
     answer = app.gate.db.write(partial(_stop_team, team=team, body=body, caller=caller, now=app.now()))
-    app.wake("cancel")
+    app.wake("cancel", "notify")
     return JSONResponse(answer, 202)
 
 
@@ -137,7 +138,7 @@ def read_rules(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_rules(team: str, body: ApprovalRulesPut, caller: Lead, app: App) -> Response:
     """For runs submitted or changed from now on."""
-    return _steer(app, partial(_set_rules, team=team, body=body, caller=caller))
+    return _steer(app, partial(_set_rules, team=team, body=body, caller=caller, now=app.now()))
 
 
 def _steer(app: State, work: Callable[[Session], dict[str, Any]]) -> Response:
@@ -152,7 +153,7 @@ def _queued(session: Session, caller: Caller, run_id: str) -> Run:
     assert run is not None
     if run.state != RunState.QUEUED or run.cancel_requested_at is not None:
         raise Conflict(
-            f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "it is cancelled"
+            f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "the run is being stopped"
         )
     return run
 
@@ -160,14 +161,21 @@ def _queued(session: Session, caller: Caller, run_id: str) -> Run:
 def _pause(session: Session, run_id: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
     run = _queued(session, caller, run_id)
     mine(run, caller)
+    before = {"paused": run.paused_at is not None, "paused_by": run.paused_by}
     run.paused_at, run.paused_by = (now, caller.name) if stop else (None, None)
-    return _said(session, run, now)
+    after = {"paused": stop, "paused_by": run.paused_by}
+    _say(session, run)
+    runs.tell_of_change(session, run, "run.paused" if stop else "run.resumed", caller.name, before, after, now)
+    return describe_run(session, run, now)
 
 
 def _approve(session: Session, run_id: str, body: Decision, caller: Caller, now: datetime) -> dict[str, Any]:
     run = _awaiting(session, caller, run_id)
     run.approval, run.approval_by, run.approval_comment = "granted", caller.name, body.comment
-    return _said(session, run, now)
+    _say(session, run)
+    after = {"approval": "granted", "comment": body.comment}
+    runs.tell_of_change(session, run, "run.approved", caller.name, NEEDED, after, now)
+    return describe_run(session, run, now)
 
 
 def _refuse(session: Session, run_id: str, body: Decision, caller: Caller, now: datetime) -> dict[str, Any]:
@@ -178,6 +186,8 @@ def _refuse(session: Session, run_id: str, body: Decision, caller: Caller, now: 
     message = f"refused by {caller.name}" + ("" if body.comment is None else f": {body.comment}")
     runs.request_cancel(session, col(Run.id) == run_id, caller.name, now, Reason.APPROVAL_REFUSED, message)
     session.refresh(run)
+    after = {"approval": "refused", "comment": body.comment}
+    runs.tell_of_change(session, run, "run.refused", caller.name, NEEDED, after, now)
     return describe_run(session, run, now)
 
 
@@ -192,48 +202,48 @@ def _patch(session: Session, run_id: str, body: RunPatch, caller: Caller, now: d
     run = _queued(session, caller, run_id)
     mine(run, caller)
     change(session, run, body.model_dump(exclude_unset=True), now)
-    return _said(session, run, now)
-
-
-def _said(session: Session, run: Run, now: datetime) -> dict[str, Any]:
-    session.add(run)
-    holds.say(session, run)
+    _say(session, run)
     return describe_run(session, run, now)
 
 
-def _pause_team(session: Session, team: str, caller: Caller, now: datetime | None) -> dict[str, Any]:
-    return _set_pause(session, visible_team(session, caller, team), caller, now)
+def _say(session: Session, run: Run) -> None:
+    session.add(run)
+    holds.say(session, run)
 
 
-def _pause_queue(session: Session, caller: Caller, now: datetime | None) -> dict[str, Any]:
-    return _set_pause(session, organisation.lock(session), caller, now)
+def _pause_team(session: Session, team: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    audit.pause(session, row, caller.name, now, stop)
+    return {"paused": stop, "paused_by": row.paused_by}
 
 
-def _set_pause(session: Session, row: Team | Organisation, caller: Caller, now: datetime | None) -> dict[str, Any]:
-    row.paused_at, row.paused_by = now, None if now is None else caller.name
-    session.add(row)
-    return {"paused": now is not None, "paused_by": row.paused_by}
+def _pause_queue(session: Session, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
+    row = organisation.lock(session)
+    audit.pause(session, row, caller.name, now, stop)
+    return {"paused": stop, "paused_by": row.paused_by}
 
 
 def _stop_team(session: Session, team: str, body: TeamStop, caller: Caller, now: datetime) -> dict[str, Any]:
     row = visible_team(session, caller, team)
+    stopped = holds.stop_team(session, team, caller.name, now)
     if body.pause:
-        _set_pause(session, row, caller, now)
-    message = f"all runs of team {team} were stopped by {caller.name}"
-    stopped = runs.request_cancel(session, col(Run.team) == team, caller.name, now, Reason.TEAM_STOPPED, message)
+        row = held_team(session, caller, team)
+        audit.pause(session, row, caller.name, now, stop=True)
     return {"runs": stopped, "paused": row.paused_at is not None}
 
 
-def _set_rules(session: Session, team: str, body: ApprovalRulesPut, caller: Caller) -> dict[str, Any]:
-    row = visible_team(session, caller, team)
+def _set_rules(session: Session, team: str, body: ApprovalRulesPut, caller: Caller, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    before = _rules_json(row)
+    for flavor in body.flavors:
+        flavors.refuse_unknown(session, flavor, "flavors")
     row.approval_rules = {
         "cost_over_micro_usd": None if body.cost_over_usd is None else to_micro_usd(body.cost_over_usd),
         "flavors": sorted(set(body.flavors)),
         "first_run_of_key": body.first_run_of_key,
         "expires_after_seconds": body.expires_after,
     }
-    session.add(row)
-    session.flush()
+    audit.changed(session, row, "approval_rules.changed", caller.name, before, _rules_json(row), now)
     return _rules_json(row)
 
 

@@ -20,10 +20,13 @@ class TeamCreate(Body):
 
 
 class TeamObject(BaseModel):
-    """A team."""
+    """A team. `paused`: none of its runs starts."""
 
     name: str
     max_concurrent_runs: int | None
+    max_concurrent_runs_per_user: int | None
+    paused: bool
+    paused_by: str | None
     weight: float
     time_zone: str
     created_at: datetime
@@ -77,21 +80,25 @@ class LimitsObject(BaseModel):
     max_concurrent_runs_per_user: int | None
 
 
-class OrganisationPut(Body):
-    """What holds for all teams together; null is no limit beyond the installation's own."""
+class OrganisationPatch(Body):
+    """What to change of what holds for all teams together; what is left out stays."""
 
-    time_zone: str = Field("UTC", max_length=64, description="In which the organisation's budget windows begin")
-    max_concurrent_runs: Slots | None = None
-    max_concurrent_runs_by_flavor: dict[str, Slots] = Field(default_factory=dict, max_length=200)
-    max_concurrent_runs_by_namespace: dict[str, Slots] = Field(default_factory=dict, max_length=200)
-    counts_outside: bool = Field(
-        False, description="Whether jobs that did not come through the gate count against the organisation's budgets"
+    time_zone: str | None = Field(None, max_length=64, description="In which the organisation's budget windows begin")
+    max_concurrent_runs: Slots | None = Field(None, description="null: no limit beyond the installation's own")
+    max_concurrent_runs_by_flavor: dict[str, Slots] | None = Field(
+        None, max_length=200, description="All of them: a flavor that is not named has no limit any more"
+    )
+    max_concurrent_runs_by_namespace: dict[str, Slots] | None = Field(None, max_length=200, description="All of them")
+    counts_outside: bool | None = Field(
+        None, description="Whether jobs that did not come through the gate count against the organisation's budgets"
     )
 
 
 class OrganisationObject(BaseModel):
-    """What holds for all teams together."""
+    """What holds for all teams together. `paused`: the whole queue is, and no run starts."""
 
+    paused: bool
+    paused_by: str | None
     time_zone: str
     max_concurrent_runs: int | None
     max_concurrent_runs_by_flavor: dict[str, int]

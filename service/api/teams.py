@@ -21,9 +21,10 @@ from service.api.team_schemas import (
     TeamCreate,
     TeamObject,
 )
-from service.domain.errors import Conflict, NotFound
+from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.moment import iso
 from service.store import teams
+from service.store.budgets import ORGANISATION
 from service.store.tables import ApiKey, Team
 
 router = APIRouter(tags=["teams"])
@@ -34,6 +35,10 @@ router = APIRouter(tags=["teams"])
 )
 def create_team(body: TeamCreate, _caller: Admin, app: App) -> Response:
     """A team has no money until a budget is granted: PUT /teams/{team}/budget."""
+    if body.name == ORGANISATION:
+        raise Invalid(
+            f"'{ORGANISATION}' is what all teams together are called", field="name", remedy="Choose another name."
+        )
     team = app.gate.db.write(partial(teams.insert, name=body.name, now=app.now()))
     if team is None:
         raise Conflict(f"there is a team '{body.name}' already", field="name")
@@ -97,6 +102,14 @@ def visible_team(session: Session, caller: Caller, name: str) -> Team:
     return team
 
 
+def held_team(session: Session, caller: Caller, name: str) -> Team:
+    """The same, held for a change."""
+    visible_team(session, caller, name)
+    team = teams.lock(session, name)
+    assert team is not None
+    return team
+
+
 def _insert_key(session: Session, caller: Caller, team: str, body: KeyCreate, now: datetime) -> tuple[ApiKey, str]:
     visible_team(session, caller, team)
     return teams.insert_key(session, team, body.name, body.role, now)
@@ -107,6 +120,9 @@ def team_json(team: Team) -> dict[str, Any]:
     return {
         "name": team.name,
         "max_concurrent_runs": team.max_concurrent_runs,
+        "max_concurrent_runs_per_user": team.max_concurrent_runs_per_user,
+        "paused": team.paused_at is not None,
+        "paused_by": team.paused_by,
         "weight": team.weight,
         "time_zone": team.time_zone,
         "created_at": iso(team.created_at),

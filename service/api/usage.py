@@ -31,6 +31,9 @@ from service.store.tables import Team
 router = APIRouter(tags=["usage"])
 CSV = "text/csv"
 
+# Every charge of the period is read: a service that has run for years has more than one answer should hold.
+LONGEST = timedelta(days=400)
+
 
 @dataclass(frozen=True)
 class Period:
@@ -50,6 +53,10 @@ def _period(
     period = Period(aware(since, "from") or month, aware(until, "to") or following)
     if period.since >= period.until:
         raise Invalid("'from' must be before 'to'", field="from")
+    if period.until - period.since > LONGEST:
+        raise Invalid(
+            f"'from' and 'to' are more than {LONGEST.days} days apart", field="from", remedy="Ask for a year at a time."
+        )
     return period
 
 

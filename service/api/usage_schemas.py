@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class UsageSum(BaseModel):
     """What some charges come to."""
 
-    runs: int = Field(description="Distinct runs: one that is in several groups counts in each")
+    runs: int = Field(
+        description="Distinct runs, charged or holding money: one that is in several groups counts in each"
+    )
     attempts: int = Field(description="Attempts that were charged, or billed without a charge")
     minutes: int
     metered_usd: float = Field(description="What the ledger charged: running time by the minute rule")

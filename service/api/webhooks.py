@@ -25,6 +25,7 @@ from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint, Event
 
 router = APIRouter(tags=["webhooks"])
+HELD = "an earlier event of the same subject has not been delivered yet"
 
 
 @router.post(
@@ -85,7 +86,7 @@ def list_deliveries(endpoint_id: str, caller: Lead, app: App, limit: Limit = 50,
     """Newest first: what was sent, how often it was tried, what came back."""
     with app.gate.db.read() as session:
         _visible(session, caller, endpoint_id)
-        rows = webhooks.deliveries(session, endpoint_id, decode(after), limit + 1)
+        rows = webhooks.deliveries(session, endpoint_id, decode(after), limit + 1, app.now())
     shown, has_more, following = page_of(rows, limit, lambda row: row[0].id)
     return JSONResponse(page_json([_delivery_json(*row) for row in shown], has_more, following))
 
@@ -129,7 +130,7 @@ def _endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _delivery_json(delivery: Delivery, event: Event) -> dict[str, Any]:
+def _delivery_json(delivery: Delivery, event: Event, is_held: bool) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "event_id": delivery.event_id,
@@ -142,7 +143,7 @@ def _delivery_json(delivery: Delivery, event: Event) -> dict[str, Any]:
         "created_at": iso(delivery.created_at),
         "delivered_at": None if delivery.delivered_at is None else iso(delivery.delivered_at),
         "status": delivery.last_status,
-        "error": delivery.last_error,
+        "error": HELD if is_held else delivery.last_error,
         "response": delivery.last_response,
         "latency_ms": delivery.last_latency_ms,
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from service.domain.board import Board, Candidate, Purse
 from service.domain.budget import NEVER
@@ -11,6 +13,8 @@ from service.domain.moment import minute
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars, timeout_for_cap
 from service.domain.run import Reason
 from service.domain.slots import Slot, slots_of
+
+PARKED = {Reason.WAITING_FOR_OUTPUT: "output", Reason.PRICE_UNKNOWN: "price"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Admit:
 @dataclass(frozen=True)
 class Wait:
     """Not now. `holds`: the runs behind must not take what it waits for, or it would wait for ever; `lacks_slots` and
-    `lacks_money` (window ids) say what that is."""
+    `lacks_money` (window ids) say what that is. `fits_never`: nothing that ends or begins anew brings it, only a larger
+    limit or another price; it holds nobody up meanwhile."""
 
     reason: Reason
     message: str
@@ -34,6 +39,13 @@ class Wait:
     lacks_slots: tuple[Slot, ...] = ()
     lacks_money: tuple[str, ...] = ()
     need: int = 0
+    fits_never: bool = False
+
+    @property
+    def parked(self) -> str | None:
+        """What it is put out of the way for: it holds nobody up, and is looked at again when that has come. None: it
+        stays where it is."""
+        return "money" if self.fits_never else PARKED.get(self.reason)
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,8 @@ Decision = Admit | Wait | Reject
 
 def decide(run: Candidate, board: Board) -> Decision:
     """Answer for one run, whoever else waits."""
-    if (writer := board.writer_of(run.output_repo)) is not None:
-        return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; it goes first")
+    if (writer := board.writer_of(run)) is not None:
+        return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; that goes first")
     if (price := board.prices.get(run.flavor)) is None:
         return Wait(Reason.PRICE_UNKNOWN, f"the price of {run.flavor} could not be read from Hugging Face within a day")
     if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:
@@ -68,14 +80,15 @@ def decide(run: Candidate, board: Board) -> Decision:
         )
     short = [purse for purse in purses if purse.hard and need > purse.balance.remaining]
     if short:
-        # One that a whole limit could not hold waits for a larger limit, and holds nobody up meanwhile.
-        may_fit = all(need <= max(purse.balance.limit, purse.next_limit or 0) for purse in short)
+        news = price_change(run, price)
+        last = max(short, key=lambda purse: _fits_last(need, purse))
         return Wait(
             Reason.WAITING_FOR_BUDGET,
-            shortage(need, short[0]) + price_change(run, price),
-            holds=may_fit,
+            shortage(need, last) + _also(short, last) + ("" if news is None else f" ({news})"),
+            holds=need <= last.most,
             lacks_money=tuple(purse.id for purse in short),
             need=need,
+            fits_never=need > last.most,
         )
     return Admit(price, timeout, need, tuple(purse.id for purse in purses))
 
@@ -89,12 +102,17 @@ def slot_message(board: Board, slot: Slot) -> str:
         "team": "the team's runs",
         "user": "the user's runs",
     }[slot.kind]
-    return f"{board.used[slot]} of {board.limits.of(slot)} {whose} are active"
+    if (limit := board.limits.of(slot)) == 0:
+        return f"{whose} are limited to 0: none may start"
+    return f"{board.used[slot]} of {limit} {whose} are active"
 
 
 def shortage(need: int, purse: Purse) -> str:
     """What is missing in a window, and when it would fit."""
     balance = purse.balance
+    if need > purse.most:  # what moves meanwhile is left out: nobody looks at such a run again before that counts
+        most = dollars(max(0, purse.most))
+        return f"needs {dollars(need)}, and {purse.name} has no more than {most} left: it fits once that is raised"
     outside = f", {dollars(balance.outside)} spent outside the gate" if balance.outside else ""
     return (
         f"needs {dollars(need)}, {dollars(max(0, balance.remaining))} of {dollars(balance.limit)} is free in "
@@ -103,11 +121,17 @@ def shortage(need: int, purse: Purse) -> str:
     )
 
 
-def price_change(run: Candidate, price: int) -> str:
-    """A price that is another one than when the run was submitted is said, not hidden."""
+def fits_at(need: int, purse: Purse) -> datetime | None:
+    """When a need fits that is more than a window has left, at the latest; None where that is up to the end of a run or
+    to people."""
+    return None if purse.next_limit is None or need > purse.next_limit else purse.ends_at
+
+
+def price_change(run: Candidate, price: int) -> str | None:
+    """A price that is another one than when the run was submitted is said, not hidden; None where it is the same."""
     if run.quoted_price is None or run.quoted_price == price:
-        return ""
-    return f" (the price of {run.flavor} went from {dollars(run.quoted_price)} to {dollars(price)} a minute meanwhile)"
+        return None
+    return f"the price of {run.flavor} went from {dollars(run.quoted_price)} to {dollars(price)} a minute meanwhile"
 
 
 def effective_timeout(timeout_seconds: int | None, cap_micro_usd: int | None, price_per_minute: int) -> int:
@@ -139,12 +163,22 @@ def cap_refusal(timeout_seconds: int | None, cap_micro_usd: int | None, price_pe
     return None
 
 
+def _fits_last(need: int, purse: Purse) -> tuple[bool, bool, datetime]:
+    """Orders windows that are short by when they fit: by a date, by something that ends, never as they are."""
+    at = fits_at(need, purse)
+    return need > purse.most, at is None, at or NEVER
+
+
+def _also(short: Sequence[Purse], last: Purse) -> str:
+    others = [purse.name for purse in short if purse is not last]
+    return f"; short of money, too: {', '.join(others)}" if others else ""
+
+
 def _fits_when(need: int, purse: Purse) -> str:
-    if purse.next_limit is None or purse.ends_at >= NEVER:
+    latest = fits_at(need, purse)
+    if latest is None:
         return "it fits once a run gives money back, or the budget is raised"
-    if need > purse.next_limit:
-        return "it fits once the budget is raised"
-    at = minute(purse.ends_at)
+    at = minute(latest)
     if need <= purse.balance.limit - purse.balance.spent:
         return f"it fits at {at} at the latest, sooner once running ones give money back"
     return f"it fits at {at}, when the next window begins"

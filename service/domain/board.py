@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from service.domain.budget import Balance
+from service.domain.budget import UTC_ZONE, Balance, Period, following
 from service.domain.fairness import share
 from service.domain.money import GRACE_MINUTES
 from service.domain.slots import Slot, SlotLimits, slots_of
@@ -35,11 +36,17 @@ class Candidate:
     output_repo: str | None = None
     quoted_price: int | None = None
 
+    @property
+    def lane(self) -> tuple[str, str, str, str]:
+        """Runs of one lane take the same slots and the same money."""
+        return self.team, self.user, self.flavor, self.namespace
+
 
 @dataclass(frozen=True)
 class Active:
     """A run that holds slots and money. `until` is when it has ended at the latest, `least` what it costs already;
-    `rank` is where it stood in the queue."""
+    `rank` is where it stood in the queue. `counted` is what its reservation still counts for in its team's usage; None:
+    all of it."""
 
     id: str
     team: str
@@ -52,12 +59,18 @@ class Active:
     rank: int = 0
     least: int = 0
     output_repo: str | None = None
+    counted: float | None = None
+
+
+def named(run: Candidate | Active, team: str) -> str:
+    """How a run is spoken of to a team: others' runs are none of its business."""
+    return run.id if run.team == team else "a run of another team"
 
 
 @dataclass(frozen=True)
 class Purse:
     """The present window of a budget. `user` and `team` None: it bounds everyone. `next_limit` is what its next window
-    will hold, None where there is none; `span` how long a window is."""
+    will hold, None where there is none; that one's borders follow from `period` and `zone`."""
 
     id: str
     name: str
@@ -67,7 +80,13 @@ class Purse:
     hard: bool
     ends_at: datetime
     next_limit: int | None
-    span: timedelta = timedelta(days=30)
+    period: Period = Period.MONTH
+    zone: ZoneInfo = UTC_ZONE
+
+    @property
+    def most(self) -> int:
+        """The most that a run may ever find free in it, or in the next one: what is spent does not come back."""
+        return max(self.balance.limit - self.balance.spent, self.next_limit or 0)
 
     @property
     def is_of_team(self) -> bool:
@@ -107,9 +126,11 @@ class Board:
         owners = ((run.team, run.user), (run.team, None), (None, None))
         return [self.purses[purse_id] for owner in owners for purse_id in self._by_owner.get(owner, ())]
 
-    def writer_of(self, output_repo: str | None) -> str | None:
-        """The active run that writes to a repository; names on the Hub differ in more than their letters' case."""
-        return None if output_repo is None else self._writers.get(output_repo.lower())
+    def writer_of(self, run: Candidate) -> str | None:
+        """The active run that writes to a run's repository, as its team may call it; names on the Hub differ in more
+        than their letters' case."""
+        writer = None if run.output_repo is None else self._writers.get(run.output_repo.lower())
+        return None if writer is None else named(self.actives[writer], run.team)
 
     def share(self, team: str) -> float:
         """What orders the teams: dollars used, by weight. The lowest goes first."""
@@ -144,7 +165,8 @@ class Board:
     def end(self, run_id: str, charge: int) -> None:
         """An active run has ended and cost this much; its team's usage now counts that instead of the ceiling."""
         active = self.actives.pop(run_id)
-        self.usage[active.team] = max(0.0, self.usage.get(active.team, 0.0) - active.reserved + charge)
+        counted = active.reserved if active.counted is None else active.counted
+        self.usage[active.team] = max(0.0, self.usage.get(active.team, 0.0) - counted + charge)
         for slot in slots_of(active):
             self.used[slot] -= 1
         if active.output_repo is not None:
@@ -157,12 +179,8 @@ class Board:
         """Windows that have ended by now begin anew, with their next limit."""
         for purse in list(self.purses.values()):
             if purse.ends_at <= self.now and purse.next_limit is not None:
-                fresh = replace(
-                    purse,
-                    id=f"{purse.id}+",
-                    balance=Balance(purse.next_limit, 0, 0),
-                    ends_at=purse.ends_at + purse.span,
-                )
+                _, ends_at = following(purse.period, purse.ends_at, self.now, purse.zone)
+                fresh = replace(purse, id=f"{purse.id}+", balance=Balance(purse.next_limit, 0, 0), ends_at=ends_at)
                 del self.purses[purse.id]
                 self.purses[fresh.id] = fresh
                 ids = self._by_owner[purse.team, purse.user]

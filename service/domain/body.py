@@ -43,29 +43,41 @@ def _suggestion(body: type[Body], name: str) -> str:
 
 def _decimal(value: object) -> object:
     # A JSON number arrives as a double; its shortest decimal text is what was written.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            return value
-    return value
+    if value is None or isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("an amount is a number of dollars, such as 2.5, and no text")
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return value
 
 
 def _moment(value: object) -> object:
     # JSON has no times: one is a text with its zone
-    if isinstance(value, str):
-        try:
-            parsed = datetime.fromisoformat(value)
-            return parsed.astimezone(UTC) if parsed.tzinfo is not None else value
-        except (ValueError, OverflowError):
-            return value
-    return value
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if parsed is not None and parsed.tzinfo is not None:
+            return parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a time is a text with its zone: write it as 2026-12-01T00:00:00Z")
 
 
 AwareMoment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+MOST_USD = 1_000_000_000
 Usd = Annotated[
     Decimal,
     BeforeValidator(_decimal),
-    Field(ge=0, le=1_000_000_000, decimal_places=6, allow_inf_nan=False),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1_000_000_000, "multipleOf": 0.000001}),
+    Field(ge=0, le=MOST_USD, decimal_places=6, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": MOST_USD, "multipleOf": 0.000001}),
+]
+# More, or less.
+UsdChange = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    Field(ge=-MOST_USD, le=MOST_USD, decimal_places=6, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": -MOST_USD, "maximum": MOST_USD, "multipleOf": 0.000001}),
 ]

@@ -59,7 +59,8 @@ class Balance:
 def window(period: Period, now: datetime, zone: ZoneInfo = UTC_ZONE) -> tuple[datetime, datetime]:
     """The day, week (from Monday) or month around `now` in a time zone, as UTC borders: start (inclusive), end
     (exclusive). A `total` window begins now and never ends."""
-    local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    # Without `fold`: a day begins at the first of two midnights.
+    local = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     match period:
         case Period.TOTAL:
             return now.astimezone(UTC), NEVER
@@ -94,6 +95,11 @@ def crossed(thresholds: Sequence[int], told: int, balance: Balance) -> list[int]
     return [
         percent for percent in sorted(thresholds) if percent > told and balance.spent * 100 >= balance.limit * percent
     ]
+
+
+def reached(thresholds: Sequence[int], balance: Balance) -> int:
+    """The highest threshold that spending has reached, 0 for none."""
+    return max(crossed(thresholds, 0, balance), default=0)
 
 
 @dataclass(frozen=True)

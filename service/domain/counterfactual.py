@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from service.domain.admission import Admit, Decision, Wait, decide
-from service.domain.board import Board, Candidate
+from service.domain.board import Board, Candidate, named
 from service.domain.moment import minute
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, dollars, timeout_for_cap
 from service.domain.plan import plan
@@ -107,8 +107,8 @@ def _an_end(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
         later = deepcopy(board)
         later.end(active.id, active.least)
         if isinstance(outcome(run, queues, later), Admit):
+            latest = f"; it ends at {minute(active.until)} at the latest" if active.team == run.team else ""
             yield Help(
-                f"after {active.id} ends",
-                f"starts if that gives back what it has not used; it ends at {minute(active.until)} at the latest",
+                f"after {named(active, run.team)} ends", f"starts if that gives back what it has not used{latest}"
             )
             return

@@ -144,6 +144,10 @@ ADVICE: dict[Reason, tuple[str, str]] = {
         "The job ended well, but output_repo holds nothing new.",
         "Push to the repo named in TUNEGATE_OUTPUT_REPO before the script ends.",
     ),
+    Reason.SECRETS_LOST: (
+        "The run's secrets are sealed under a key that the service no longer has; no job was made.",
+        "Submit again, with the secrets.",
+    ),
     Reason.UNKNOWN: ("The job failed and its log does not say why.", "Read the log."),
 }
 

@@ -107,3 +107,9 @@ class HubDown(ServiceError):
     """Hugging Face did not answer; nothing was changed."""
 
     status, code, title = 503, "hub_unavailable", "Hugging Face did not answer"
+
+
+class Busy(ServiceError):
+    """Several processes changed the same at the same time, again and again; nothing was changed by this one."""
+
+    status, code, title = 503, "busy", "Too much is being changed at once"

@@ -7,39 +7,64 @@ team that has used less arrive.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from service.domain.admission import Admit, Wait
+from service.domain.admission import Admit, Reject, Wait
 from service.domain.board import Board, Candidate
 from service.domain.budget import NEVER
-from service.domain.plan import plan
+from service.domain.plan import looked_at, plan
 
 MOST_EVENTS = 400
 
 
 def earliest_starts(
-    queues: Mapping[str, Sequence[Candidate]], board: Board, wanted: Collection[str]
+    queues: Mapping[str, Sequence[Candidate]],
+    board: Board,
+    wanted: Collection[str],
+    cut: Iterable[Collection[str]] = (),
 ) -> dict[str, datetime]:
-    """The starts of those of the `wanted` runs that are reached; the others are further off than is looked. Uses the
-    board up."""
+    """The starts of those of the `wanted` runs that are reached; the others are further off than is looked. `cut`: for
+    each lane that goes on behind what is known of it, the ids of what is known. When those of one have started, nobody
+    knows who is next, and the look ahead ends. Uses the board up."""
     waiting = {team: list(queue) for team, queue in queues.items()}
+    known = [set(ids) for ids in cut]
     missing = set(wanted)
     starts: dict[str, datetime] = {}
     for _ in range(MOST_EVENTS):
-        for run, decision in plan(waiting, board):
-            if isinstance(decision, Wait):
-                continue
-            waiting[run.team].remove(run)
+        for run, decision in _moves(waiting, board):
             missing.discard(run.id)
             if isinstance(decision, Admit) and run.id in wanted:
                 starts[run.id] = board.now
+            for ids in known:
+                ids.discard(run.id)
+            if not all(known):
+                return starts
         moment = _next_event(board)
         if not missing or moment is None:
             break
         board.now = max(board.now, moment)
         _pass_time(board)
     return starts
+
+
+def _moves(waiting: dict[str, list[Candidate]], board: Board) -> Iterator[tuple[Candidate, Admit | Reject]]:
+    """What moves at one moment: passes are made until one moves nothing and puts nothing out of the way."""
+    aside: set[str] = set()
+    is_over = False
+    while not is_over:
+        is_over = True
+        seen = {
+            team: looked_at([run for run in queue if run.id not in aside], board) for team, queue in waiting.items()
+        }
+        for run, decision in plan(seen, board):
+            if not isinstance(decision, Wait):
+                is_over = False
+                waiting[run.team].remove(run)
+                yield run, decision
+            elif decision.parked is not None:
+                is_over = False
+                aside.add(run.id)
 
 
 def _next_event(board: Board) -> datetime | None:

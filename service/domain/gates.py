@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from service.domain.admission import cap_refusal, effective_timeout, shortage, slot_message
+from service.domain.admission import cap_refusal, effective_timeout, fits_at, price_change, shortage, slot_message
 from service.domain.board import Board, Candidate
 from service.domain.money import ceiling, dollars, to_usd
 from service.domain.run import Reason
@@ -13,7 +14,8 @@ from service.domain.slots import slots_of
 
 @dataclass(frozen=True)
 class Check:
-    """One gate. `have` and `need` are slots or dollars; None where the gate has no numbers."""
+    """One gate. `have` and `need` are slots or dollars; None where the gate has no numbers. `fits_at`: when money that
+    is short will be there at the latest, None where that is up to the end of a run or to people."""
 
     gate: str
     passed: bool
@@ -21,11 +23,12 @@ class Check:
     message: str = ""
     have: float | None = None
     need: float | None = None
+    fits_at: datetime | None = None
 
 
 def checks(run: Candidate, board: Board) -> list[Check]:
     """What `decide` looks at, all of it: it stops at the first gate that is closed."""
-    writer = board.writer_of(run.output_repo)
+    writer = board.writer_of(run)
     found = [
         Check(
             "output",
@@ -37,7 +40,9 @@ def checks(run: Candidate, board: Board) -> list[Check]:
     price = board.prices.get(run.flavor)
     if price is None:
         return [*found, Check("price", False, Reason.PRICE_UNKNOWN, f"no price of {run.flavor} within a day")]
-    found.append(Check("price", True, message=f"{run.flavor} costs {dollars(price)} a minute"))
+    news = price_change(run, price)
+    message = f"{run.flavor} costs {dollars(price)} a minute" + ("" if news is None else f": {news}")
+    found.append(Check("price", True, message=message))
     if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:
         return [*found, Check("own_cap", False, Reason.EXCEEDS_LIMIT, refusal)]
     need = ceiling(price, effective_timeout(run.timeout_seconds, run.cap, price))
@@ -82,6 +87,7 @@ def _budget_checks(run: Candidate, need: int, board: Board) -> list[Check]:
                 free if fits else shortage(need, purse),
                 have=to_usd(purse.balance.remaining),
                 need=to_usd(need),
+                fits_at=None if fits else fits_at(need, purse),
             )
         )
     return found

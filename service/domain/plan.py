@@ -6,13 +6,32 @@ The teams' order is looked at anew after each admission, because the reservation
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from service.domain.admission import Admit, Decision, Reject, Wait, decide
+from service.domain.admission import Admit, Decision, Reject, Wait, decide, effective_timeout
 from service.domain.backfill import Head, head_of, may_pass
-from service.domain.board import Board, Candidate
+from service.domain.board import Board, Candidate, named
 
 SHARED = ("organisation", "namespace", "flavor")
+
+# How many runs of a lane one pass looks at: the first, and those that might pass it; and beside these the shortest.
+DEPTH = 5
+
+
+def looked_at(queue: Sequence[Candidate], board: Board) -> list[Candidate]:
+    """The part of a team's queue that one pass looks at, by rank. Runs of a lane differ in nothing but length that
+    counts for money, so if any of those further back can use what the first ones cannot, the shortest can."""
+    lanes: dict[tuple[str, ...], list[Candidate]] = {}
+    for run in queue:
+        lanes.setdefault(run.lane, []).append(run)
+
+    def length(run: Candidate) -> float:
+        price = board.prices.get(run.flavor)
+        return math.inf if price is None else effective_timeout(run.timeout_seconds, run.cap, price)
+
+    seen = {run.id for lane in lanes.values() for run in (*lane[:DEPTH], min(lane, key=length))}
+    return [run for run in queue if run.id in seen]
 
 
 def plan(queues: Mapping[str, Sequence[Candidate]], board: Board) -> Iterator[tuple[Candidate, Decision]]:
@@ -59,7 +78,7 @@ def _first_move(
             )
             if blocking is None:
                 return (run, decision), waits
-            decision = Wait(blocking.reason, f"behind {blocking.run.id}, which goes first and waits")
+            decision = Wait(blocking.reason, f"behind {named(blocking.run, run.team)}, which goes first and waits")
         elif decision.holds and first is None:
             first = run, decision
         waits.append((run, decision))

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from service.domain.header import Header
 from service.domain.script import Script, digest
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import STORED, TrlSft
 
 Recipe = Annotated[TrlSft | Script, Field(discriminator="kind")]
 ANY: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
@@ -39,18 +39,17 @@ def stored(recipe: TrlSft | Script, image: str | None = None) -> tuple[dict[str,
 
 
 def read(kept: Mapping[str, Any]) -> TrlSft | Script:
-    """A stored recipe. Raises ValidationError for one that no request could have made."""
+    """A stored recipe. Raises ValidationError for one that no release has stored."""
     fields = {name: value for name, value in kept.items() if name != "header"}
     if fields.get("source") is not None:
         fields.pop("url", None)  # it has been fetched: the text is what runs
-    return ANY.validate_python(fields)
+    return ANY.validate_python(fields, context=STORED)
 
 
 def with_source(kept: Mapping[str, Any], source: str) -> Script:
     """A stored recipe with the text that was fetched for it. Raises ValidationError where they do not fit."""
-    recipe = read({**kept, "source": source})
-    assert isinstance(recipe, Script), "only scripts are fetched"
-    return recipe
+    fields = {name: value for name, value in kept.items() if name not in ("header", "url")}
+    return Script.model_validate({**fields, "source": source})
 
 
 def _shown(own: Header, honoured: Mapping[str, str]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     BACKING_OFF = "backing_off"
     NO_CAPACITY = "no_capacity"
     PRICE_UNKNOWN = "price_unknown"
+    # on its way to `cancelled`, because a person asked
+    CANCEL_REQUESTED = "cancel_requested"
     # why it was cancelled, where nobody asked for just that
     APPROVAL_REFUSED = "approval_refused"
     APPROVAL_EXPIRED = "approval_expired"
@@ -69,6 +71,7 @@ class Reason(StrEnum):
     JOB_VANISHED = "job_vanished"
     INFRASTRUCTURE = "infrastructure"
     EXCEEDS_LIMIT = "exceeds_limit"
+    SECRETS_LOST = "secrets_lost"
     UNKNOWN = "unknown"
 
 
@@ -97,6 +100,11 @@ EVENT: Mapping[RunState, str] = {
     RunState.FAILED: "run.failed",
     RunState.CANCELLED: "run.cancelled",
 }
+
+
+def how_it_ended(state: str) -> str:
+    """A run's end in a sentence about it: `has failed`, `was cancelled`."""
+    return "was cancelled" if state == RunState.CANCELLED else f"has {state}"
 
 
 def require_edge(source: RunState, target: RunState) -> None:

@@ -6,12 +6,13 @@ import hashlib
 from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from service.domain import header
 from service.domain.argument import Argument
 from service.domain.body import Body
 from service.domain.header import Header
+from service.domain.trl_sft import STORED
 
 MAX_SCRIPT_BYTES = 64 * 1024
 
@@ -40,14 +41,15 @@ class Script(Body):
 
     @field_validator("source")
     @classmethod
-    def _travels_in_the_environment(cls, source: str) -> str:
+    def _travels_in_the_environment(cls, source: str, info: ValidationInfo) -> str:
         if (size := len(source.encode())) > MAX_SCRIPT_BYTES:
             raise ValueError(
                 f"the script has {size} bytes; at most 64 KiB ({MAX_SCRIPT_BYTES} bytes) can travel with a job"
             )
         if "\0" in source:
             raise ValueError("a script holds no NUL character")
-        header.parse(source)  # raises ValueError for a header that is wrong
+        if info.context != STORED:  # a later release's rules are for later runs
+            header.parse(source)  # raises ValueError for a header that is wrong
         return source
 
     @field_validator("dependencies")
@@ -61,14 +63,14 @@ class Script(Body):
         return dependencies
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Script:
+    def _fits_together(self, info: ValidationInfo) -> Script:
         if (self.source is None) == (self.url is None):
             raise ValueError("give 'source' (the script's text) or 'url' (where it is), and not both")
         if self.source is None:
             return self
         if self.sha256 is not None and (found := digest(self.source)) != self.sha256:
             raise ValueError(f"the script's sha256 is {found}, and not the {self.sha256} that was asked for")
-        own = self.header
+        own = None if info.context == STORED else self.header
         if own is not None and (refusal := header.python_refusal(own, self.python or own.hf_jobs.get("python"))):
             raise ValueError(refusal)
         return self

@@ -2,81 +2,90 @@
 
 from __future__ import annotations
 
-import re
-from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
+from service.domain.errors import Invalid
 from service.domain.hub_name import HubId
+from service.domain.trl.fields import Evaluation, Lora, Quantization
+from service.domain.trl.flags import release
+from service.domain.trl.owned import OWNED_FLAGS
 
-# What the service sets itself: a caller's second value would send the model elsewhere or nowhere.
-OWNED_FLAGS = {
-    "output_dir": "it is the job's own folder, and the model goes to output_repo",
-    "push_to_hub": "it is always on",
-    "hub_model_id": "give output_repo",
-    "hub_token": "it is the job's own token",
-    "config": "give the fields of the recipe",
-    "model_name_or_path": "give recipe.model_name_or_path",
-    "dataset_name": "give recipe.dataset_name",
-    "dataset_config": "give recipe.dataset_config",
-    "report_to": "give recipe.report_to",
-    "use_peft": "give recipe.lora",
-    "trackio_static_space_id": "it is off, as the static Space made at a push can end the run",
-}
+# The validation context of a recipe out of the database: it was checked when it came, maybe against other descriptions.
+STORED = "stored"
 
 
-def _check_flag_value(name: str, value: object) -> None:
-    """A flag takes a text, a number, true or false, null (left out), a list of those, or an object (sent as JSON)."""
-    match value:
-        case None | bool() | int() | dict():
-            return
-        case float():
-            if not isfinite(value):
-                raise ValueError(f"'{name}': a number is finite")
-        case str():
-            if len(value) > 8192 or not value or "\0" in value:
-                raise ValueError(f"'{name}': a text has 1 to 8192 characters, without NUL")
-        case list():
-            if not value or any(not isinstance(item, str | int | float) or str(item).startswith("-") for item in value):
-                raise ValueError(f"'{name}': a list holds texts or numbers, at least one, and none begins with a dash")
-            for item in value:
-                _check_flag_value(name, item)
-        case _:
-            raise ValueError(f"'{name}': not a value that a flag can take")
+class Filled(Body):
+    """What a preset filled in: its name, where its numbers are from, and the flags and LoRA fields that it set."""
 
-
-class Lora(Body):
-    """Low-rank adapters, with the meanings of TRL's `--lora_…` flags."""
-
-    r: int = Field(16, ge=1, le=1024)
-    alpha: int = Field(32, ge=1, le=4096)
-    dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: Argument | list[Argument] = "all-linear"
+    preset: str | None
+    source: str
+    args: dict[str, Any] = Field(default_factory=dict)
+    lora: dict[str, Any] = Field(default_factory=dict)
 
 
 class TrlSft(Body):
-    """TRL's `sft.py` of one release. `args` are TRL's own flag names without the dashes."""
+    """TRL's `sft.py` of one release. `args` are TRL's own flag names without the dashes; the other fields stand for
+    flags too, and a flag is given in one of the two places. Rows are chats (`messages`), `text`, or `prompt` and
+    `completion`: the script knows them by their columns."""
 
     kind: Literal["trl_sft"]
     model_name_or_path: HubId
+    model_revision: Argument | None = Field(None, description="Branch, tag or commit of the model")
     dataset_name: HubId
     dataset_config: Argument | None = None
+    dataset_revision: Argument | None = Field(None, description="Branch, tag or commit of the dataset")
+    dataset_train_split: Argument | None = Field(None, description="TRL's default is 'train'")
+    chat_template_path: Argument | None = Field(
+        None, description="A model whose chat template is used, for a base model that has none"
+    )
+    packing: bool | None = Field(None, description="Several rows in one sequence of max_length")
     args: dict[str, Any] = Field(default_factory=dict, max_length=500)
-    lora: Lora | None = None
+    lora: Lora | None = Field(None, description="Low-rank adapters; without it, all weights are trained")
+    quantization: Quantization | None = Field(None, description="The frozen model in 4 or 8 bits (QLoRA); needs lora")
+    eval: Evaluation | None = None
     report_to: Literal["trackio", "wandb", "tensorboard", "none"] = "none"
+    preset: Literal["auto"] | None = Field(None, description="Fill what is left out by a preset for model and flavor")
+    filled: Filled | None = Field(None, description="Set by the service: what the preset filled in")
     trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = "1.16.0"
 
-    @field_validator("args")
+    @field_validator("filled", mode="before")
     @classmethod
-    def _own_flags_only(cls, args: dict[str, Any]) -> dict[str, Any]:
-        for name, value in args.items():
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-                raise ValueError(f"'{name}' is not a flag of TRL: write it as in its documentation, without dashes")
-            # argparse takes any unique beginning for the whole flag.
-            if owned := next((flag for flag in OWNED_FLAGS if flag.startswith(name)), None):
-                raise ValueError(f"'{name}' is set by the service: {OWNED_FLAGS[owned]}")
-            _check_flag_value(name, value)
-        return args
+    def _filled_here(cls, value: object, info: ValidationInfo) -> object:
+        if value is not None and info.context != STORED:
+            raise Invalid("'filled' is set by the service", field="recipe.filled", remedy="Leave it out.")
+        return value
+
+    @model_validator(mode="after")
+    def _flags_are_the_releases(self, info: ValidationInfo) -> TrlSft:
+        if info.context == STORED:
+            return self
+        known = release(self.trl_version)
+        if self.quantization is not None and self.lora is None:
+            raise Invalid("quantization needs lora", field="recipe.quantization", remedy='Add "lora": {}.')
+        fields = self.field_flags()
+        for name, value in self.args.items():
+            if (reason := OWNED_FLAGS.get(name)) is not None:
+                raise Invalid(f"'{name}' is set by the service: {reason}", field=f"recipe.args.{name}")
+            if name in fields:
+                raise Invalid(f"'{name}' is given as a field of the recipe, too", field=f"recipe.args.{name}")
+            known.check(name, value)
+        for name, value in fields.items():
+            if value is not None:
+                known.check(name, value)
+        return self
+
+    def field_flags(self) -> dict[str, Any]:
+        """The flags of TRL that the optional fields stand for, where they are given."""
+        plain = {
+            name: getattr(self, name)
+            for name in ("model_revision", "dataset_config", "dataset_train_split", "chat_template_path", "packing")
+            if getattr(self, name) is not None
+        }
+        for part in (self.lora, self.quantization, self.eval):
+            if part is not None:
+                plain |= part.as_flags()
+        return plain

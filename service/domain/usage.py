@@ -65,11 +65,11 @@ class Sum:
     _billed: int = 0
 
     def add(self, spending: Spending) -> None:
-        """Count one more. Runs, attempts and minutes are those that were charged."""
+        """Count one more. Attempts and minutes are those that were charged; runs, those that have any of the money."""
         self.held += spending.held
+        self.run_ids.add(spending.run_id)
         if spending.metered is None:
             return
-        self.run_ids.add(spending.run_id)
         self.attempts += 1
         self.minutes += spending.minutes
         self.metered += spending.metered

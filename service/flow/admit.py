@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 from sqlmodel import Session
 
-from service.domain.admission import Admit, Reject, Wait
+from service.domain.admission import Admit, Reject, Wait, price_change
 from service.domain.board import Board
 from service.domain.diagnosis import Failure
 from service.domain.money import dollars
@@ -22,15 +22,12 @@ from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
 from service.flow.job_token import job_token_trouble
-from service.store import board, budgets, ledger, organisation, runs, standings
+from service.store import alerts, board, holds, ledger, organisation, runs, windows
 from service.store.board import Waiting
 from service.store.ids import new_id
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
-
-# What waits for these is put out of the way: it holds nobody up, and is looked at again when it has come.
-PARKED = {Reason.WAITING_FOR_OUTPUT: "output", Reason.PRICE_UNKNOWN: "price"}
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,8 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     if organisation.lock(session).paused_at is not None:
         return []
     runs.wake_due(session, given.now)
-    for budget in budgets.without_window(session, given.now):
-        budgets.open_window(session, budget, given.now)
-    queues, told = _open_heads(board.heads(session), given)
+    windows.ensure_all(session, given.now)
+    queues, told = _open_heads(board.heads_and_shortest(session), given)
     moved = []
     if queues:
         stand = board.read(session, given.most_active, given.now)
@@ -70,11 +66,11 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
         for candidate, decision in plan({team: [one.candidate for one in queues[team]] for team in queues}, stand):
             one = waiting[candidate.id]
             if isinstance(decision, Wait):
-                told += _news(one, decision.reason, decision.message)
+                told += _news(one, decision.reason, decision.message, decision.parked)
                 spent.update(_spent(decision, stand))
-            elif _move(session, one, decision, given.now):
-                moved.append((candidate.id, type(decision).__name__.lower()))
-        standings.exhaust(session, spent, given.now)
+            elif (outcome := _move(session, one, decision, given.now)) is not None:
+                moved.append((candidate.id, outcome))
+        alerts.exhaust_all(session, spent, given.now)
     runs.explain_queued(session, told)
     return moved
 
@@ -94,9 +90,8 @@ def _open_heads(
     return queues, told
 
 
-def _news(one: Waiting, reason: Reason, message: str) -> list[runs.Told]:
+def _news(one: Waiting, reason: Reason, message: str, parked: str | None = None) -> list[runs.Told]:
     """What to write where a run waits: nothing if it was told so before, which is how most passes find most runs."""
-    parked = PARKED.get(reason)
     if (one.reason, one.message) == (reason, message) and parked is None:
         return []
     return [runs.Told(one.candidate.id, one.attempt, reason, message, parked)]
@@ -108,15 +103,32 @@ def _spent(wait: Wait, stand: Board) -> list[str]:
     return [purse.id for purse in purses if wait.need > purse.balance.limit - purse.balance.spent]
 
 
-def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> bool:
-    """Carry out what was decided of a run; False where it is no longer what was decided on."""
+def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> str | None:
+    """Carry out what was decided of a run, and say how; None where it is no longer what was decided on."""
     run = runs.lock(session, one.candidate.id)
     if run is None or not run.is_ready or board.candidate(session, run) != one.candidate:
-        return False  # cancelled, paused or changed meanwhile: the next pass sees it as it is
-    if isinstance(decision, Admit):
-        _admit(session, run, decision, now)
-    else:
+        return None  # cancelled, paused or changed meanwhile: the next pass sees it as it is
+    if isinstance(decision, Reject):
         _reject(session, run, decision, now)
+        return "reject"
+    if _needs_approval_now(session, run, decision, now):
+        return "hold"
+    _admit(session, run, decision, price_change(one.candidate, decision.price_per_minute), now)
+    return "admit"
+
+
+def _needs_approval_now(session: Session, run: Run, decision: Admit, now: datetime) -> bool:
+    """Whether a run has become dearer while it waited, so that its team's rules hold it (again). What it counted for on
+    the board is free again in the next pass."""
+    before = run.ceiling_micro_usd
+    if before is None or decision.reserve <= before:
+        return False
+    run.ceiling_micro_usd = decision.reserve
+    holds.hold_for_approval(session, run, now)
+    if run.approval is None:
+        return False
+    holds.say(session, run)
+    runs.ask_approval(session, run, now)
     return True
 
 
@@ -133,15 +145,16 @@ def _reject(session: Session, run: Run, decision: Reject, now: datetime) -> None
     )
 
 
-def _admit(session: Session, run: Run, decision: Admit, now: datetime) -> None:
+def _admit(session: Session, run: Run, decision: Admit, news: str | None, now: datetime) -> None:
     attempt = _attempt(session, run, decision, now)
+    attempt.change = news
     ledger.reserve(session, attempt, decision.purses, now)
     runs.advance(
         session,
         run,
         RunState.SUBMITTING,
         now=now,
-        message=f"admitted with {dollars(decision.reserve)} reserved",
+        message=f"admitted with {dollars(decision.reserve)} reserved" + ("" if news is None else f"; {news}"),
         attempt=attempt.attempt,
         admitted_at=run.admitted_at or now,
         timeout_seconds=decision.timeout_seconds,

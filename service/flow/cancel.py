@@ -54,6 +54,8 @@ def run_once(gate: Gate) -> int:
 def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:
     match RunState(run.state):
         case RunState.SUBMITTING if attempt is not None and attempt.called_at is None:
+            if not gate.start.lets(run.namespace):
+                return False  # a restored backup may not know that it was called: the sweep comes first
             return gate.write(partial(_cancel_uncalled, loaded=attempt, now=gate.clock()))
         case RunState.STARTING | RunState.RUNNING if attempt is not None:
             return _cancel_job(gate, run, attempt)

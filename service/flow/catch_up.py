@@ -2,7 +2,8 @@
 
 Every submission is in the ledger before its create call. A job with our label and a submission that the ledger does
 not know was therefore made after the backup, and whatever its run had under way before was over by then: the run takes
-that job up, ended or not, and is never submitted again.
+that job up, ended or not, and is never submitted again. Where the backup was made between admission and call, the
+ledger knows the submission and nobody knows of the call: it is entered as an open one, which `recover` clears up.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def catch_up(gate: Gate, namespace: str) -> int:
         known = strays.submissions_known(session, [job.labels.get(LABEL_SUBMISSION, "") for job in listed])
     moved = 0
     for run_id, jobs in by_run.items():
+        moved += gate.write(partial(_note_call, run_id=run_id, jobs=jobs, now=gate.clock()))
         if (forgotten := _newest_unknown(jobs, known)) is not None:
             work = partial(_give, gate=gate, run_id=run_id, job=forgotten, jobs=jobs, now=gate.clock())
             moved += gate.write(work)
@@ -77,6 +79,22 @@ def _newest_unknown(jobs: Sequence[Job], known: set[str]) -> Job | None:
     newest = max((job.labels[LABEL_SUBMISSION] for job in unknown), default="")
     same = [job for job in unknown if job.labels[LABEL_SUBMISSION] == newest]
     return min(same, key=lambda job: (job.created_at or NEVER, job.id), default=None)
+
+
+def _note_call(session: Session, run_id: str, jobs: Sequence[Job], now: datetime) -> bool:
+    """Enter the create call of an attempt that has a job although the database says that it was never called."""
+    run = runs.lock(session, run_id)
+    attempt = None if run is None else runs.current_attempt(session, run)
+    if run is None or attempt is None or run.state != RunState.SUBMITTING or attempt.called_at is not None:
+        return False
+    own = [job for job in jobs if job.labels.get(LABEL_SUBMISSION) == attempt.submission]
+    if not own:
+        return False
+    attempt.called_at = attempt.call_deadline = min(job.created_at or now for job in own)
+    attempt.is_unclear = True
+    session.add(attempt)
+    log.warning("forgotten_call_noted", run_id=run.id, attempt=attempt.attempt)
+    return True
 
 
 def _give(session: Session, gate: Gate, run_id: str, job: Job, jobs: Sequence[Job], now: datetime) -> bool:

@@ -21,7 +21,7 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     run.labels = changes["labels"] if changes.get("labels") is not None else run.labels
     run.priority = changes["priority"] if changes.get("priority") is not None else run.priority
     if changes.get("timeout") is not None:
-        run.requested_timeout_seconds = run.timeout_seconds = changes["timeout"]
+        run.requested_timeout_seconds = changes["timeout"]
     refuse_impossible(session, run, now)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
@@ -30,3 +30,5 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
         run.parked = None
     runs.line_up(session, run)
     session.add(run)
+    if run.approval == "needed":
+        runs.ask_approval(session, run, now)

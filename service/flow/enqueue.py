@@ -8,30 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
-from service.domain.errors import (
-    ExceedsBudget,
-    ExceedsLimit,
-    IdempotencyConflict,
-    ImageNotAllowed,
-    Invalid,
-    UnknownFlavor,
-)
+from service.domain.errors import ExceedsBudget, ExceedsLimit, IdempotencyConflict, ImageNotAllowed, Invalid
 from service.domain.image import image_refusal
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.recipe import stored
 from service.domain.request import RunRequest
-from service.domain.run import Reason, RunState
+from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
 from service.domain.script_url import script_url_refusal
+from service.domain.trl.preset import fill
+from service.domain.trl_sft import TrlSft
 from service.flow.gate import Limits
-from service.store import budgets, flavors, holds, idempotency, runs, scripts
+from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
 from service.store.budgets import Owner
 from service.store.describe import describe_run
 from service.store.ids import new_id
@@ -120,8 +114,11 @@ def _refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
 
 
 def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, now: datetime) -> Run:
-    recipe, image = stored(request.recipe, request.image)
-    has_url = isinstance(request.recipe, Script) and request.recipe.url is not None
+    recipe = request.recipe
+    if isinstance(recipe, TrlSft):
+        recipe = fill(recipe, request.flavor)
+    kept, image = stored(recipe, request.image)
+    has_url = isinstance(recipe, Script) and recipe.url is not None
     return Run(
         id=new_id("run", now),
         team=submitter.team,
@@ -129,7 +126,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         reason=Reason.CHECKING.value,
         message="just arrived; the gates are checked next",
         requested_by=submitter.name,
-        recipe=recipe,
+        recipe=kept,
         parked=scripts.PARKED if has_url else None,
         image=image,
         volumes=[volume.model_dump(mode="json") | {"read_only": volume.is_read_only} for volume in request.volumes],
@@ -152,9 +149,12 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
 
 def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
     """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start."""
+    # Without a price nothing is known: not what another flavor or timeout came to, either.
+    run.ceiling_micro_usd = run.quoted_price_micro_usd = None
+    run.timeout_seconds = run.requested_timeout_seconds
     price = flavors.fresh_price(session, run.flavor, now)
     if price is None:
-        _refuse_unknown_flavor(session, run.flavor)
+        flavors.refuse_unknown(session, run.flavor, "flavor")  # a known one waits for its price
         return
     if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
         raise ExceedsLimit(
@@ -183,7 +183,7 @@ def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[st
         if other is None or other.team != run.team:
             raise Invalid(f"the team has no run '{other_id}'", field="after", remedy="Name runs of your own team.")
         if other.state in (RunState.FAILED, RunState.CANCELLED):
-            raise Invalid(f"{other_id} has {other.state}: this run could never start", field="after")
+            raise Invalid(f"{other_id} {how_it_ended(other.state)}: this run could never start", field="after")
         if other.state != RunState.SUCCEEDED:
             waiting.append(other_id)
     return waiting
@@ -196,20 +196,8 @@ def _refuse_late(run: Run, now: datetime) -> None:
 
 def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
     """The most that a run may ever find free in a budget as it is granted now."""
-    present = budgets.balance(session, budget, budgets.window_or_new(session, budget, now))
+    present = standings.balance(session, budget, windows.find_or_new(session, budget, now))
     if budget.period == Period.TOTAL:
         return present.limit - present.spent  # what is spent does not come back
     carry = budget.limit_micro_usd if budget.carry_over else 0
     return max(present.limit, budget.limit_micro_usd + carry)
-
-
-def _refuse_unknown_flavor(session: Session, name: str) -> None:
-    """Raise where Hugging Face's list is known and has no such flavor; without a list the run waits for its price."""
-    known = [flavor.name for flavor in flavors.every(session)]
-    if known and name not in known:
-        close = get_close_matches(name, known, n=3)
-        raise UnknownFlavor(
-            f"Hugging Face offers no flavor '{name}'",
-            field="flavor",
-            remedy=f"Did you mean {', '.join(close)}?" if close else "GET /flavors lists them with prices.",
-        )

@@ -5,13 +5,15 @@ The board is read as `admit` reads it, and every answer is made by the same rule
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlmodel import Session
 
-from service.domain.admission import Admit, Wait
+from service.domain.admission import Admit, Decision, Wait
 from service.domain.board import UNSEEN_SCHEDULING, Board, Candidate
 from service.domain.counterfactual import Help, outcome, what_would_help
 from service.domain.forecast import earliest_starts
@@ -19,6 +21,7 @@ from service.domain.gates import Check, checks
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
 from service.store import board, flavors, organisation, queue, scripts, teams
+from service.store.board import Waiting
 from service.store.tables import Run
 
 # How many queued runs the look ahead takes in, over all lanes.
@@ -37,27 +40,52 @@ class Explanation:
     assumption: str
 
 
+FAR_BACK = Check(
+    "turn",
+    False,
+    Reason.CHECKING,
+    "it stands too far back: of runs like it, the first ones and the shortest are looked at before",
+)
+
+
 @dataclass(frozen=True)
 class View:
-    """What a look at the queue stands on: the board, and the runs that one pass (or the look ahead) takes in."""
+    """What a look at the queue stands on: the board, and the first runs of each lane. `cut`: what was read of the lanes
+    that go on behind it, by id. `troubles`: why a namespace takes no jobs, as admission said; its runs are left out."""
 
     stand: Board
     queues: dict[str, list[Candidate]]
+    cut: list[set[str]]
+    troubles: dict[str, str]
+
+    def has(self, run: Run) -> bool:
+        """Whether the look takes a run in."""
+        return any(one.id == run.id for one in self.queues.get(run.team, ()))
 
 
-def look(session: Session, most_active: int, now: datetime, also: Run | None = None) -> View:
-    """Read the board and the heads of the queues; with one more run where it is further back."""
+def look(session: Session, most_active: int, now: datetime) -> View:
+    """Read the board and the heads of the queues."""
     lanes = max(1, board.lanes_in_use(session))
-    seen = board.heads(session, max(1, min(50, MOST_SEEN // lanes)))
-    queues = {team: [one.candidate for one in found] for team, found in seen.items()}
-    if also is not None and all(one.id != also.id for one in queues.get(also.team, ())):
-        queues.setdefault(also.team, []).append(board.candidate(session, also))
-    return View(board.read(session, most_active, now), queues)
+    depth = max(1, min(50, MOST_SEEN // lanes))
+    read: dict[tuple[str, ...], list[Waiting]] = defaultdict(list)
+    for one in chain.from_iterable(board.heads(session, depth + 1).values()):
+        read[one.candidate.lane].append(one)
+    # Of the first of each lane every pass says anew why it waits.
+    firsts = [found[0] for found in read.values()]
+    troubles = {one.candidate.namespace: one.message or "" for one in firsts if one.reason == Reason.BACKING_OFF}
+    queues: dict[str, list[Candidate]] = defaultdict(list)
+    for one in chain.from_iterable(read.values()):
+        if one.candidate.namespace not in troubles:
+            queues[one.candidate.team].append(one.candidate)
+    for queue_of_team in queues.values():
+        queue_of_team.sort(key=lambda run: (run.rank, run.id))
+    cut = [{one.candidate.id for one in found} for found in read.values() if len(found) > depth]
+    return View(board.read(session, most_active, now), dict(queues), cut, troubles)
 
 
 def earliest(view: View, wanted: Collection[str], is_open: bool) -> dict[str, datetime]:
     """When these runs would start, of those that the look ahead reaches. Uses the view up."""
-    return earliest_starts(view.queues, view.stand, wanted) if is_open else {}
+    return earliest_starts(view.queues, view.stand, wanted, view.cut) if is_open else {}
 
 
 def explain(session: Session, run: Run, most_active: int, now: datetime) -> Explanation:
@@ -66,18 +94,22 @@ def explain(session: Session, run: Run, most_active: int, now: datetime) -> Expl
     assumption = _assumption(session, run)
     if run.state != RunState.QUEUED:
         return Explanation(None, None, [], [], assumption)
-    held = _holds(session, run, now)
+    view = look(session, most_active, now)
+    held = [*_holds(session, run, now), _job_token(view.troubles.get(run.namespace))]
     closed = [check for check in held if not check.passed]
-    view = look(session, most_active, now, also=run if run.is_ready else None)
-    ahead = [run_id for run_id, _ in queue.in_order(session, now)] if run.is_ready else []
     gates = [*held, *checks(candidate, view.stand)]
     if closed:
         return Explanation(None, None, gates, _after_release(candidate, view, closed), assumption)
-    decision = outcome(candidate, view.queues, view.stand)
-    gates.append(_turn(decision))
-    helps = what_would_help(candidate, view.queues, view.stand)
+    ahead = [run_id for run_id, _ in queue.in_order(session, now)] if run.is_ready else []
     position = ahead.index(run.id) + 1 if run.id in ahead else None
-    return Explanation(position, earliest(view, {run.id}, True).get(run.id), gates, helps, assumption)
+    if run.is_ready and not view.has(run):
+        return Explanation(position, None, [*gates, FAR_BACK], [], assumption)
+    decision = outcome(candidate, view.queues, view.stand)
+    helps = what_would_help(candidate, view.queues, view.stand)
+    start = earliest(view, {run.id}, True).get(run.id)
+    is_further_back = run.is_ready and isinstance(decision, Admit) and start != now
+    gates.append(FAR_BACK if is_further_back else _turn(decision, all(check.passed for check in gates)))
+    return Explanation(position, start, gates, helps, assumption)
 
 
 def _holds(session: Session, run: Run, now: datetime) -> list[Check]:
@@ -119,16 +151,26 @@ def _holds(session: Session, run: Run, now: datetime) -> list[Check]:
     ]
 
 
+def _job_token(trouble: str | None) -> Check:
+    """Whether jobs can be given a token, as admission said of the first runs in line."""
+    if trouble is None:
+        return Check("job_token", True, message="jobs get a token that can start none")
+    return Check("job_token", False, Reason.BACKING_OFF, trouble)
+
+
 def _said(at: datetime | None, message: str) -> tuple[Reason | None, str]:
     return (None, "open") if at is None else (Reason.PAUSED, message)
 
 
-def _turn(decision: object) -> Check:
-    """Whether an earlier run must go first."""
-    is_behind = isinstance(decision, Wait) and not decision.lacks_money and not decision.lacks_slots
-    reason = decision.reason if isinstance(decision, Wait) and is_behind else None
-    message = decision.message if isinstance(decision, Wait) and is_behind else "nobody has to go first"
-    return Check("turn", not is_behind, reason, message)
+def _turn(decision: Decision, is_open: bool) -> Check:
+    """Whether an earlier run must go first, or takes what there is: `is_open` where that would be enough by itself."""
+    if not isinstance(decision, Wait):
+        return Check("turn", True, message="nobody has to go first")
+    if not decision.lacks_money and not decision.lacks_slots:
+        return Check("turn", False, decision.reason, decision.message)
+    if is_open:
+        return Check("turn", False, decision.reason, f"once those in front have started: {decision.message}")
+    return Check("turn", True, message="nobody has to go first")
 
 
 def _after_release(run: Candidate, view: View, closed: list[Check]) -> list[Help]:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from service.domain.image import DEFAULT_ALLOWED
 from service.domain.stray import Policy
 from service.hub.client import HubClient
+from service.store import organisation
 from service.store.db import Database
 from service.store.vault import Vault
 
@@ -59,6 +60,8 @@ class Gate:
     monotonic: Callable[[], float]
     # Since when this process knows of a submission's open call, by `monotonic`.
     open_since: dict[str, float] = field(default_factory=dict)
+    # Since when it looks in vain for a submission's job that Hugging Face said it had made, by `monotonic`.
+    unseen_since: dict[str, float] = field(default_factory=dict)
     # The installation's own namespace; None where each run names one.
     namespace: str | None = None
     start: Start = field(default_factory=Start)
@@ -66,11 +69,13 @@ class Gate:
     verify_lead: Callable[[Session], None] = lambda _session: None
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """What a step applies: `work` in one durable transaction, in which this process still leads. Raises what the
-        work raises, and LeadLost."""
+        """What a step applies: `work` in one durable transaction, in which this process still leads. The organisation's
+        row is held from the start: nobody who changes money or many runs can have taken what the work takes in another
+        order. Raises what the work raises, LeadLost, and Busy."""
 
         def led(session: Session) -> T:
             self.verify_lead(session)
+            organisation.lock(session)
             return work(session)
 
         return self.db.write(led)

@@ -1,7 +1,8 @@
 """hold: what queued runs wait for outside the board has come, or never will.
 
 A run starts after others once all of them have succeeded; where one has not, it is cancelled with that reason. What was
-not approved or not started in time is cancelled too.
+not approved in time is cancelled too, and so is what has no job by its `start_before`; of a job that may run already,
+`watch` asks first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from service.store import holds
 
 def run_once(gate: Gate) -> int:
     """Draw every conclusion that is due; how many runs it concerned."""
-    moved = gate.write(partial(holds.expire, now=gate.clock()))
+    moved = 0
+    if gate.start.unswept is not None:
+        moved += gate.write(partial(holds.expire, now=gate.clock(), without=tuple(gate.start.unswept)))
     with gate.db.read() as session:
         ended = holds.ended_dependencies(session)
     for one in ended:

@@ -14,6 +14,7 @@ from functools import partial
 
 import httpx2
 import structlog
+from cryptography.fernet import InvalidToken
 from sqlmodel import Session
 
 from service.domain.backoff import delivery_backoff
@@ -27,6 +28,7 @@ MOST_UNDER_WAY = 100
 MOST_PER_ENDPOINT = 5
 LOOK_AGAIN_SECONDS = 0.1
 GONE = 410
+UNREADABLE = "the endpoint's secret is sealed under another key than the service's: make the endpoint anew"
 
 
 def run_once(gate: Gate) -> int:
@@ -55,7 +57,9 @@ async def _send(
 ) -> Outcome:
     try:
         letter = _letter(gate, endpoint, event)
-    except Exception as error:  # its secret was sealed under another key, say: this endpoint's trouble alone
+    except InvalidToken:
+        return Outcome(None, UNREADABLE, None, 0)
+    except Exception as error:  # this endpoint's trouble alone
         log.exception("letter_not_written", delivery_id=delivery.id, endpoint_id=endpoint.id)
         return Outcome(None, f"the letter could not be written ({type(error).__name__})", None, 0)
     return await deliver(client, letter, gate.limits.webhook_allowed_targets)

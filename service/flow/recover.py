@@ -8,11 +8,13 @@ Until one of the two is certain, the money stays reserved and nothing is submitt
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
 from service.domain.run import RunState
@@ -22,23 +24,50 @@ from service.flow.gate import Gate
 from service.flow.strays import finding, note
 from service.flow.submit import LOST_ANSWER, go_back, take_job
 from service.hub.faults import HubFault
+from service.hub.models import Job
 from service.store import runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 LISTINGS_FOR_PROOF = 3
-BATCH = 100
+MOST = 20_000
+PATIENCE = 3
 
 # A call of this process ends by its deadline; one that has not said so long after is taken for open.
 OVERDUE = timedelta(seconds=60)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """When a listing was asked for, by both clocks. Its answer tells of no later moment, however late it comes."""
+
+    at: datetime
+    tick: float
+
+
 def run_once(gate: Gate) -> int:
     """Look once for the job of every open call; how many runs were cleared up."""
     with gate.db.read() as session:
-        submitting = runs.in_states(session, [RunState.SUBMITTING], BATCH)
-    opened = [(run, attempt) for run, attempt in submitting if is_open(gate, attempt)]
-    return sum(bool(each("recover", run.id, partial(recover_one, gate, run, attempt))) for run, attempt in opened)
+        called = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_not(None))
+    by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
+    for run, attempt in called:
+        if is_open(gate, attempt):
+            by_namespace[run.namespace].append((run, attempt))
+    return sum(_recover_namespace(gate, opened) for opened in by_namespace.values())
+
+
+def _recover_namespace(gate: Gate, opened: list[tuple[Run, Attempt]]) -> int:
+    """Where listings fail one after the other, the rest waits for the next pass: other namespaces' calls go first."""
+    moved = failed = 0
+    for run, attempt in opened:
+        asked = Asked(gate.clock(), gate.monotonic())
+        listed = each("recover", run.id, partial(_list, gate, run))
+        failed = failed + 1 if listed is None else 0
+        if listed is not None:
+            moved += bool(each("recover", run.id, partial(_clear_up, gate, run, attempt, listed, asked)))
+        if failed == PATIENCE:
+            break
+    return moved
 
 
 def is_open(gate: Gate, attempt: Attempt) -> bool:
@@ -49,19 +78,23 @@ def is_open(gate: Gate, attempt: Attempt) -> bool:
     return attempt.is_unclear or attempt.called_by != gate.boot or is_overdue
 
 
-def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    """One listing for one open call. False: not cleared up yet."""
+def _list(gate: Gate, run: Run) -> list[Job] | None:
+    """Every job of a run; None where Hugging Face does not say."""
     try:
-        listed = gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
+        return gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
     except HubFault as error:
         log.info("recover_listing_failed", run_id=run.id, problem=error.message)
-        return False
+        return None
+
+
+def _clear_up(gate: Gate, run: Run, attempt: Attempt, listed: list[Job], asked: Asked) -> bool:
+    """What one listing says of one open call. False: it is not cleared up yet."""
     mine = sorted(
         (job for job in listed if job.labels.get(LABEL_SUBMISSION) == attempt.submission),
         key=lambda job: (job.created_at or gate.clock(), job.id),
     )
     if not mine:
-        return gate.write(partial(_note_absence, gate=gate, loaded=attempt, now=gate.clock()))
+        return gate.write(partial(_note_absence, gate=gate, loaded=attempt, asked=asked, now=gate.clock()))
     oldest, *others = mine
     moved = gate.write(partial(take_job, gate=gate, loaded=attempt, job=oldest, now=gate.clock()))
     gate.open_since.pop(attempt.submission, None)
@@ -73,15 +106,15 @@ def recover_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     return moved
 
 
-def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) -> bool:
+def _note_absence(session: Session, gate: Gate, loaded: Attempt, asked: Asked, now: datetime) -> bool:
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
     run, attempt = found
     assert attempt.call_deadline is not None
     attempt.absent_listings += 1
     session.add(attempt)
-    until = _settled_at(gate, attempt, attempt.call_deadline, now)
-    if attempt.absent_listings < LISTINGS_FOR_PROOF or now < until:
+    until = _settled_at(gate, attempt, attempt.call_deadline, asked)
+    if attempt.absent_listings < LISTINGS_FOR_PROOF or asked.at < until:
         runs.explain(session, run, None, f"{LOST_ANSWER}; settled soon after {until:%H:%M:%S} UTC if there is none")
         return False
     gate.open_since.pop(attempt.submission, None)
@@ -89,9 +122,9 @@ def _note_absence(session: Session, gate: Gate, loaded: Attempt, now: datetime) 
     return go_back(session, attempt, None, now)
 
 
-def _settled_at(gate: Gate, attempt: Attempt, deadline: datetime, now: datetime) -> datetime:
+def _settled_at(gate: Gate, attempt: Attempt, deadline: datetime, asked: Asked) -> datetime:
     """When every job of this call is listed. The wall clock alone may have been set forward since the call, so this
     process waits by a clock of its own as well: from its own call, or from its first look at another process's."""
-    waited = gate.monotonic() - gate.open_since.setdefault(attempt.submission, gate.monotonic())
+    waited = asked.tick - gate.open_since.setdefault(attempt.submission, asked.tick)
     remaining = gate.limits.create_timeout + gate.limits.listing_lag - timedelta(seconds=waited)
-    return max(deadline + gate.limits.listing_lag, now + remaining)
+    return max(deadline + gate.limits.listing_lag, asked.at + remaining)

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from cryptography.fernet import InvalidToken
+from sqlmodel import Session, col
 
-from service.domain import job, leak, recipe
+from service.domain import gpus, job, leak, recipe
 from service.domain.backoff import hub_backoff
-from service.domain.diagnosis import failure
+from service.domain.diagnosis import Failure, failure
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
 from service.flow import logs
@@ -25,13 +26,14 @@ from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
-from service.store import flavors, ledger, runs
+from service.store import flavors, holds, ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
-BATCH = 50
+MOST = 20_000
+BATCH = 50  # create calls in one pass
 LONGEST_CLAIM_SECONDS = 5.0
-NOT_PREPARED = HubUnavailable("the service could not prepare it; its log says why")
+NOT_PREPARED = HubUnavailable("the service could not prepare the job: its log says why")
 SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
 LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
 
@@ -50,19 +52,12 @@ def run_once(gate: Gate) -> int:
     """Make the create call of every run that is due one; how many runs moved. None before the sweep at start: a
     restored backup does not know what was submitted after it was made."""
     with gate.db.read() as session:
-        due = [
-            (run, attempt)
-            for run, attempt in runs.in_states(session, [RunState.SUBMITTING], BATCH)
-            if attempt.called_at is None
-        ]
-    held = [attempt for run, attempt in due if not gate.start.lets(run.namespace)]
-    for attempt in held:
-        gate.write(partial(_hold, loaded=attempt))
-    return sum(
-        bool(each("submit", run.id, partial(submit_one, gate, run, attempt)))
-        for run, attempt in due
-        if gate.start.lets(run.namespace)
-    )
+        uncalled = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_(None))
+    for run, attempt in uncalled:
+        if not gate.start.lets(run.namespace):
+            gate.write(partial(_hold, loaded=attempt))
+    due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.namespace)]
+    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due[:BATCH])
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
@@ -72,8 +67,10 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         head = _output_head(gate, run)
     except HubFault as error:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
+    except InvalidToken:
+        return gate.write(partial(_fail, loaded=attempt, diagnosis=failure(Reason.SECRETS_LOST), now=gate.clock()))
     except Exception:
-        # A secret sealed under another key, say. Nothing was sent: the money goes back, and the next try is later.
+        # A fault of our own. Nothing was sent: the money goes back, and the next try is later.
         log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
         return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     claimed_at = gate.monotonic()
@@ -96,7 +93,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         shown = HubRefused(
             leak.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
         )
-        return gate.write(partial(_refused, loaded=attempt, error=shown, now=gate.clock()))
+        return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         # The sweep notes it with its cost, and asks again.
@@ -147,7 +144,7 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
         RunState.QUEUED,
         now=now,
         reason=Reason.BACKING_OFF,
-        message=f"Hugging Face did not take the job: {problem.message}",
+        message=problem.message if problem is NOT_PREPARED else f"Hugging Face did not take the job: {problem.message}",
         tries=tries,
         not_before=now + pause,
     )
@@ -160,6 +157,8 @@ def _claim(session: Session, gate: Gate, loaded: Attempt, head: str | None, now:
     run, attempt = found
     if attempt.called_at is not None:
         return False
+    if run.start_before is not None and holds.stop_late(session, col(Run.id) == run.id, now):
+        session.refresh(run)
     price = flavors.fresh_price(session, attempt.flavor, now)
     if run.cancel_requested_at is not None or price is None or price > attempt.price_per_minute_micro_usd:
         go_back(session, attempt, None, now)
@@ -181,26 +180,37 @@ def _leave_open(session: Session, loaded: Attempt) -> None:
         runs.explain(session, run, None, LOST_ANSWER)
 
 
-def _refused(session: Session, loaded: Attempt, error: HubRefused, now: datetime) -> bool:
+def _refused(session: Session, loaded: Attempt, namespace: str, error: HubRefused, now: datetime) -> bool:
     cause = REFUSALS.get(error.status or 0)
     if cause is None:
         return go_back(session, loaded, error, now)
-    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
-        return False
-    run, attempt = found
-    ledger.release(session, attempt, now)
-    attempt.cause = cause.value
-    session.add(attempt)
     diagnosis = failure(cause, f"HTTP {error.status}: {error.message}")
     if cause is not Reason.NO_CREDITS:
         # it is the create call that was refused, not something inside a job
         diagnosis = replace(
             diagnosis,
-            message=f"Hugging Face refused to start the job in {run.namespace}.",
+            message=f"Hugging Face refused to start the job in {namespace}.",
             remedy="The evidence is its answer; a token or a namespace is an admin's task.",
         )
+    return _fail(session, loaded, diagnosis, now)
+
+
+def _fail(session: Session, loaded: Attempt, diagnosis: Failure, now: datetime) -> bool:
+    """submitting -> failed: no job was made, and none would be at another try."""
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, attempt = found
+    ledger.release(session, attempt, now)
+    attempt.cause = diagnosis.cause.value
+    session.add(attempt)
     return runs.advance(
-        session, run, RunState.FAILED, now=now, reason=cause, message=diagnosis.message, failure=diagnosis.as_json()
+        session,
+        run,
+        RunState.FAILED,
+        now=now,
+        reason=diagnosis.cause,
+        message=diagnosis.message,
+        failure=diagnosis.as_json(),
     )
 
 
@@ -217,7 +227,7 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
         image=run.image or job.IMAGE,
-        command=job.command(train, run.output_repo),
+        command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor)),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(train, run.env, run.id, run.output_repo),
@@ -226,3 +236,8 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
         volumes=tuple(map(Volume.model_validate, run.volumes)),
         resource_group=run.resource_group,
     )
+
+
+def _gpus(gate: Gate, flavor: str) -> int:
+    with gate.db.read() as session:
+        return gpus.count(flavors.hardware(session, flavor))

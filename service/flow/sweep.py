@@ -71,7 +71,7 @@ def _sweep(gate: Gate, namespace: str) -> int:
     with gate.db.read() as session:
         books = _books(session, namespace, jobs)
     for job, kind in _strays_among(gate, jobs, books):
-        moved += bool(each("sweep", job.id, partial(_deal_with, gate, namespace, job, kind, books)))
+        moved += bool(each("sweep", job.id, partial(_try_to_deal_with, gate, namespace, job, kind, books)))
     for row in books.noted.values():
         moved += bool(each("sweep", row.hub_job_id, partial(_follow, gate, row, jobs.get(row.hub_job_id))))
     return moved
@@ -124,6 +124,14 @@ def _known(run: Run, attempt: Attempt | None) -> Known:
     if attempt is None or state is RunState.QUEUED:
         return Known(state.is_terminal, None, None)
     return Known(state.is_terminal, attempt.submission, attempt.hub_job_id)
+
+
+def _try_to_deal_with(gate: Gate, namespace: str, job: Job, kind: Kind, books: Books) -> bool:
+    try:
+        return _deal_with(gate, namespace, job, kind, books)
+    except HubFault as error:
+        log.warning("stray_not_seen", hub_job_id=job.id, problem=error.message)
+        return False  # the next sweep lists it again
 
 
 def _deal_with(gate: Gate, namespace: str, job: Job, kind: Kind, books: Books) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain.job import LABEL_INSTALLATION
 from service.domain.run import RunState
@@ -18,7 +18,7 @@ from service.flow.gate import Gate
 from service.flow.settle import settle_one, start
 from service.hub.faults import HubFault
 from service.hub.models import Job, JobPhase
-from service.store import runs
+from service.store import holds, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ def run_once(gate: Gate) -> int:
 
 
 def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attempt]]) -> int:
+    asked_at = gate.clock()
     try:
         listed = gate.hub.list_jobs(namespace, {LABEL_INSTALLATION: gate.installation}, only_active=True)
     except HubFault as error:
@@ -48,44 +49,60 @@ def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attemp
         return 0
     jobs = {job.id: job for job in listed}
     return sum(
-        bool(each("watch", run.id, partial(_watch_one, gate, run, attempt, jobs.get(attempt.hub_job_id or ""))))
+        bool(
+            each("watch", run.id, partial(_watch_one, gate, run, attempt, jobs.get(attempt.hub_job_id or ""), asked_at))
+        )
         for run, attempt in watched
     )
 
 
-def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None) -> bool:
+def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None, asked_at: datetime) -> bool:
+    """`asked_at`: when the list was asked for. A list lags behind: no job is stopped on its word, nor missed."""
     try:
-        if listed is not None and not listed.phase.is_final:
-            return observe(gate, run, attempt, listed)
+        if listed is not None and not listed.phase.is_final and not _is_late(run, listed, asked_at):
+            return observe(gate, run, attempt, listed, asked_at)
         assert attempt.hub_job_id is not None, "an active run has its job"
+        asked_at, tick = gate.clock(), gate.monotonic()
         job = gate.hub.get_job(run.namespace, attempt.hub_job_id)
         if job is not None and not job.phase.is_final:
-            return observe(gate, run, attempt, job)  # not in the list yet: lists lag behind
-        if job is None and _may_be_shown_yet(gate, attempt):
+            return observe(gate, run, attempt, job, asked_at)
+        if job is None and _may_be_shown_yet(gate, attempt, tick):
             return False
+        gate.unseen_since.pop(attempt.submission, None)
         return settle_one(gate, run, attempt, job)
     except HubFault as error:
         log.warning("watch_failed", run_id=run.id, problem=error.message)
         return False
 
 
-def _may_be_shown_yet(gate: Gate, attempt: Attempt) -> bool:
-    """Whether a job that is nowhere to be seen was made so lately that it may yet show up."""
-    assert attempt.scheduled_at is not None
-    return not attempt.is_seen and gate.clock() - attempt.scheduled_at < gate.limits.listing_lag
+def _may_be_shown_yet(gate: Gate, attempt: Attempt, tick: float) -> bool:
+    """Whether a job that is nowhere to be seen was made so lately that it may yet show up. This process waits in full
+    from its own first look: the wall clock may have been set forward since the job was made."""
+    if attempt.is_seen:
+        return False
+    waited = tick - gate.unseen_since.setdefault(attempt.submission, tick)
+    return waited < gate.limits.listing_lag.total_seconds()
 
 
-def observe(gate: Gate, run: Run, attempt: Attempt, job: Job) -> bool:
-    """A job that is still going: note its start. Nothing is written where nothing is new."""
+def _is_late(run: Run, job: Job, asked_at: datetime) -> bool:
+    """Whether a job still waited for hardware when its run was to have started."""
+    is_wanted = run.state == RunState.STARTING and run.cancel_requested_at is None
+    return is_wanted and job.phase is JobPhase.WAITING and run.start_before is not None and run.start_before <= asked_at
+
+
+def observe(gate: Gate, run: Run, attempt: Attempt, job: Job, asked_at: datetime) -> bool:
+    """A job that is still going, as it was at `asked_at`: note its start, or that it has come too late. Nothing is
+    written where nothing is new."""
     has_started = job.phase is JobPhase.RUNNING and run.state == RunState.STARTING
+    is_late = _is_late(run, job, asked_at)
     waits = run.state == RunState.STARTING and not has_started
     says = f"waiting for hardware: {job.message}" if job.message else "waiting for hardware"
-    if not has_started and not (waits and says != run.message) and attempt.is_seen:
+    if not (has_started or is_late) and not (waits and says != run.message) and attempt.is_seen:
         return False
-    return gate.write(partial(_note, loaded=attempt, job=job, says=says, now=gate.clock()))
+    return gate.write(partial(_note, loaded=attempt, job=job, says=says, asked_at=asked_at, now=gate.clock()))
 
 
-def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime) -> bool:
+def _note(session: Session, loaded: Attempt, job: Job, says: str, asked_at: datetime, now: datetime) -> bool:
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
     run, attempt = found
@@ -95,7 +112,5 @@ def _note(session: Session, loaded: Attempt, job: Job, says: str, now: datetime)
         return False
     if job.phase is not JobPhase.RUNNING:
         runs.explain(session, run, None, says)
-        return False
-    if run.cancel_requested_at is None:
-        attempt.cancel_sent_at = None  # that was for want of hardware, which has come
+        return _is_late(run, job, asked_at) and bool(holds.stop_late(session, col(Run.id) == run.id, asked_at))
     return start(session, run, attempt, job.started_at or now, now)

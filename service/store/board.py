@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,14 +15,13 @@ from sqlmodel import Session, col, select
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate
 from service.domain.fairness import decayed
 from service.domain.money import GRACE_MINUTES
+from service.domain.plan import DEPTH
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
 from service.store import flavors, organisation, standings
 from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Lane, LedgerEntry, ReservationWindow, Run, Team
 
-# How many runs of a lane one pass looks at: the first, and those that might pass it.
-DEPTH = 5
 OVERDUE = timedelta(minutes=1)
 
 _TEAM = [
@@ -51,6 +50,10 @@ _HEAD = [
     col(Run.reason),
     col(Run.message),
 ]
+
+
+_BY_RANK: tuple[Any, ...] = (col(Run.rank), col(Run.id))
+_BY_LENGTH: tuple[Any, ...] = (col(Run.timeout_seconds), *_BY_RANK)
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,25 @@ def queued_namespaces(session: Session) -> list[str]:
 
 def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
     """The first ready runs of every lane of the teams that are not paused, by team and in the order of their rank."""
+    return _by_team(session.execute(_heads_query(_BY_RANK, depth, session.get_bind().dialect.name)))
+
+
+def heads_and_shortest(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
+    """`heads`, and the shortest run of each lane: what `domain.plan.looked_at` says that a pass looks at."""
+    queues = heads(session, depth)
+    if not any(len(queue) >= depth for queue in queues.values()):
+        return queues
+    for team, found in _by_team(session.execute(_heads_query(_BY_LENGTH, 1, session.get_bind().dialect.name))).items():
+        queue = queues.setdefault(team, [])
+        known = {one.candidate.id for one in queue}
+        queue += [one for one in found if one.candidate.id not in known]
+        queue.sort(key=lambda one: (one.candidate.rank, one.candidate.id))
+    return queues
+
+
+def _by_team(rows: Iterable[Row[Any]]) -> dict[str, list[Waiting]]:
     queues: dict[str, list[Waiting]] = defaultdict(list)
-    for row in session.execute(_heads_query(depth, session.get_bind().dialect.name)):
+    for row in rows:
         queues[row.team].append(Waiting(_candidate(row), row.attempt, row.reason, row.message))
     return dict(queues)
 
@@ -122,11 +142,12 @@ def _candidate(row: Row[Any]) -> Candidate:
     )
 
 
-def _heads_query(depth: int, dialect: str) -> Select[Any]:
-    """One look into the queue's index for each lane. PostgreSQL would compare every run with every lane's first ones
-    where they are named by IN, and SQLite has no LATERAL: each gets the form that it can answer from the index."""
-    is_first = (col(Run.lane) == Lane.name, col(Run.is_ready).is_(True))
-    order = (col(Run.rank), col(Run.id))
+def _heads_query(order: Sequence[ColumnElement[Any]], depth: int, dialect: str) -> Select[Any]:
+    """The first of each lane in this order, by rank: one look into an index for each lane. PostgreSQL would compare
+    every run with every lane's first ones where they are named by IN, and SQLite has no LATERAL: each gets the form
+    that it can answer from the index."""
+    # A run whose length is not known yet has none to compare: its price was not known when it was submitted.
+    is_first = (col(Run.lane) == Lane.name, col(Run.is_ready).is_(True), order[0].is_not(None))
     has_open_team = (col(Team.name) == Lane.team) & col(Team.paused_at).is_(None)
     if dialect == "postgresql":
         looked = select_columns(*_columns()).where(*is_first).order_by(*order).limit(depth)
@@ -135,7 +156,7 @@ def _heads_query(depth: int, dialect: str) -> Select[Any]:
         return lanes.join(first, true()).order_by(first.c.rank, first.c.id)
     ids = select_columns(col(Run.id)).where(*is_first).order_by(*order).limit(depth).correlate(Lane).scalar_subquery()
     lanes = select_columns(*_columns()).select_from(Lane).join(Team, has_open_team)
-    return lanes.join(Run, col(Run.id).in_(ids)).order_by(*order)
+    return lanes.join(Run, col(Run.id).in_(ids)).order_by(*_BY_RANK)
 
 
 def _columns() -> list[Any]:
@@ -205,6 +226,7 @@ def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) 
             rank=row.rank,
             least=_least(row.Attempt, now),
             output_repo=row.output_repo,
+            counted=decayed(row.Attempt.ceiling_micro_usd, row.Attempt.admitted_at, now),
         )
         for row in rows
     }

@@ -1,21 +1,23 @@
-"""Budgets and their windows. What moves in a window is the ledger's business; here are its borders and its limit."""
+"""Budgets: whose they are, what they grant, and who changed that. What moves in them is the ledger's business."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, func
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from service.domain.budget import DEFAULT_THRESHOLDS, Balance, Period, Scope, carried, crossed, following, window
-from service.domain.moment import iso
-from service.domain.money import to_usd
-from service.store import events, organisation
+from service.domain.budget import DEFAULT_THRESHOLDS, Period, Scope
+from service.domain.errors import Invalid
+from service.domain.money import dollars, to_usd
+from service.store import alerts, organisation, windows
 from service.store.ids import new_id
-from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow, Team
+from service.store.tables import Budget
+
+# The organisation's budgets go by this name; no team may have it.
+ORGANISATION = "organisation"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Owner:
     def subject(self) -> str:
         """Its name, unique among all owners."""
         if self.team is None:
-            return "organisation"
+            return ORGANISATION
         return self.team if self.user is None else f"{self.team}/{self.user}"
 
     @property
@@ -70,21 +72,22 @@ def above(session: Session, owner: Owner) -> list[Budget]:
 
 def every(session: Session, team: str | None = None) -> list[Budget]:
     """All budgets in force; with a team, its own, its users' and the organisation's."""
-    query = select(Budget).where(col(Budget.ended_at).is_(None)).order_by(Budget.subject, Budget.period)
-    if team is not None:
-        query = query.where((col(Budget.team) == team) | col(Budget.team).is_(None))
+    return list(session.exec(_in_force(team)))
+
+
+def page(session: Session, team: str | None, after: str | None, limit: int) -> list[Budget]:
+    """Budgets in force by name, those behind the name `after`; narrowed to a team as `every`."""
+    query = _in_force(team).limit(limit)
+    if after is not None:
+        subject, _, period = after.rpartition("/")
+        is_behind = (col(Budget.subject) == subject) & (col(Budget.period) > period)
+        query = query.where((col(Budget.subject) > subject) | is_behind)
     return list(session.exec(query))
 
 
-def without_window(session: Session, now: datetime) -> list[Budget]:
-    """Budgets whose last window has ended."""
-    has_window = (
-        select(BudgetWindow.id)
-        .where(BudgetWindow.budget_id == Budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now)
-        .correlate(Budget)
-        .exists()
-    )
-    return list(session.exec(select(Budget).where(col(Budget.ended_at).is_(None), ~has_window)))
+def _in_force(team: str | None) -> SelectOfScalar[Budget]:
+    query = select(Budget).where(col(Budget.ended_at).is_(None)).order_by(col(Budget.subject), col(Budget.period))
+    return query if team is None else query.where((col(Budget.team) == team) | col(Budget.team).is_(None))
 
 
 def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str, now: datetime) -> Budget:
@@ -93,6 +96,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     organisation.lock(session)
     budget = session.exec(select(Budget).where(Budget.subject == owner.subject, Budget.period == period.value)).first()
     before = None if budget is None or budget.ended_at is not None else _terms_json(budget)
+    is_more = budget is not None and terms.limit_micro_usd > budget.limit_micro_usd
     if budget is None:
         budget = Budget(
             id=new_id("bud", now),
@@ -111,9 +115,12 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
     budget.updated_at, budget.ended_at = now, None
     session.add(budget)
     session.flush()
-    present = open_window(session, budget, now)
-    _tell(session, budget, "budget.changed", now, by=by, before=before, after=_terms_json(budget))
-    warn(session, budget, present, now)
+    present = windows.ensure(session, budget, now)
+    alerts.tell(session, budget, "budget.changed", now, by=by, before=before, after=_terms_json(budget))
+    windows.hand_on(session, budget, present, now)
+    windows.look_again(session, budget)
+    alerts.rearm(session, budget, present, is_more)
+    alerts.warn(session, budget, present, now)
     return budget
 
 
@@ -123,153 +130,30 @@ def end(session: Session, budget: Budget, by: str, now: datetime) -> None:
     session.refresh(budget)
     budget.ended_at = now
     session.add(budget)
-    _tell(session, budget, "budget.changed", now, by=by, before=_terms_json(budget), after=None)
+    alerts.tell(session, budget, "budget.changed", now, by=by, before=_terms_json(budget), after=None)
+    windows.look_again(session, budget)
 
 
 def add_once(session: Session, budget: Budget, amount: int, by: str, comment: str | None, now: datetime) -> None:
-    """Add money to the present window alone: how one run is let past a limit without changing it."""
+    """Add money to the present window alone: how one run is let past a limit without changing it. A negative amount
+    takes granted money back; raises Invalid for more than there is of it."""
     organisation.lock(session)
     session.refresh(budget)
-    present = open_window(session, budget, now)
+    present = windows.ensure(session, budget, now)
+    if present.granted_micro_usd + amount < 0:
+        raise Invalid(
+            f"{dollars(present.granted_micro_usd)} were granted in this window: no more can be taken back",
+            field="amount_usd",
+            remedy="To spend less than the limit, lower the limit.",
+        )
     present.granted_micro_usd += amount
     session.add(present)
     session.flush()
-    _tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
-    warn(session, budget, present, now)
-
-
-def find_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
-    """The window around `now`; None where the period is new."""
-    return session.exec(
-        select(BudgetWindow).where(
-            BudgetWindow.budget_id == budget.id, BudgetWindow.starts_at <= now, BudgetWindow.ends_at > now
-        )
-    ).first()
-
-
-def open_window(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now`, held for a change; where the period is new it is made, and told as `budget.reset`."""
-    if (present := find_window(session, budget, now)) is not None:
-        session.refresh(present, with_for_update=True)
-        return present
-    latest = _latest(session, budget, now)
-    present = new_window(session, budget, latest, now)
-    session.add(present)
-    session.flush()
-    if latest is not None:
-        _tell(session, budget, "budget.reset", now, **_window_json(session, budget, present))
-    return present
-
-
-def new_window(session: Session, budget: Budget, latest: BudgetWindow | None, now: datetime) -> BudgetWindow:
-    """A window as it would be made now, after the latest one."""
-    zone, period = zone_of(session, budget), Period(budget.period)
-    if latest is None:
-        starts_at, ends_at = window(period, now, zone)
-        carry = 0
-    else:
-        starts_at, ends_at = following(period, latest.ends_at, now, zone)
-        carry = carried(balance(session, budget, latest), latest.ends_at == starts_at, budget.limit_micro_usd)
-    if (later := _next_start(session, budget, now)) is not None:
-        ends_at = min(ends_at, later)  # the clock was set back: never into a window that was made before
-    return BudgetWindow(
-        id=new_id("win", now),
-        budget_id=budget.id,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        carried_micro_usd=carry if budget.carry_over else 0,
-    )
-
-
-def window_or_new(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
-    """The window around `now` as it stands, for reading."""
-    return find_window(session, budget, now) or new_window(session, budget, _latest(session, budget, now), now)
-
-
-def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow | Row[Any]) -> Balance:
-    """How a window stands, given as objects or as a row that has their columns. Jobs outside the gate count where the
-    organisation says so."""
-    counts_outside = budget.team is None and organisation.read(session).counts_outside
-    return Balance(
-        budget.limit_micro_usd + present.carried_micro_usd + present.granted_micro_usd,
-        present.reserved_micro_usd,
-        present.charged_micro_usd,
-        present.outside_micro_usd if counts_outside else 0,
-    )
-
-
-def zone_of(session: Session, budget: Budget) -> ZoneInfo:
-    """The time zone in which its windows begin and end."""
-    team = None if budget.team is None else session.get(Team, budget.team)
-    return ZoneInfo(organisation.read(session).time_zone if team is None else team.time_zone)
-
-
-def charged_since(session: Session, budget: Budget, since: datetime) -> int:
-    """What was charged to a budget since then, in micro-dollars."""
-    total = session.exec(
-        select(func.coalesce(func.sum(LedgerEntry.amount_micro_usd), 0))
-        .join(ReservationWindow, col(ReservationWindow.submission) == LedgerEntry.submission)
-        .join(BudgetWindow, col(BudgetWindow.id) == ReservationWindow.window_id)
-        .where(
-            BudgetWindow.budget_id == budget.id, col(LedgerEntry.kind).in_(("charge", "stray")), LedgerEntry.at >= since
-        )
-    ).one()
-    return int(total)
-
-
-def warn(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
-    """Tell of each threshold that spending has reached, once per window, and of the end of the money."""
-    standing = balance(session, budget, present)
-    for percent in crossed(budget.thresholds, present.told_percent, standing):
-        present.told_percent = percent
-        session.add(present)
-        _tell(
-            session, budget, "budget.threshold_reached", now, percent=percent, **_window_json(session, budget, present)
-        )
-    if standing.spent >= standing.limit > 0:
-        exhaust(session, budget, present, now)
-
-
-def exhaust(session: Session, budget: Budget, present: BudgetWindow, now: datetime) -> None:
-    """Tell, once per window, that what is left will not do for a run that waits, or that nothing is left."""
-    if not present.is_exhausted:
-        present.is_exhausted = True
-        session.add(present)
-        _tell(session, budget, "budget.exhausted", now, **_window_json(session, budget, present))
-
-
-def length(period: Period) -> timedelta:
-    """About how long a window is: for forecasts."""
-    return {
-        Period.DAY: timedelta(days=1),
-        Period.WEEK: timedelta(days=7),
-        Period.MONTH: timedelta(days=30),
-        Period.TOTAL: timedelta(days=36500),
-    }[period]
-
-
-def _latest(session: Session, budget: Budget, now: datetime) -> BudgetWindow | None:
-    return session.exec(
-        select(BudgetWindow)
-        .where(BudgetWindow.budget_id == budget.id, BudgetWindow.ends_at <= now)
-        .order_by(col(BudgetWindow.ends_at).desc())
-        .limit(1)
-    ).first()
-
-
-def _next_start(session: Session, budget: Budget, now: datetime) -> datetime | None:
-    return session.exec(
-        select(func.min(BudgetWindow.starts_at)).where(
-            BudgetWindow.budget_id == budget.id, col(BudgetWindow.starts_at) > now
-        )
-    ).one()
-
-
-def _tell(session: Session, budget: Budget, event_type: str, now: datetime, **data: Any) -> None:
-    budget.sequence += 1
-    session.add(budget)
-    told = {"budget": budget.name, "scope": budget.scope, "team": budget.team, "user": budget.user, **data}
-    events.append(session, budget.id, budget.team, budget.sequence, event_type, told, now)
+    alerts.tell(session, budget, "budget.granted", now, by=by, comment=comment, amount_usd=to_usd(amount))
+    windows.hand_on(session, budget, present, now)
+    windows.look_again(session, budget)
+    alerts.rearm(session, budget, present, is_more=amount > 0)
+    alerts.warn(session, budget, present, now)
 
 
 def _terms_json(budget: Budget) -> dict[str, Any]:
@@ -278,16 +162,4 @@ def _terms_json(budget: Budget) -> dict[str, Any]:
         "hard": budget.hard,
         "carry_over": budget.carry_over,
         "thresholds": list(budget.thresholds),
-    }
-
-
-def _window_json(session: Session, budget: Budget, present: BudgetWindow) -> dict[str, Any]:
-    standing = balance(session, budget, present)
-    return {
-        "limit_usd": to_usd(standing.limit),
-        "reserved_usd": to_usd(standing.reserved),
-        "charged_usd": to_usd(standing.charged),
-        "remaining_usd": to_usd(standing.remaining),
-        "window_start": iso(present.starts_at),
-        "window_end": iso(present.ends_at),
     }

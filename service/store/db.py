@@ -20,10 +20,17 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from service.domain.errors import Busy
+
 T = TypeVar("T")
 Work = Callable[[Session], T]
 
 MAX_GROUP = 128
+
+# PostgreSQL's serialization_failure and deadlock_detected: nothing of the work is in the database.
+CONFLICTS = frozenset({"40001", "40P01"})
+MAX_TRIES = 5
+ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 @dataclass
@@ -34,6 +41,11 @@ class _Waiting:
     future: Future[Any]
     value: Any = None
     error: BaseException | None = None
+    tries: int = 0
+
+    def is_to_be_tried_again(self) -> bool:
+        """Whether it lost against a work of another process, and not too often."""
+        return is_conflict(self.error) and self.tries < MAX_TRIES
 
 
 class GroupLost(Exception):
@@ -46,6 +58,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # On SQLite every transaction sees one state, on PostgreSQL only one that asks for it.
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**ONE_STATE)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -55,11 +69,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one committed state and writes nothing."""
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+        with Session(self._reading, autoflush=False, expire_on_commit=False) as session:
             yield session
 
     def write(self, work: Work[T]) -> T:
-        """Run `work` in a transaction and return its value once it is durable. What it raises is raised here."""
+        """Run `work` in a transaction and return its value once it is durable. What it raises is raised here; Busy
+        where it lost against other processes too often. It may be run several times, of which one counts."""
         return self.submit(work).result()
 
     def submit(self, work: Work[T]) -> Future[T]:
@@ -96,25 +111,25 @@ class Database:
         try:
             self._commit(group)
         except BaseException as error:
-            if len(group) > 1 and (isinstance(error, GroupLost) or self.is_sqlite):
+            if len(group) > 1 and (isinstance(error, GroupLost) or is_conflict(error) or self.is_sqlite):
                 # Nothing of the group is in the database. Each work is run again alone, so that one cannot fail others.
                 for waiting in group:
                     self._write_group([waiting])
                 return
             for waiting in group:
-                cause = error.__cause__ if isinstance(error, GroupLost) else error
-                waiting.future.set_exception(cause or error)
-            return
+                waiting.error = (error.__cause__ if isinstance(error, GroupLost) else error) or error
+        lost = [waiting for waiting in group if waiting.is_to_be_tried_again()]
         for waiting in group:
-            if waiting.error is not None:
-                waiting.future.set_exception(waiting.error)
-            else:
-                waiting.future.set_result(waiting.value)
+            if waiting not in lost:
+                _resolve(waiting)
+        for waiting in lost:
+            self._write_group([waiting])
 
     def _commit(self, group: list[_Waiting]) -> None:
         with self.engine.connect().execution_options(is_writer=True) as connection, connection.begin():
             for waiting in group:
                 waiting.value, waiting.error = None, None
+                waiting.tries += 1
                 try:
                     waiting.value = self._run(waiting.work, connection)
                 except GroupLost:
@@ -140,6 +155,22 @@ class Database:
         if connection.invalidated:
             return True
         return self.is_sqlite and not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
+
+
+def is_conflict(error: BaseException | None) -> bool:
+    """Whether PostgreSQL took a transaction back because of what another one did at the same time."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
+
+
+def _resolve(waiting: _Waiting) -> None:
+    if is_conflict(waiting.error):
+        busy = Busy("others changed the same at the same time", remedy="Send it again in a moment.")
+        busy.__cause__ = waiting.error
+        waiting.future.set_exception(busy)
+    elif waiting.error is not None:
+        waiting.future.set_exception(waiting.error)
+    else:
+        waiting.future.set_result(waiting.value)
 
 
 def _first_fault(error: BaseException) -> BaseException:

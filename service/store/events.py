@@ -24,7 +24,13 @@ def append(
     now: datetime,
 ) -> None:
     """Tell of a change, in the transaction that made it. `sequence` counts the subject's events without gaps."""
-    event = Event(
+    session.add(made(subject, team, sequence, event_type, data, now))
+    session.flush()
+
+
+def made(subject: str, team: str | None, sequence: int, event_type: str, data: dict[str, Any], now: datetime) -> Event:
+    """What `append` adds, for whoever adds many at once."""
+    return Event(
         id=new_id("evt", now),
         subject=subject,
         sequence=sequence,
@@ -33,8 +39,6 @@ def append(
         timestamp=now,
         data={"sequence": sequence, **data},
     )
-    session.add(event)
-    session.flush()
 
 
 def of(session: Session, subject: str, after: int, limit: int) -> list[Event]:

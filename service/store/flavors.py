@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.domain.errors import UnknownFlavor
 from service.store import runs
 from service.store.tables import Attempt, Flavor, Run
 
@@ -28,7 +30,8 @@ class Listed:
 
 def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> None:
     """Take over a list that was just read; a flavor that is no longer listed keeps its old time and so grows stale."""
-    names = []
+    before = {flavor.name: flavor.price_per_minute_micro_usd for flavor in every(session)}
+    names, other_prices = [], []
     for one in listed:
         session.merge(
             Flavor(
@@ -40,7 +43,10 @@ def replace_all(session: Session, listed: Iterable[Listed], now: datetime) -> No
             )
         )
         names.append(one.name)
+        if before.get(one.name) != one.price_per_minute_micro_usd:
+            other_prices.append(one.name)
     runs.unpark(session, "price", col(Run.flavor).in_(names))
+    runs.unpark(session, "money", col(Run.flavor).in_(other_prices))
 
 
 def every(session: Session) -> list[Flavor]:
@@ -48,9 +54,16 @@ def every(session: Session) -> list[Flavor]:
     return list(session.exec(select(Flavor).order_by(col(Flavor.price_per_minute_micro_usd), col(Flavor.name))))
 
 
-def fresh_prices(session: Session, now: datetime) -> dict[str, int]:
-    """Every price that can be trusted, per minute in micro-USD."""
-    return fresh(every(session), now)
+def refuse_unknown(session: Session, name: str, field: str) -> None:
+    """Raise UnknownFlavor where Hugging Face's list is known and has no such flavor."""
+    known = [flavor.name for flavor in every(session)]
+    if known and name not in known:
+        close = get_close_matches(name, known, n=3)
+        raise UnknownFlavor(
+            f"Hugging Face offers no flavor '{name}'",
+            field=field,
+            remedy=f"Did you mean {', '.join(close)}?" if close else "GET /flavors lists them with prices.",
+        )
 
 
 def fresh(listed: Iterable[Flavor], now: datetime) -> dict[str, int]:
@@ -64,6 +77,12 @@ def last_price(session: Session, name: str) -> int | None:
     """The price per minute in micro-USD as it was last read, however long ago: for a job that runs already."""
     flavor = session.get(Flavor, name)
     return None if flavor is None else flavor.price_per_minute_micro_usd
+
+
+def hardware(session: Session, name: str) -> dict[str, Any] | None:
+    """A flavor's item of the Hub's list, or None where it was never read."""
+    flavor = session.get(Flavor, name)
+    return None if flavor is None else flavor.hardware
 
 
 def scheduling_p90(session: Session, name: str) -> timedelta | None:

@@ -10,8 +10,8 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Balance
 from service.domain.run import ACTIVE, RunState
-from service.store import budgets, teams
-from service.store.tables import Attempt, Run
+from service.store import budgets, standings, teams, windows
+from service.store.tables import Attempt, Budget, Run
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,11 @@ class BilledTotals:
     drifted: int
 
 
-def balances(session: Session, now: datetime) -> list[tuple[str, str, Balance]]:
-    """Every budget in force: its subject, its period, and how its present window stands."""
-    return [
-        (
-            budget.subject,
-            budget.period,
-            budgets.balance(session, budget, budgets.window_or_new(session, budget, now)),
-        )
-        for budget in budgets.every(session)
-    ]
+def balances(session: Session, now: datetime) -> list[tuple[Budget, Balance]]:
+    """Every budget in force, and how its present window stands."""
+    listed = budgets.every(session)
+    present = windows.all_or_new(session, listed, now)
+    return [(budget, standings.balance(session, budget, present[budget.id])) for budget in listed]
 
 
 def billed_totals(session: Session) -> BilledTotals:

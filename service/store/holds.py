@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, exists, select
 
 from service.domain.approval import ApprovalRules, why_held
 from service.domain.moment import minute
-from service.domain.run import Reason, RunState
-from service.store import runs
-from service.store.tables import Dependency, Run, Team
+from service.domain.run import Reason, RunState, how_it_ended
+from service.store import organisation, runs
+from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
-CAN_STILL_BE_STOPPED = (RunState.QUEUED, RunState.SUBMITTING, RunState.STARTING)
 
 
 def reason_of(run: Run) -> tuple[Reason, str] | None:
@@ -43,11 +43,22 @@ def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
     """Ask for approval where the team's rules want it."""
     team = session.get(Team, run.team)
     rules = rules_of(team)
-    is_first = not session.exec(select(exists().where(Run.requested_by == run.requested_by, Run.id != run.id))).one()  # type: ignore[arg-type]
+    is_first = rules.first_run_of_key and not _was_let_through(session, run)
     run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
     run.approval = None if run.approval_why is None else "needed"
     run.approval_expires_at = None if run.approval_why is None else now + rules.expires_after
     run.approval_by = run.approval_comment = None
+
+
+def _was_let_through(session: Session, run: Run) -> bool:
+    """Whether another run of the same key was approved, or admitted. That one was submitted says nothing yet."""
+    others = exists().where(
+        col(Run.team) == run.team,
+        col(Run.requested_by) == run.requested_by,
+        col(Run.id) != run.id,
+        (col(Run.approval) == "granted") | col(Run.admitted_at).is_not(None),
+    )
+    return bool(session.exec(select(others)).one())
 
 
 def rules_of(team: Team | None) -> ApprovalRules:
@@ -97,27 +108,45 @@ def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> b
         session.add(run)
         say(session, run)
     else:
-        message = f"{after_run_id}, which it was to start after, has {dependency.ended_as}"
+        message = f"{after_run_id}, which it was to start after, {how_it_ended(str(dependency.ended_as))}"
         runs.request_cancel(session, col(Run.id) == run_id, "a rule", now, Reason.DEPENDENCY_FAILED, message)
     return True
 
 
-def expire(session: Session, now: datetime) -> int:
-    """Stop what was not approved, or not started, in time; how many."""
+def expire(session: Session, now: datetime, without: Collection[str]) -> int:
+    """Stop what was not approved in time, and what has no job by its `start_before`; how many. Not in the namespaces
+    `without`, where a restored backup may have forgotten that it was approved, or that it runs."""
+    is_known = col(Run.namespace).not_in(without)
     expired = runs.request_cancel(
         session,
-        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now),
+        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now) & is_known,
         "a rule",
         now,
         Reason.APPROVAL_EXPIRED,
         "nobody approved it in time",
     )
-    late = runs.request_cancel(
+    is_uncalled = exists().where(
+        col(Attempt.run_id) == Run.id, col(Attempt.attempt) == Run.attempt, col(Attempt.called_at).is_(None)
+    )
+    has_no_job = (col(Run.state) == RunState.QUEUED) | ((col(Run.state) == RunState.SUBMITTING) & is_uncalled)
+    return expired + stop_late(session, has_no_job & is_known, now)
+
+
+def stop_team(session: Session, team: str, by: str, now: datetime) -> int:
+    """Stop every run of a team that has not ended; how many. The organisation's row is held first, as admission does,
+    which takes many runs too."""
+    organisation.lock(session)
+    message = f"all runs of team {team} were stopped by {by}"
+    return runs.request_cancel(session, col(Run.team) == team, by, now, Reason.TEAM_STOPPED, message)
+
+
+def stop_late(session: Session, which: ColumnElement[bool], now: datetime) -> int:
+    """Stop those whose `start_before` has passed, of runs that the caller knows not to have started; how many."""
+    return runs.request_cancel(
         session,
-        (col(Run.start_before) <= now) & col(Run.state).in_([state.value for state in CAN_STILL_BE_STOPPED]),
+        (col(Run.start_before) <= now) & which,
         "a rule",
         now,
         Reason.START_BEFORE_PASSED,
         "it had not started by its start_before",
     )
-    return expired + late

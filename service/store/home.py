@@ -3,26 +3,63 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 import tempfile
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlmodel import Session, select
 
+from service.store import organisation
 from service.store.ids import new_id
 from service.store.tables import Installation
+from service.store.vault import Vault
+
+ID_FILE = "installation"
+KEY_FILE = "secret.key"
 
 
 class ForeignDatabase(Exception):
-    """The database belongs to another installation than the folder beside it."""
+    """The database belongs to another installation than the one here."""
 
 
-def kept_secret(home: Path, name: str) -> str:
+class WrongKey(ForeignDatabase):
+    """The database's secrets are sealed under another key than the one here."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a process knows its database by: the folder beside it, and the settings that go before the folder's files
+    (replicas of one installation on several machines have no folder in common)."""
+
+    folder: Path
+    installation_setting: str | None = None
+    key_setting: str | None = None
+
+    @property
+    def installation(self) -> str | None:
+        """The installation that is continued here; None where nothing says so."""
+        if self.installation_setting is not None:
+            return self.installation_setting
+        path = self.folder / ID_FILE
+        return (path.read_text().strip() or None) if path.exists() else None
+
+    def vault(self) -> Vault:
+        """Seals under the key that is here; where there is none, one is made."""
+        return Vault(self.key_setting or kept_secret(self.folder, KEY_FILE))
+
+    def has_key(self) -> bool:
+        """Whether `vault` would make none."""
+        return self.key_setting is not None or (self.folder / KEY_FILE).exists()
+
+
+def kept_secret(folder: Path, name: str) -> str:
     """The secret kept in a file of its own, readable by its owner only; made at first use. Raises ValueError for an
     empty file: sealing under an empty key would look like sealing."""
-    path = home / name
+    path = folder / name
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(32) + "\n")
     if not (secret := path.read_text().strip()):
@@ -43,41 +80,75 @@ def _write_once(path: Path, text: str) -> None:
     os.unlink(draft)
 
 
-def installation_id(session: Session, home: Path, now: datetime) -> str:
-    """The id that this installation's jobs carry as a label.
+def move_in(session: Session, home: Home, now: datetime) -> tuple[str, Vault]:
+    """The id that this installation's jobs carry as a label, and what opens its secrets.
 
-    It is kept in the database and beside it. Raises ForeignDatabase where the two differ: a copied database must not
-    touch the jobs of the one that it was copied from.
+    A database that was never used becomes this installation's. Raises ForeignDatabase where one that was used belongs
+    to another, or where nothing here says whose it is: a copy must not touch the jobs of the database that it was
+    copied from. Raises WrongKey where its secrets could not be opened.
     """
-    kept = beside(home)
-    row = session.exec(select(Installation)).first()
-    if row is None:
-        row = Installation(id=kept or new_id("ins", now), created_at=now)
-        session.add(row)
-    if kept is not None and kept != row.id:
-        raise ForeignDatabase(
-            f"the database belongs to {row.id}, the folder {home} to {kept}; no job was touched. If this folder now "
-            f"continues {row.id}, and no other service does, say so with `tunegate claim`"
+    organisation.lock(session)  # two replicas that start on an empty database agree on one id
+    owner = owner_of(session)
+    if owner is None:
+        vault = home.vault()
+        owner = Installation(id=home.installation or new_id("ins", now), key_check=vault.key_check, created_at=now)
+        session.add(owner)
+        if home.installation is None:
+            claim(home, owner)
+        return owner.id, vault
+    if (trouble := id_trouble(owner, home)) is not None:
+        raise ForeignDatabase(trouble)
+    if (trouble := key_trouble(owner, home)) is not None:
+        raise WrongKey(trouble)
+    return owner.id, home.vault()
+
+
+def owner_of(session: Session) -> Installation | None:
+    """The installation that a database belongs to; None for a database that was never used."""
+    return session.exec(select(Installation)).first()
+
+
+def id_trouble(owner: Installation, home: Home) -> str | None:
+    """Why this service must not go on as the database's installation, or None."""
+    if home.installation == owner.id:
+        return None
+    if home.installation_setting is not None:
+        return (
+            f"the database belongs to {owner.id}, and TUNEGATE_INSTALLATION says {home.installation_setting}; no job "
+            f"was touched"
         )
-    if kept is None:
-        claim(home, row.id)
-    return row.id
+    said = home.installation or "no installation: the database may be a copy of one that another service works on"
+    return (
+        f"the database belongs to {owner.id}, the folder {home.folder} to {said}; no job was touched. If this folder "
+        f"now continues {owner.id}, and no service with another database does, say so with `tunegate claim`"
+    )
 
 
-def owner(session: Session) -> str | None:
-    """The id of the installation that a database belongs to; None for a database that was never used."""
-    row = session.exec(select(Installation)).first()
-    return None if row is None else row.id
+def key_trouble(owner: Installation, home: Home) -> str | None:
+    """Why the secrets of a database cannot be opened here, or None."""
+    path = home.folder / KEY_FILE
+    wanted = f"the secret key of {owner.id} belongs there (or into TUNEGATE_SECRET_KEY)"
+    lost = "if it is lost, `tunegate claim --new-key` goes on without it"
+    if not home.has_key():
+        return f"there is no {path}: {wanted}; {lost}"
+    if hmac.compare_digest(home.vault().key_check, owner.key_check):
+        return None
+    if home.key_setting is not None:
+        return f"TUNEGATE_SECRET_KEY is not the key under which the secrets of {owner.id} are sealed; {lost}"
+    return f"{path} holds another key: {wanted}; {lost}"
 
 
-def beside(home: Path) -> str | None:
-    """The id that a folder keeps, if it keeps one."""
-    path = home / "installation"
-    return (path.read_text().strip() or None) if path.exists() else None
-
-
-def claim(home: Path, installation: str) -> None:
+def claim(home: Home, owner: Installation) -> None:
     """Let a folder continue an installation: from now on its service counts that one's jobs as its own."""
-    path = home / "installation"
+    path = home.folder / ID_FILE
     path.unlink(missing_ok=True)
-    _write_once(path, installation + "\n")
+    _write_once(path, owner.id + "\n")
+
+
+def replace_key(session: Session, home: Home) -> None:
+    """Go on under the key that is here. What was sealed under the old one stays shut for good."""
+    organisation.lock(session)
+    owner = owner_of(session)
+    assert owner is not None
+    owner.key_check = home.vault().key_check
+    session.add(owner)

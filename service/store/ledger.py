@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Scope
 from service.domain.fairness import decayed
-from service.store import budgets, organisation
+from service.store import alerts, organisation, windows
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
 
 InBudget = tuple[Budget, BudgetWindow]
@@ -32,39 +32,43 @@ class StrayJob:
 
 def reserve(session: Session, attempt: Attempt, window_ids: Sequence[str], now: datetime) -> None:
     """Hold an attempt's ceiling in these windows: those open at its admission, for as long as it lives."""
-    windows = _bind(session, attempt.submission, window_ids)
-    _post(session, attempt, windows, "reserve", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt, windows, now, reserved=attempt.ceiling_micro_usd, charged=0)
+    bound = _bind(session, attempt.submission, window_ids)
+    _post(session, attempt, bound, "reserve", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
+    _move(session, attempt, bound, now, reserved=attempt.ceiling_micro_usd, charged=0)
 
 
 def release(session: Session, attempt: Attempt, now: datetime) -> None:
     """Give the whole reservation back: no job was made, or none ever started."""
-    windows = _windows(session, attempt.submission)
-    _post(session, attempt, windows, "release", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
-    _move(session, attempt, windows, now, reserved=-attempt.ceiling_micro_usd, charged=0)
+    bound = _windows(session, attempt.submission)
+    _post(session, attempt, bound, "release", attempt.ceiling_micro_usd, _ceiling_minutes(attempt), now)
+    _move(session, attempt, bound, now, reserved=-attempt.ceiling_micro_usd, charged=0)
 
 
 def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetime) -> int:
     """Charge what was used and give the rest back; the cost in micro-dollars. Never clamped: more than was reserved
-    is an overrun with an entry of its own."""
-    windows = _windows(session, attempt.submission)
+    is an overrun with an entry of its own, and each budget tells of it."""
+    bound = _windows(session, attempt.submission)
     cost = billed_minutes * attempt.price_per_minute_micro_usd
     rest = attempt.ceiling_micro_usd - cost
-    _post(session, attempt, windows, "charge", cost, billed_minutes, now)
+    _post(session, attempt, bound, "charge", cost, billed_minutes, now)
+    over = None
     if rest < 0:
-        _post(session, attempt, windows, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
+        over = _post(session, attempt, bound, "overrun", -rest, billed_minutes - _ceiling_minutes(attempt), now)
     if rest > 0:
-        _post(session, attempt, windows, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
-    _move(session, attempt, windows, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
+        _post(session, attempt, bound, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
+    _move(session, attempt, bound, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
+    if over is not None:
+        for budget, window in bound:
+            alerts.overrun(session, budget, window, over, now)
     return cost
 
 
 def charge_stray(session: Session, job: StrayJob, minutes: int, window_ids: Sequence[str], now: datetime) -> None:
     """Charge what a stray cost to the windows given. Nothing was reserved for it: that may bring a budget over."""
-    windows = _bind(session, job.submission, window_ids)
+    bound = _bind(session, job.submission, window_ids)
     cost = minutes * job.price_per_minute_micro_usd
-    _post(session, job, windows, "stray", cost, minutes, now)
-    _move(session, job, windows, now, reserved=0, charged=cost)
+    _post(session, job, bound, "stray", cost, minutes, now)
+    _move(session, job, bound, now, reserved=0, charged=cost)
 
 
 def of_run(session: Session, run_id: str) -> list[LedgerEntry]:
@@ -98,51 +102,54 @@ def _windows(session: Session, submission: str) -> list[InBudget]:
 def _post(
     session: Session,
     attempt: Attempt | StrayJob,
-    windows: Sequence[InBudget],
+    bound: Sequence[InBudget],
     kind: str,
     amount: int,
     minutes: int,
     now: datetime,
-) -> None:
-    above = sorted((budget for budget, _ in windows), key=_nearest_first)
-    session.add(
-        LedgerEntry(
-            run_id=attempt.run_id,
-            attempt=attempt.attempt,
-            submission=attempt.submission,
-            budgets=[budget.name for budget in above],
-            kind=kind,
-            amount_micro_usd=amount,
-            price_per_minute_micro_usd=attempt.price_per_minute_micro_usd,
-            minutes=minutes,
-            at=now,
-        )
+) -> LedgerEntry:
+    above = sorted((budget for budget, _ in bound), key=_nearest_first)
+    entry = LedgerEntry(
+        run_id=attempt.run_id,
+        attempt=attempt.attempt,
+        submission=attempt.submission,
+        budgets=[budget.name for budget in above],
+        kind=kind,
+        amount_micro_usd=amount,
+        price_per_minute_micro_usd=attempt.price_per_minute_micro_usd,
+        minutes=minutes,
+        at=now,
     )
+    session.add(entry)
     session.flush()
+    return entry
 
 
 def _move(
     session: Session,
     attempt: Attempt | StrayJob,
-    windows: Sequence[InBudget],
+    bound: Sequence[InBudget],
     now: datetime,
     *,
     reserved: int,
     charged: int,
 ) -> None:
-    for budget, window in windows:
+    for budget, window in bound:
         window.reserved_micro_usd += reserved
         window.charged_micro_usd += charged
         session.add(window)
         session.flush()
+        windows.hand_on(session, budget, window, now)
         if charged:
-            budgets.warn(session, budget, window, now)
+            alerts.warn(session, budget, window, now)
     run = session.get(Run, attempt.run_id)
     assert run is not None
-    _use(session, run.team, reserved + charged, now)
+    # What comes back is what the reservation still counts for: the rest was forgiven with time, as all usage is.
+    still = -decayed(-reserved, attempt.admitted_at, now) if reserved < 0 and isinstance(attempt, Attempt) else reserved
+    _use(session, run.team, still + charged, now)
 
 
-def _use(session: Session, name: str, amount: int, now: datetime) -> None:
+def _use(session: Session, name: str, amount: float, now: datetime) -> None:
     """A team's usage as fair share counts it: from the reservation on, less what comes back."""
     team = session.get(Team, name, with_for_update=True)
     assert team is not None

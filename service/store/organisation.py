@@ -18,9 +18,12 @@ def read(session: Session) -> Organisation:
 
 
 def lock(session: Session) -> Organisation:
-    """Held until the transaction ends: admissions and changes of money are one after the other."""
-    insert_unless_there(session, Organisation, _defaults())
-    row = session.get(Organisation, THE_ONE, with_for_update=True)
+    """As it stands now, held until the transaction ends: admissions and changes of money are one after the other.
+    Whoever also holds runs, windows or teams takes it first."""
+    row = session.get(Organisation, THE_ONE, with_for_update=True, populate_existing=True)
+    if row is None:
+        insert_unless_there(session, Organisation, _defaults())
+        row = session.get(Organisation, THE_ONE, with_for_update=True, populate_existing=True)
     assert row is not None
     return row
 
@@ -33,4 +36,5 @@ def _defaults() -> dict[str, Any]:
         "max_concurrent_runs_by_flavor": {},
         "max_concurrent_runs_by_namespace": {},
         "counts_outside": False,
+        "sequence": 0,
     }

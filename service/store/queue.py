@@ -16,11 +16,12 @@ from service.store.tables import Run, Team
 
 def in_order(session: Session, now: datetime) -> list[tuple[str, str]]:
     """Every ready run with its team: teams by their share, which grows with each run's ceiling, and within a team by
-    rank."""
+    rank. A team that is paused has no turn."""
     queues: dict[str, list[tuple[str, int]]] = defaultdict(list)
     rows = session.exec(
         select(Run.id, Run.team, func.coalesce(Run.ceiling_micro_usd, 0))
-        .where(col(Run.is_ready).is_(True))
+        .join(Team, col(Team.name) == Run.team)
+        .where(col(Run.is_ready).is_(True), col(Team.paused_at).is_(None))
         .order_by(col(Run.team), col(Run.rank), col(Run.id))
     )
     for run_id, team, ceiling in rows:
@@ -41,12 +42,14 @@ def in_order(session: Session, now: datetime) -> list[tuple[str, str]]:
 
 
 def held(session: Session) -> list[tuple[str, str]]:
-    """Queued runs that something holds outside the board, oldest first, with their teams."""
+    """Queued runs that something holds outside the board, their team's pause included, oldest first, with their
+    teams."""
     return [
         (run_id, team)
         for run_id, team in session.exec(
             select(Run.id, Run.team)
-            .where(Run.state == RunState.QUEUED.value, col(Run.is_ready).is_(False))
+            .join(Team, col(Team.name) == Run.team)
+            .where(Run.state == RunState.QUEUED.value, col(Run.is_ready).is_(False) | col(Team.paused_at).is_not(None))
             .order_by(col(Run.id))
         )
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, func
+from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
 from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
@@ -16,6 +16,9 @@ from service.store import events
 from service.store.describe import event_data
 from service.store.tables import Attempt, Dependency, Lane, Run
 from service.store.upsert import insert_unless_there
+
+# What becomes of a needed approval with such a cancel.
+APPROVAL_AFTER = {Reason.APPROVAL_REFUSED: "refused", Reason.APPROVAL_EXPIRED: "expired"}
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,15 @@ def insert(session: Session, run: Run, now: datetime) -> None:
     session.flush()
     _tell(session, run, EVENT[RunState.QUEUED], now)
     if run.approval == "needed":
-        run.sequence += 1
-        session.flush()
-        _tell(session, run, "run.awaiting_approval", now)
+        ask_approval(session, run, now)
+
+
+def ask_approval(session: Session, run: Run, now: datetime) -> None:
+    """Tell that a queued run waits for a lead or an admin."""
+    run.sequence += 1
+    session.add(run)
+    session.flush()
+    _tell(session, run, "run.awaiting_approval", now)
 
 
 def line_up(session: Session, run: Run) -> None:
@@ -67,9 +76,14 @@ def get(session: Session, run_id: str) -> Run | None:
     return session.get(Run, run_id)
 
 
+def some(session: Session, run_ids: Collection[str]) -> list[Run]:
+    """Those of these runs that there are; no more than a page of them."""
+    return list(session.exec(select(Run).where(col(Run.id).in_(run_ids))))
+
+
 def lock(session: Session, run_id: str) -> Run | None:
-    """One run, held until the transaction ends (SQLite's one writer holds everything anyway)."""
-    return session.get(Run, run_id, with_for_update=True)
+    """One run as it stands now, held until the transaction ends (SQLite's one writer holds everything anyway)."""
+    return session.get(Run, run_id, with_for_update=True, populate_existing=True)
 
 
 def lock_submission(session: Session, run_id: str, submission: str) -> tuple[Run, Attempt] | None:
@@ -140,17 +154,31 @@ def advance(
     return True
 
 
-def _tell(session: Session, run: Run, event_type: str, now: datetime) -> None:
-    events.append(session, run.id, run.team, run.sequence, event_type, event_data(session, run, now), now)
+def tell_of_change(
+    session: Session,
+    run: Run,
+    event_type: str,
+    by: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Tell of what a person changed of a run that the caller holds; nothing where nothing changed."""
+    session.add(run)
+    if before == after:
+        return
+    run.sequence += 1
+    session.flush()
+    _tell(session, run, event_type, now, by=by, before=before, after=after)
 
 
-def park(session: Session, run: Run, what_for: str) -> None:
-    """Put a queued run out of admission's way until `unpark` says that what it waits for has come."""
-    _guarded_update(session, run, {"parked": what_for})
+def _tell(session: Session, run: Run, event_type: str, now: datetime, **audit: Any) -> None:
+    data = {**event_data(session, run, now), **audit}
+    events.append(session, run.id, run.team, run.sequence, event_type, data, now)
 
 
 def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
-    """Parked runs are looked at again."""
+    """Parked runs are looked at again: what they wait for (`output`, `price`, `money`) has come, or may have."""
     session.exec(
         update(Run)
         .where(col(Run.parked) == what_for, which)
@@ -160,11 +188,17 @@ def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
 
 
 def wake_due(session: Session, now: datetime) -> None:
-    """Runs whose pause between two tries is over are looked at again."""
+    """Runs whose pause between two tries is over are looked at again. Ready ones say `backing_off` only where admission
+    itself has said it of them."""
+    was_backing_off = col(Run.reason) == Reason.BACKING_OFF.value
     session.exec(
         update(Run)
         .where(col(Run.not_before) <= now)
-        .values(not_before=None)
+        .values(
+            not_before=None,
+            reason=case((was_backing_off, Reason.CHECKING.value), else_=col(Run.reason)),
+            message=case((was_backing_off, "the gates are checked next"), else_=col(Run.message)),
+        )
         .execution_options(synchronize_session=False)
     )
 
@@ -211,12 +245,14 @@ def _guarded_update(session: Session, run: Run, values: dict[str, Any]) -> bool:
     return result.rowcount == 1
 
 
-def in_states(session: Session, states: Collection[RunState], limit: int) -> list[tuple[Run, Attempt]]:
-    """Runs that have an attempt under way, with that attempt, longest admitted first."""
+def in_states(
+    session: Session, states: Collection[RunState], limit: int, *which: ColumnElement[bool]
+) -> list[tuple[Run, Attempt]]:
+    """Runs that have an attempt under way, with that attempt, longest admitted first; of those, `which`."""
     rows = session.exec(
         select(Run, Attempt)
         .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
-        .where(col(Run.state).in_([state.value for state in states]))
+        .where(col(Run.state).in_([state.value for state in states]), *which)
         .order_by(col(Attempt.admitted_at), col(Run.id))
         .limit(limit)
     )
@@ -238,6 +274,7 @@ def request_cancel(
 ) -> int:
     """Note that someone wants these runs stopped; the steps do the rest. The first request counts. How many there
     were that nobody had wanted stopped before."""
+    approval = {} if reason not in APPROVAL_AFTER else {"approval": APPROVAL_AFTER[reason]}
     result = session.exec(
         update(Run)
         .where(which, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
@@ -246,6 +283,7 @@ def request_cancel(
             cancel_requested_by=by,
             cancel_reason=reason,
             cancel_message=message or f"cancelled at the request of {by}",
+            **approval,
         )
         .execution_options(synchronize_session=False)
     )

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
-from itertools import islice
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Row, func
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, select
 
 from service.domain.board import Purse
-from service.domain.budget import Period
-from service.store import budgets
-from service.store.tables import Budget, BudgetWindow
+from service.domain.budget import Balance, Period
+from service.store import organisation
+from service.store.batches import batches
+from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow, Team
 
-# A statement takes a bounded number of parameters.
-IDS_AT_ONCE = 1_000
-
-# By the names that `budgets.balance` reads, and what a purse needs beside them.
+# By the names that `balance` reads, and what a purse needs beside them.
 COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
     col(BudgetWindow.id).label("window_id"),
     col(BudgetWindow.ends_at),
@@ -40,9 +38,11 @@ COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
 
 def purses(session: Session, now: datetime) -> dict[str, Purse]:
     """Every budget in force with its present window; one whose window has not been opened yet is not among them."""
+    above = organisation.read(session)
     rows = session.execute(
-        select_columns(*COLUMNS)
+        select_columns(*COLUMNS, col(Team.time_zone))
         .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
+        .join(Team, col(Team.name) == Budget.team, isouter=True)
         .where(col(Budget.ended_at).is_(None), col(BudgetWindow.starts_at) <= now, col(BudgetWindow.ends_at) > now)
         .order_by(col(Budget.subject), col(Budget.period))
     )
@@ -52,24 +52,49 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
             name=f"{row.subject}/{row.period}",
             team=row.team,
             user=row.user,
-            balance=budgets.balance(session, row, row),
+            balance=balance(session, row, row),
             hard=row.hard,
             ends_at=row.ends_at,
             next_limit=None if row.period == Period.TOTAL else row.limit_micro_usd,
-            span=budgets.length(Period(row.period)),
+            period=Period(row.period),
+            zone=ZoneInfo(row.time_zone or above.time_zone),
         )
         for row in rows
     }
 
 
-def exhaust(session: Session, window_ids: Collection[str], now: datetime) -> None:
-    """`budgets.exhaust` for each of these windows; those that were told of before are not even read."""
-    ids = iter(sorted(window_ids))
-    while some := list(islice(ids, IDS_AT_ONCE)):
-        untold = session.exec(
-            select(Budget, BudgetWindow)
-            .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
-            .where(col(BudgetWindow.id).in_(some), col(BudgetWindow.is_exhausted).is_(False))
-        ).all()
-        for budget, window in untold:
-            budgets.exhaust(session, budget, window, now)
+def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow | Row[Any]) -> Balance:
+    """How a window stands, given as objects or as a row that has their columns. Jobs outside the gate count where the
+    organisation says so."""
+    counts_outside = budget.team is None and organisation.read(session).counts_outside
+    return Balance(
+        budget.limit_micro_usd + present.carried_micro_usd + present.granted_micro_usd,
+        present.reserved_micro_usd,
+        present.charged_micro_usd,
+        present.outside_micro_usd if counts_outside else 0,
+    )
+
+
+def charged_lately(session: Session, budget_ids: Collection[str], span: timedelta, now: datetime) -> dict[str, int]:
+    """What was charged to budgets within this span, or since their present window began if that is later, in
+    micro-dollars; those to which nothing was charged are not named."""
+    present = aliased(BudgetWindow)
+    found: dict[str, int] = {}
+    for ids in batches(budget_ids):
+        sums = session.exec(
+            select(BudgetWindow.budget_id, func.sum(LedgerEntry.amount_micro_usd))
+            .join(ReservationWindow, col(ReservationWindow.window_id) == BudgetWindow.id)
+            .join(LedgerEntry, col(LedgerEntry.submission) == ReservationWindow.submission)
+            .join(present, col(present.budget_id) == BudgetWindow.budget_id)
+            .where(
+                col(BudgetWindow.budget_id).in_(ids),
+                col(present.ends_at) > now,
+                col(present.starts_at) <= now,
+                col(LedgerEntry.kind).in_(("charge", "stray")),
+                LedgerEntry.at >= now - span,
+                LedgerEntry.at >= col(present.starts_at),
+            )
+            .group_by(col(BudgetWindow.budget_id))
+        )
+        found.update({budget_id: int(total) for budget_id, total in sums})
+    return found

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from service.domain.money import GRACE_MINUTES, elapsed_ms
 from service.domain.run import TERMINAL, RunState
 from service.domain.stray import CHARGED, Action, Kind, bill
-from service.store import budgets, flavors, ledger, organisation
+from service.store import budgets, flavors, ledger, organisation, windows
 from service.store.budgets import Owner
 from service.store.ids import new_id
 from service.store.ledger import StrayJob
@@ -223,7 +223,7 @@ def _windows(session: Session, run: Run, row: Stray, now: datetime) -> list[str]
 def present_windows(session: Session, run: Run, now: datetime) -> list[str]:
     """The windows that a run's money moves in now."""
     above = budgets.above(session, Owner(run.team, run.requested_by))
-    return [budgets.open_window(session, budget, now).id for budget in above]
+    return [windows.ensure(session, budget, now).id for budget in above]
 
 
 def _chunks(values: Collection[str]) -> Iterator[list[str]]:

@@ -17,6 +17,11 @@ def get(session: Session, name: str) -> Team | None:
     return session.get(Team, name)
 
 
+def lock(session: Session, name: str) -> Team | None:
+    """One team as it stands now, held until the transaction ends."""
+    return session.get(Team, name, with_for_update=True, populate_existing=True)
+
+
 def every(session: Session) -> list[Team]:
     """All teams by name."""
     return list(session.exec(select(Team).order_by(col(Team.name))))
@@ -49,6 +54,12 @@ def key_by_secret(session: Session, secret: str) -> ApiKey | None:
 def keys_of(session: Session, team: str) -> list[ApiKey]:
     """A team's keys, oldest first, revoked ones included."""
     return list(session.exec(select(ApiKey).where(ApiKey.team == team).order_by(col(ApiKey.id))))
+
+
+def has_key(session: Session, team: str, key_id: str) -> bool:
+    """Whether a key is, or was, a team's."""
+    key = session.get(ApiKey, key_id)
+    return key is not None and key.team == team
 
 
 def revoke_key(session: Session, team: str, key_id: str, now: datetime) -> bool:

@@ -13,11 +13,13 @@ from cryptography.fernet import Fernet
 
 
 class Vault:
-    """Seals and opens. Two keys are derived from the one secret, so that neither use weakens the other."""
+    """Seals and opens. Two keys are derived from the one secret, so that neither use weakens the other; `key_check` is
+    a third value of it, kept with what was sealed: another secret has another one."""
 
     def __init__(self, secret_key: str) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(_derive(secret_key, "seal")))
         self._hash_key = _derive(secret_key, "hash")
+        self.key_check = _derive(secret_key, "check").hex()
 
     def seal(self, values: Mapping[str, str]) -> bytes:
         """Encrypt names and values together."""

@@ -1,8 +1,9 @@
-"""Why queued runs wait, where their own row does not say it: pauses above them, and the first run of their lane."""
+"""Why runs are where they are, where their own row does not say it: a cancel that is on its way, pauses above them, and
+the first run of their lane."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -10,43 +11,59 @@ from sqlmodel import Session, col, select
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
 from service.store import organisation
-from service.store.tables import Run, Team
+from service.store.tables import Lane, Run, Team
 
 Why = tuple[str | None, str | None]
 
 
 def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
-    """The reason and message of those queued runs whose row is not the whole story."""
-    queued = [run for run in runs if run.state == RunState.QUEUED]
+    """The reason and message of those runs whose row is not the whole story."""
+    told = {run.id: _being_stopped(run) for run in runs if _is_being_stopped(run)}
+    queued = [run for run in runs if run.state == RunState.QUEUED and run.id not in told]
     if not queued:
-        return {}
+        return told
     above = organisation.read(session)
     names = {run.team for run in queued}
     paused = {
         team.name: team
         for team in session.exec(select(Team).where(col(Team.name).in_(names), col(Team.paused_at).is_not(None)))
     }
-    told: dict[str, Why] = {}
-    firsts: dict[str, Run | None] = {}
+    firsts = _firsts(session, {run.lane for run in queued if run.is_ready and run.reason == Reason.CHECKING})
     for run in queued:
         if above.paused_at is not None:
             told[run.id] = _paused("the queue", above.paused_by, above.paused_at)
         elif (team := paused.get(run.team)) is not None:
             told[run.id] = _paused(f"team {team.name}", team.paused_by, team.paused_at)
         elif run.is_ready and run.reason == Reason.CHECKING:
-            if run.lane not in firsts:
-                firsts[run.lane] = _first(session, run.lane)
-            first = firsts[run.lane]
+            first = firsts.get(run.lane)
             if first is not None and first.id != run.id and (first.rank, first.id) < (run.rank, run.id):
                 told[run.id] = (first.reason, f"behind {first.id}, which goes first: {first.message}")
     return told
+
+
+def _is_being_stopped(run: Run) -> bool:
+    return run.cancel_requested_at is not None and not RunState(run.state).is_terminal
+
+
+def _being_stopped(run: Run) -> Why:
+    return run.cancel_reason or Reason.CANCEL_REQUESTED.value, f"being stopped: {run.cancel_message}"
 
 
 def _paused(what: str, by: str | None, at: datetime | None) -> Why:
     return Reason.PAUSED.value, f"{what} is paused by {by}" + ("" if at is None else f" since {minute(at)}")
 
 
-def _first(session: Session, lane: str) -> Run | None:
-    return session.exec(
-        select(Run).where(Run.lane == lane, col(Run.is_ready).is_(True)).order_by(col(Run.rank), col(Run.id)).limit(1)
-    ).first()
+def _firsts(session: Session, lanes: Collection[str]) -> dict[str, Run]:
+    """The first ready run of each of these lanes, in one statement: there may be as many as runs on a page."""
+    if not lanes:
+        return {}
+    first = (
+        select(Run.id)
+        .where(col(Run.lane) == Lane.name, col(Run.is_ready).is_(True))
+        .order_by(col(Run.rank), col(Run.id))
+        .limit(1)
+        .correlate(Lane)
+        .scalar_subquery()
+    )
+    found = session.exec(select(Run).join(Lane, col(Run.id) == first).where(col(Lane.name).in_(lanes)))
+    return {run.lane: run for run in found}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from sqlalchemy import ColumnElement
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select
 
@@ -68,20 +69,16 @@ def due(
 ) -> list[tuple[Delivery, Endpoint, Event]]:
     """What may be sent now. Per endpoint and subject the events go in order: an earlier one that is still pending and
     has not failed for long holds the later ones back."""
-    earlier = aliased(Delivery)
-    is_held = (
-        exists()
-        .where(earlier.endpoint_id == Delivery.endpoint_id, earlier.subject == Delivery.subject)  # type: ignore[arg-type]
-        .where(earlier.state == "pending", earlier.sequence < Delivery.sequence)  # type: ignore[arg-type]
-        .where(
-            col(earlier.first_failed_at).is_(None) | (col(earlier.first_failed_at) > now - HEAD_PATIENCE),
-        )
-    )
     rows = session.exec(
         select(Delivery, Endpoint, Event)
         .join(Endpoint, col(Endpoint.id) == Delivery.endpoint_id)
         .join(Event, col(Event.id) == Delivery.event_id)
-        .where(Delivery.state == "pending", Delivery.next_try_at <= now, col(Endpoint.disabled_at).is_(None), ~is_held)
+        .where(
+            Delivery.state == "pending",
+            Delivery.next_try_at <= now,
+            col(Endpoint.disabled_at).is_(None),
+            ~_is_held(now),
+        )
         .where(col(Delivery.endpoint_id).not_in(without))
         .order_by(col(Delivery.next_try_at), col(Delivery.id))
         .limit(limit)
@@ -89,10 +86,12 @@ def due(
     return [(delivery, endpoint, event) for delivery, endpoint, event in rows]
 
 
-def deliveries(session: Session, endpoint_id: str, after: str | None, limit: int) -> Sequence[tuple[Delivery, Event]]:
-    """An endpoint's delivery log, newest first."""
+def deliveries(
+    session: Session, endpoint_id: str, after: str | None, limit: int, now: datetime
+) -> Sequence[tuple[Delivery, Event, bool]]:
+    """An endpoint's delivery log, newest first, and whether each is held back by an earlier one."""
     query = (
-        select(Delivery, Event)
+        select(Delivery, Event, (col(Delivery.state) == "pending") & _is_held(now))
         .join(Event, col(Event.id) == Delivery.event_id)
         .where(Delivery.endpoint_id == endpoint_id)
         .order_by(col(Delivery.id).desc())
@@ -100,7 +99,19 @@ def deliveries(session: Session, endpoint_id: str, after: str | None, limit: int
     )
     if after is not None:
         query = query.where(Delivery.id < after)
-    return [(delivery, event) for delivery, event in session.exec(query)]
+    return [(delivery, event, is_held) for delivery, event, is_held in session.exec(query)]
+
+
+def _is_held(now: datetime) -> ColumnElement[bool]:
+    earlier = aliased(Delivery)
+    return (
+        exists()
+        .where(earlier.endpoint_id == Delivery.endpoint_id, earlier.subject == Delivery.subject)  # type: ignore[arg-type]
+        .where(earlier.state == "pending", earlier.sequence < Delivery.sequence)  # type: ignore[arg-type]
+        .where(
+            col(earlier.first_failed_at).is_(None) | (col(earlier.first_failed_at) > now - HEAD_PATIENCE),
+        )
+    )
 
 
 def _wants(endpoint: Endpoint, event: Event) -> bool:

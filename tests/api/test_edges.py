@@ -37,7 +37,7 @@ LEAST = {
     ("PUT", "/teams/{team}/approval-rules"): "lead",
     ("POST", "/queue/pause"): "admin",
     ("POST", "/queue/resume"): "admin",
-    ("PUT", "/organisation"): "admin",
+    ("PATCH", "/organisation"): "admin",
     ("PUT", "/organisation/budget"): "admin",
     ("DELETE", "/organisation/budget"): "admin",
     ("POST", "/organisation/budget/grants"): "admin",
@@ -61,7 +61,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/teams/{team}"): {"weight": 2},
     ("PATCH", "/runs/{run_id}"): {"priority": 1},
     ("PUT", "/teams/{team}/approval-rules"): {},
-    ("PUT", "/organisation"): {},
+    ("PATCH", "/organisation"): {},
     ("PUT", "/organisation/budget"): {"limit_usd": 1},
     ("POST", "/organisation/budget/grants"): {"amount_usd": 1},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
@@ -229,3 +229,47 @@ def test_the_openapi_document_is_complete(api: Api) -> None:
     properties = document["components"]["schemas"]["RunRequest"]["properties"]
     assert {"recipe", "flavor", "timeout", "max_cost_usd", "output_repo"} <= set(properties)
     assert "retry" not in properties
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "field"),
+    [
+        (
+            "/organisation",
+            {"max_concurrent_runs_by_flavor": {"cpu-basic": 1, "a10g-larg": 3}},
+            "unknown_flavor",
+            "max_concurrent_runs_by_flavor",
+        ),
+        (
+            "/organisation",
+            {"max_concurrent_runs_by_namespace": {"acmee": 3}},
+            "invalid",
+            "max_concurrent_runs_by_namespace",
+        ),
+        ("/teams/research/approval-rules", {"flavors": ["a10g-larg"]}, "unknown_flavor", "flavors"),
+    ],
+)
+def test_a_limit_or_rule_for_what_there_is_not_would_protect_nothing(
+    api: Api, path: str, body: dict[str, Any], code: str, field: str
+) -> None:
+    before = api("GET", path, as_="admin").json()
+    answer = api("PUT", path, as_="admin", json=body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, field), answer.text
+    assert code == "invalid" or "a10g-large" in answer.json()["remedy"]
+    assert api("GET", path, as_="admin").json() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"start_before": "2026-12-01T00:00:00"}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"start_before": "tomorrow"}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"start_before": 1796083200}, "start_before", "2026-12-01T00:00:00Z"),
+        ({"max_cost_usd": "1"}, "max_cost_usd", "a number of dollars, such as 2.5"),
+        ({"max_cost_usd": True}, "max_cost_usd", "a number of dollars, such as 2.5"),
+    ],
+)
+def test_a_wrong_value_is_told_how_to_write_it(api: Api, body: dict[str, Any], field: str, says: str) -> None:
+    problem = api("POST", "/runs", json={**BODY, **body}).json()
+    assert (problem["status"], problem["field"]) == (422, field), problem
+    assert says in problem["detail"], problem

@@ -31,7 +31,8 @@ def test_an_open_way_is_all_green(api: Api) -> None:
     assert told["earliest_start"] == "2026-11-24T12:00:00.000Z"
     assert told["would_help"] == []
     assert [gate["gate"] for gate in told["gates"]] == [
-        "queue_open", "team_open", "not_paused", "approval", "dependencies", "script", "next_try", "output", "price",
+        "queue_open", "team_open", "not_paused", "approval", "dependencies", "script", "next_try", "job_token",
+        "output", "price",
         "own_cap", "slots_of_organisation", "budget_research/month", "turn",
     ]  # fmt: skip
 
@@ -59,7 +60,7 @@ def test_money_that_is_missing_is_said_with_what_would_help_and_every_help_is_tr
 def test_a_slot_that_is_missing_names_the_flavor_that_would_start_now(api: Api) -> None:
     api.world.budget(10_000_000)
     limits = {"max_concurrent_runs_by_flavor": {"cpu-basic": 1}}
-    assert api("PUT", "/organisation", as_="admin", json=limits).status_code == 200
+    assert api("PATCH", "/organisation", as_="admin", json=limits).status_code == 200
     first, second = submit(api, env={"SANDBOX_RUN_SECONDS": "600"})["id"], submit(api)["id"]
     api.world.pass_all()
     told = explain(api, second)
@@ -96,7 +97,7 @@ def test_a_run_that_is_behind_says_whom(api: Api) -> None:
 def test_the_queue_is_in_the_order_of_starts_and_shows_each_team_its_own(api: Api) -> None:
     api.world.limit(max_concurrent_runs=0)
     api.world.db.write(lambda session: make_budget(session, api.world.clock.now, 10**6, team="other"))
-    api("PUT", "/organisation", as_="admin", json={"max_concurrent_runs": 0})
+    api("PATCH", "/organisation", as_="admin", json={"max_concurrent_runs": 0})
     low, high = submit(api, priority=10)["id"], submit(api, priority=90)["id"]
     paused = submit(api)["id"]
     api("POST", f"/runs/{paused}/pause")

@@ -132,10 +132,16 @@ def test_members_cancel_their_own_leads_any_viewers_none(api: Api) -> None:
     assert api("POST", path, as_="outsider").status_code == 404
     answer = api("POST", path, as_="lead")
     assert answer.status_code == 202
-    assert answer.json()["cancel_requested_at"] is not None
+    asked = answer.json()
+    assert asked["cancel_requested_at"] is not None
+    assert (asked["state"], asked["reason"]) == ("queued", "cancel_requested")
+    lead = api("GET", "/teams/research/keys", as_="lead").json()["data"][0]["id"]
+    assert asked["message"] == f"being stopped: cancelled at the request of {lead}"
     assert api("POST", path).status_code == 202  # again, by its owner: nothing new
     api.world.pass_all()
-    assert api("GET", f"/runs/{run['id']}").json()["state"] == "cancelled"
+    ended = api("GET", f"/runs/{run['id']}").json()
+    assert (ended["state"], ended["reason"]) == ("cancelled", None)
+    assert ended["message"] == f"cancelled at the request of {lead}"
     again = api("POST", path)
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import httpx2
+from sqlmodel import Session
 
 from service.api import money_schemas
 from service.flow import sweep
+from service.store import outside
+from service.store.tables import Stray
 from tests.api.conftest import Api
 
 
@@ -52,6 +55,23 @@ def test_strays_are_listed_with_their_dollars(api: Api) -> None:
     assert api("GET", "/strays?kind=nonsense", as_="admin").status_code == 422
 
 
+def test_a_job_outside_the_gate_without_a_price_is_counted_and_costs_no_zero(api: Api) -> None:
+    api("PUT", "/organisation/budget", as_="admin", json={"limit_usd": 1})
+    world = api.world
+
+    def note(session: Session) -> int:
+        for number, cost in enumerate((None, 300)):
+            stray = {"id": f"stray_{number}", "hub_job_id": f"job_{number}", "cost_micro_usd": cost, "flavor": "h300"}
+            times = dict.fromkeys(("started_at", "first_seen_at", "last_seen_at"), world.clock.now)
+            session.add(Stray(namespace="acme", kind="outside", action="reported", minutes=9, **stray, **times))
+        session.flush()
+        return outside.count(session, world.clock.now)
+
+    assert world.db.write(note) == 1
+    shown = api("GET", "/organisation/budget").json()
+    assert (shown["outside_usd"], shown["outside_unpriced_jobs"]) == (0.0003, 1)
+
+
 def test_the_organisation_decides_whether_jobs_outside_the_gate_count(api: Api) -> None:
     api("PUT", "/organisation/budget", as_="admin", json={"limit_usd": 1})
     run_outside(api)
@@ -60,6 +80,6 @@ def test_the_organisation_decides_whether_jobs_outside_the_gate_count(api: Api) 
     shown = api("GET", "/organisation/budget").json()
     assert (shown["outside_usd"], shown["remaining_usd"]) == (0.000167, 1.0)
     assert not api("GET", "/organisation").json()["counts_outside"]
-    assert api("PUT", "/organisation", as_="admin", json={"counts_outside": True}).json()["counts_outside"]
+    assert api("PATCH", "/organisation", as_="admin", json={"counts_outside": True}).json()["counts_outside"]
     shown = api("GET", "/organisation/budget").json()
     assert (shown["outside_usd"], shown["remaining_usd"]) == (0.000167, 0.999833)

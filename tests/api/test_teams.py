@@ -41,6 +41,7 @@ def test_a_budget_shows_its_window(api: Api) -> None:
         "reserved_usd": 0.0,
         "charged_usd": 0.0,
         "outside_usd": 0.0,
+        "outside_unpriced_jobs": 0,
         "remaining_usd": 5.0,
         "window_start": "2026-11-01T00:00:00.000Z",
         "window_end": "2026-12-01T00:00:00.000Z",
@@ -58,6 +59,8 @@ def test_a_budget_shows_its_window(api: Api) -> None:
         ({"limit_usd": 1, "period": "year"}, "invalid"),
         ({"limit_usd": 1, "hard": "yes"}, "invalid"),
         ({"limit_usd": 1, "thresholds": [0]}, "invalid"),
+        ({"limit_usd": 1, "thresholds": [50, 50]}, "invalid"),
+        ({"limit_usd": 1, "period": "total", "carry_over": True}, "invalid"),
         ({"limit": 1}, "unknown_field"),
         ({"limit_usd": 1, "time_zone": "Europe/Berlin"}, "unknown_field"),
     ],
@@ -77,12 +80,43 @@ def test_limits(api: Api) -> None:
     assert api("PUT", "/teams/research/limits", as_="outsider", json={"max_concurrent_runs": 2}).status_code == 404
 
 
+def test_a_change_of_the_organisation_leaves_the_rest_as_it_is(api: Api) -> None:
+    first = {"max_concurrent_runs": 3, "time_zone": "Europe/Berlin", "max_concurrent_runs_by_flavor": {"cpu-basic": 1}}
+    assert api("PATCH", "/organisation", as_="admin", json=first).status_code == 200
+    changed = api("PATCH", "/organisation", as_="admin", json={"counts_outside": True}).json()
+    assert changed == {**first, "max_concurrent_runs_by_namespace": {}, "counts_outside": True}
+    no_limits = {"max_concurrent_runs": None, "max_concurrent_runs_by_flavor": {}}
+    assert api("PATCH", "/organisation", as_="admin", json=no_limits).json() == {**changed, **no_limits}
+
+
+@pytest.mark.parametrize("user", ["nobody", "", "a/b", "x" * 5000, "key_\x7f"])
+def test_nobody_has_no_budget(api: Api, user: str) -> None:
+    answer = api("PUT", "/teams/research/budget", as_="lead", params={"user": user}, json={"limit_usd": 1})
+    assert (answer.status_code, answer.json()["code"]) in ((404, "not_found"), (422, "invalid"))
+    assert api("GET", "/budgets", as_="admin").json()["data"][-1]["user"] is None
+
+
+def test_a_user_is_a_key_of_the_team(api: Api) -> None:
+    keys = {key["name"]: key["id"] for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]}
+    path, body = "/teams/research/budget", {"limit_usd": 1}
+    assert api("PUT", path, as_="lead", params={"user": keys["member"]}, json=body).json()["user"] == keys["member"]
+    other = api("GET", "/teams/other/keys", as_="outsider").json()["data"][0]["id"]
+    assert api("PUT", path, as_="lead", params={"user": other}, json=body).status_code == 404
+
+
 def test_teams(api: Api) -> None:
     assert api("POST", "/teams", as_="admin", json={"name": "research"}).status_code == 409
     assert api("POST", "/teams", as_="admin", json={"name": "No Spaces"}).status_code == 422
     assert [team["name"] for team in api("GET", "/teams", as_="admin").json()["data"]] == ["other", "research"]
     assert [team["name"] for team in api("GET", "/teams", as_="viewer").json()["data"]] == ["research"]
     assert api("GET", "/teams/other", as_="viewer").status_code == 404
+
+
+def test_no_team_is_called_as_all_of_them_are(api: Api) -> None:
+    """Budgets go by their owner's name: such a team would change the organisation's."""
+    refused = api("POST", "/teams", as_="admin", json={"name": "organisation"})
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (422, "invalid", "name")
+    assert api("PUT", "/teams/organisation/budget", as_="admin", json={"limit_usd": 1}).status_code == 404
 
 
 def test_an_endpoints_secret_is_shown_once(api: Api) -> None:
@@ -133,3 +167,24 @@ def test_health_needs_no_key(api: Api) -> None:
     assert ready["ready"] is True
     assert ready["checks"]["database"] == "ok"
     assert ready["checks"]["hub"] == "ok"
+
+
+def test_a_grant_that_was_mistyped_is_taken_back_by_a_negative_one(api: Api) -> None:
+    path = "/teams/research/budget/grants"
+    assert api("POST", path, as_="admin", json={"amount_usd": 20}).json()["granted_usd"] == 20
+    assert api("POST", path, as_="admin", json={"amount_usd": -18}).json()["granted_usd"] == 2
+    for amount in (0, -2.5):
+        answer = api("POST", path, as_="admin", json={"amount_usd": amount})
+        assert (answer.status_code, answer.json()["field"]) == (422, "amount_usd"), answer.text
+    assert api("GET", "/teams/research/budget").json()["granted_usd"] == 2
+
+
+def test_a_team_and_the_organisation_show_that_they_are_paused_and_by_whom(api: Api) -> None:
+    api("PUT", "/teams/research/limits", as_="lead", json={"max_concurrent_runs_per_user": 2})
+    for path, pause in (("/teams/research", "/teams/research"), ("/organisation", "/queue")):
+        before = api("GET", path).json()
+        assert (before["paused"], before["paused_by"]) == (False, None)
+        api("POST", f"{pause}/pause", as_="admin")
+        after = api("GET", path).json()
+        assert (after["paused"], after["paused_by"]) == (True, "admin")
+    assert api("GET", "/teams/research").json()["max_concurrent_runs_per_user"] == 2

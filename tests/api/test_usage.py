@@ -44,7 +44,7 @@ def test_groups_total_and_waste(api: Api) -> None:
     assert (spent["from"], spent["to"]) == ("2026-11-01T00:00:00.000Z", "2026-12-01T00:00:00.000Z")
     zeroes = {"billed_usd": None, "drift_usd": None}
     day = {"day": "2026-11-24"}
-    nothing = {"runs": 0, "attempts": 0, "minutes": 0, "metered_usd": 0, "unbilled_attempts": 0}
+    nothing = {"runs": 1, "attempts": 0, "minutes": 0, "metered_usd": 0, "unbilled_attempts": 0}
     one = {"runs": 1, "attempts": 1, "unbilled_attempts": 1, "reserved_usd": 0}
     cause = f"failed:{api.world.run(bad).reason}"
     assert spent["data"] == [
@@ -53,7 +53,7 @@ def test_groups_total_and_waste(api: Api) -> None:
         {"outcome": "useful", "label:project": "chat", **day, **one, **zeroes, "minutes": 2, "metered_usd": 0.000334},
     ]  # fmt: skip
     assert spent["total"] == {
-        **one, **zeroes, "runs": 2, "attempts": 2, "minutes": 5, "metered_usd": 0.000835, "reserved_usd": 0.001837,
+        **one, **zeroes, "runs": 3, "attempts": 2, "minutes": 5, "metered_usd": 0.000835, "reserved_usd": 0.001837,
         "unbilled_attempts": 2,
     }  # fmt: skip
     assert spent["waste"]["wasted_usd"] == 0.000501
@@ -70,7 +70,7 @@ def test_a_period_that_is_over_holds_nothing(api: Api) -> None:
     now = api.world.clock.now.isoformat().replace("+00:00", "Z")
     assert usage(api, f"?to={now}")["total"]["reserved_usd"] == 0
     assert (
-        usage(api, f"?from={now}")["total"] | {"reserved_usd": 0}
+        usage(api, f"?from={now}")["total"] | {"reserved_usd": 0, "runs": 0}
         == usage(api, "?from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z")["total"]
     )
 
@@ -102,6 +102,7 @@ def test_members_see_their_team_admins_all(api: Api) -> None:
         ("from=2026-11-01T00:00:00", "from"),
         ("from=x", "from"),
         ("from=2026-12-01T00:00:00Z&to=2026-11-01T00:00:00Z", "from"),
+        ("from=1970-01-01T00:00:00Z", "from"),
         ("to=0001-01-01T00:00:00%2B14:00", "to"),
         ("time_zone=Mars/Olympus", "time_zone"),
         ("time_zone=../../etc/passwd", "time_zone"),
@@ -172,7 +173,9 @@ def samples(api: Api) -> dict[tuple[str, ...], float]:
 
 def test_metrics_are_the_databases_numbers(api: Api) -> None:
     good, bad, _ = spend(api)
+    api("POST", "/teams/research/budget/grants", as_="admin", json={"amount_usd": 0.5})
     before = samples(api)
+    assert before["tunegate_budget_remaining_usd", "research", "month"] == pytest.approx(0.6 - 0.001837 - 0.000835)
     assert before["tunegate_budget_limit_usd", "research", "month"] == 0.1
     assert before["tunegate_budget_reserved_usd", "research", "month"] == 0.001837
     assert before["tunegate_budget_charged_usd", "research", "month"] == 0.000835

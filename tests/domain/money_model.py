@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,6 @@ TEAMS = ("a", "b", "c")
 USERS = ("ana", "ben")
 FLAVORS = ("cpu", "gpu")
 NAMESPACES = ("acme", "lab")
-SPANS = {Period.DAY: 1, Period.WEEK: 7, Period.MONTH: 30}
 
 
 @dataclass
@@ -100,6 +100,19 @@ def above(board: Board, run: Candidate) -> list[Purse]:
     ]
 
 
+def looked_at(queue: Iterable[Candidate], depth: int) -> list[Candidate]:
+    """The part of a queue that one pass is given, by rank: the first few of each lane, and its shortest."""
+    lanes: dict[tuple[str, ...], list[Candidate]] = {}
+    for run in sorted(queue, key=lambda run: (run.rank, run.id)):
+        lanes.setdefault((run.team, run.user, run.flavor, run.namespace), []).append(run)
+    found = {run.id: run for lane in lanes.values() for run in (*lane[:depth], min(lane, key=_length))}
+    return sorted(found.values(), key=lambda run: (run.rank, run.id))
+
+
+def _length(run: Candidate) -> tuple[int, int, str]:
+    return run.timeout_seconds or 0, run.rank, run.id
+
+
 def copy_of(board: Board) -> Board:
     """The board as it stands: its slots are counted anew."""
     return Board(
@@ -126,7 +139,7 @@ def _purse(number: int, owner: tuple[str | None, str | None], period: Period, li
         hard=hard,
         ends_at=ends_at,
         next_limit=None if period is Period.TOTAL else limit,
-        span=timedelta(days=SPANS.get(period, 36500)),
+        period=period,
     )
 
 
@@ -167,3 +180,19 @@ SLOTS = st.fixed_dictionaries(
 )
 WEIGHTS = st.dictionaries(st.sampled_from(TEAMS), st.sampled_from([0.5, 1.0, 2.0, 4.0]))
 BOARDS = st.builds(_board, PURSES, WEIGHTS, SLOTS)
+ARRIVALS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "team": st.sampled_from([*TEAMS, "a", "a"]),
+            "user": st.sampled_from(USERS),
+            "flavor": st.sampled_from(FLAVORS),
+            "namespace": st.sampled_from(NAMESPACES),
+            "rank": st.sampled_from([0, 0, 0, 5]),
+            "timeout_seconds": st.sampled_from([1, 2, 5, 10, 20, 30, 60, 200]).map(lambda length: length * 60),
+            "cap": st.sampled_from([None, None, None, None, 1_000, 30_000]),
+            "output_repo": st.sampled_from([None, None, None, None, "acme/one", "Acme/One"]),
+        }
+    ),
+    min_size=1,
+    max_size=8,
+)

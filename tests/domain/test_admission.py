@@ -157,10 +157,32 @@ def test_a_price_that_changed_meanwhile_is_said() -> None:
     assert "went from $0.02 to $0.025 a minute" in decision.message
 
 
-def test_a_total_budget_promises_no_date() -> None:
-    decision = decide(RUN, board(purse(4_000_000, charged=2_000_000, ends_at=NEVER, next_limit=None)))
+def test_a_total_budget_promises_no_date_and_gets_nothing_back_that_is_spent() -> None:
+    total: dict[str, Any] = {"ends_at": NEVER, "next_limit": None}
+    decision = decide(RUN, board(purse(4_000_000, reserved=2_000_000, **total)))
     assert isinstance(decision, Wait)
     assert "or the budget is raised" in decision.message
+    assert (decision.holds, decision.fits_never) == (True, False)
+    decision = decide(RUN, board(purse(4_000_000, charged=2_000_000, **total)))
+    assert isinstance(decision, Wait)
+    assert "no more than $2.00 left" in decision.message
+    assert (decision.holds, decision.fits_never) == (False, True)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_budgets_that_are_short_the_one_that_fits_last_says_when(swapped: bool) -> None:
+    ends = [DECEMBER, NOW + timedelta(days=1)]
+    team, everyone = reversed(ends) if swapped else ends
+    stand = board(
+        purse(4_000_000, charged=2_000_000, ends_at=team),
+        purse(4_000_000, charged=1_000_000, team=None, ends_at=everyone),
+    )
+    decision = decide(RUN, stand)
+    assert isinstance(decision, Wait)
+    assert "2026-12-01 00:00" in decision.message
+    assert decision.message.startswith(f"needs $3.025, {'$3.00' if swapped else '$2.00'} of $4.00 is free in")
+    assert decision.message.endswith(f"; short of money, too: {'research' if swapped else 'organisation'}/month")
+    assert set(decision.lacks_money) == {"win_research", "win_None"}
 
 
 @given(

@@ -29,6 +29,12 @@ def test_borders_are_midnights_of_the_zone(now: str, zone: str, start: str, end:
     assert found == (datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
+def test_a_day_begins_at_the_first_of_two_midnights() -> None:
+    """Havana's clocks go from one o'clock back to midnight."""
+    found = window(Period.DAY, datetime.fromisoformat("2026-11-01T05:30:00+00:00"), ZoneInfo("America/Havana"))
+    assert found[0] == datetime.fromisoformat("2026-11-01T04:00:00+00:00")
+
+
 @given(
     now=st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)), zone=st.sampled_from(ZONES)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
@@ -128,7 +128,7 @@ def test_the_organisations_money_is_held_for_the_first_team_in_turn() -> None:
     )
     decisions = decide_all(stand, run("big", "a", minutes=20), run("small", "b", minutes=4))
     assert admitted(decisions) == []
-    assert "behind big" in decisions["small"].message  # type: ignore[union-attr]
+    assert "behind a run of another team," in decisions["small"].message  # type: ignore[union-attr]
 
 
 def test_a_head_that_needs_two_slots_of_other_teams_is_left_them_one_after_the_other() -> None:
@@ -142,7 +142,7 @@ def test_a_head_that_needs_two_slots_of_other_teams_is_left_them_one_after_the_o
     on_gpu = {"flavor": "a10g-large", "namespace": "lab"}
     decisions = decide_all(stand, run("head", "a", flavor="a10g-large"), run("long", "b", minutes=60, **on_gpu))
     assert admitted(decisions) == []
-    assert "behind head" in decisions["long"].message  # type: ignore[union-attr]
+    assert "behind a run of another team," in decisions["long"].message  # type: ignore[union-attr]
     assert admitted(decide_all(stand, run("head", "a", flavor="a10g-large"), run("brief", "b", minutes=5, **on_gpu)))
 
 
@@ -197,6 +197,15 @@ def test_no_pass_goes_over_a_limit_or_leaves_a_first_run_that_fits(
             fresh = replace(left[0])
             again = decide_all(stand, fresh)
             assert not admitted(again), "what fits has started"
+
+
+def test_a_window_is_followed_by_the_next_one_of_its_calendar() -> None:
+    """March has 31 days: what needs April's money does not start on the last of them."""
+    stand = board(purse(10_000, charged=9_000, ends_at=datetime(2026, 3, 1, tzinfo=UTC)))
+    stand.now = datetime(2026, 3, 1, tzinfo=UTC)
+    stand.turn_windows()
+    [march] = stand.purses.values()
+    assert (march.ends_at, march.balance) == (datetime(2026, 4, 1, tzinfo=UTC), Balance(10_000, 0, 0))
 
 
 def test_balance_never_counts_outside_spending_twice() -> None:

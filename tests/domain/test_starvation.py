@@ -11,19 +11,22 @@ from service.domain.admission import Admit
 from service.domain.board import Board, Candidate
 from service.domain.money import ceiling
 from service.domain.plan import plan
+from tests.domain.money_model import looked_at
 from tests.domain.test_admission import active, board, purse
 from tests.domain.test_plan import PRICE, run
 
 GPU_PRICE = 25_000  # as `board` has it
 
 
-def stream(stand: Board, head: Candidate, small: list[Candidate], ends: int, percent: int) -> int | None:
+def stream(stand: Board, head: Candidate, small: list[Candidate], ends: int, percent: int, depth: int) -> int | None:
     """Runs end in the order of their timeouts, at a percentage of their ceilings; with each end new small runs
-    arrive, and a pass is made. The number of ends after which the head has started, None where it has not."""
+    arrive, and a pass is made over the first few of each lane. The number of ends after which the head has started,
+    None where it has not."""
     queue: list[Candidate] = [head]
     for count in range(ends):
         queue += [replace(one, id=f"{one.id}.{count}", rank=count + 1) for one in small]
-        teams = {one.team: [other for other in queue if other.team == one.team] for one in queue}
+        seen = looked_at(queue, depth)
+        teams = {one.team: [other for other in seen if other.team == one.team] for one in seen}
         started = {one.id for one, decision in plan(teams, stand) if isinstance(decision, Admit)}
         if head.id in started:
             return count
@@ -43,10 +46,13 @@ def stream(stand: Board, head: Candidate, small: list[Candidate], ends: int, per
     slack=st.integers(0, 4_000),
     percent=st.integers(0, 100),
     other=st.booleans(),
+    depth=st.sampled_from([1, 2, 5, 40]),
 )
-@example(lasting=[3], small=[1, 1], minutes=1, room=2, slack=334, percent=0, other=False)  # two that passed at once
+@example(
+    lasting=[3], small=[1, 1], minutes=1, room=2, slack=334, percent=0, other=False, depth=5
+)  # two that passed at once
 def test_a_head_starts_within_a_bounded_number_of_ends(
-    lasting: list[int], small: list[int], minutes: int, room: int, slack: int, percent: int, other: bool
+    lasting: list[int], small: list[int], minutes: int, room: int, slack: int, percent: int, other: bool, depth: int
 ) -> None:
     """It waits for the one GPU slot, and has its money as long as those that pass take no more than the slack. Another
     team's runs go before it only while that team has used less, which each of them brings nearer to its end."""
@@ -68,4 +74,4 @@ def test_a_head_starts_within_a_bounded_number_of_ends(
     # All that the free slots can end before the GPU's runs have, each taking two minutes at the least, and what b may
     # start until it has used as much as the slack let the head's team use.
     bound = len(actives) + room * (max(lasting) // 2 + 1) + (slack // PRICE + 1) * other
-    assert stream(stand, head, streams, bound + 1, percent) is not None
+    assert stream(stand, head, streams, bound + 1, percent, depth) is not None

@@ -194,6 +194,14 @@ def test_what_is_kept_of_a_script_says_what_was_honoured() -> None:
     )
 
 
+def test_a_stored_script_is_read_by_the_rules_that_it_was_sent_under() -> None:
+    kept, _ = stored(Script.model_validate({"kind": "script", "source": "print(1)\n"}))
+    source = "# /// script\n# requires-python = '<3'\n# ///\n"  # a rule that came later refuses it
+    assert read({**kept, "source": source, "sha256": digest(source)}).source == source  # type: ignore[union-attr]
+    with pytest.raises(ValidationError, match="sha256"):
+        read({**kept, "source": source})
+
+
 def test_what_the_caller_says_goes_before_the_header() -> None:
     recipe = Script.model_validate({"kind": "script", "source": HEADER + "print(1)\n", "python": "3.11"})
     kept, image = stored(recipe, IMAGE)

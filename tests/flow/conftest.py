@@ -20,7 +20,7 @@ from service.hub.client import HubClient
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
-from service.store import budgets, events, ledger, runs
+from service.store import events, ledger, runs, windows
 from service.store.db import Database
 from service.store.describe import describe_run, money_of
 from service.store.tables import Attempt, Budget, BudgetWindow, Run
@@ -183,7 +183,7 @@ class World:
         with self.db.read() as session:
             mine = select(Budget).where(Budget.subject == "research", Budget.period == "month")
             budget = session.exec(mine).one()
-            return budgets.window_or_new(session, budget, self.clock.now)
+            return windows.find_or_new(session, budget, self.clock.now)
 
     def check_money(self) -> None:
         """Sums of entries are the window's sums; a run that ended holds nothing."""

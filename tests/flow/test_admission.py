@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from service.flow import admit, prices, submit
-from service.store import teams
+import pytest
+from sqlmodel import Session
+
+from service.flow import admit, explain, prices, submit
+from service.store import budgets, events, teams
+from service.store.tables import Budget, Run
 from tests.factories import make_budget, make_prices, make_run, make_team
 from tests.flow.conftest import World
 
@@ -138,6 +142,60 @@ def test_a_run_that_no_limit_could_hold_keeps_nobody_waiting(world: World) -> No
     world.until_end(small, big)
 
 
+def test_a_whole_lane_of_runs_that_no_limit_could_hold_keeps_nobody_waiting(world: World) -> None:
+    big = [world.enqueue(timeout="2h") for _ in range(7)]
+    world.budget(CEILING * 2)
+    same_length = world.enqueue(seconds=5)
+    for _ in range(3):
+        admit.run_once(world.gate)
+    assert {reason(world, run_id) for run_id in big} == {"waiting_for_budget"}
+    assert "no more than $0.003674 left" in (world.run(big[0]).message or "")
+    assert world.run(same_length).state == "submitting"
+    world.until_end(same_length)
+    world.budget(10**6)
+    for _ in range(3):
+        admit.run_once(world.gate)
+    assert {world.run(run_id).state for run_id in big} == {"submitting"}, "a larger limit brings them back, in turn"
+
+
+@pytest.mark.parametrize("brings", ["grant", "window", "price", "end"])
+def test_what_no_limit_could_hold_is_looked_at_again_when_that_may_have_changed(world: World, brings: str) -> None:
+    world.budget(10**6)
+    day = world.db.write(lambda session: make_budget(session, world.clock.now, 10**6, period="day", carry_over=True))
+    big = world.enqueue(timeout="2h")
+    world.db.write(lambda session: make_budget(session, world.clock.now, 167 * 120, period="day", carry_over=True))
+    admit.run_once(world.gate)
+    assert (reason(world, big), world.run(big).parked) == ("waiting_for_budget", "money")
+
+    def change(session: Session) -> None:
+        budget = session.get(Budget, day.id)
+        assert budget is not None
+        if brings == "grant":
+            budgets.add_once(session, budget, 167, "key_admin", None, world.clock.now)
+        elif brings == "end":
+            budgets.end(session, budget, "key_admin", world.clock.now)
+        elif brings == "price":
+            make_prices(session, world.clock.now, cpu_basic=100)
+
+    world.db.write(change)
+    if brings == "window":
+        world.clock.turn(hours=12)  # yesterday's money is carried over
+    admit.run_once(world.gate)
+    assert world.run(big).state == "submitting"
+
+
+def test_of_a_lane_that_waits_for_money_the_shortest_may_pass_from_wherever_it_stands(world: World) -> None:
+    world.budget(CEILING + 400)
+    first = world.enqueue(seconds=30)
+    big = [world.enqueue(seconds=30) for _ in range(6)]
+    small = world.enqueue(seconds=30, timeout="1m")
+    admit.run_once(world.gate)
+    assert world.run(first).state == "submitting"
+    assert {world.run(run_id).state for run_id in big} == {"queued"}
+    assert world.run(small).state == "submitting"
+    world.until_end(first, small)
+
+
 def test_two_live_runs_never_write_one_repository(world: World) -> None:
     first = world.enqueue(seconds=30, output_repo="acme/model")
     second = world.enqueue(seconds=30, output_repo="acme/model")
@@ -178,6 +236,26 @@ def test_a_price_that_rises_between_admission_and_call_takes_the_run_back(world:
         ("charge", 300),
         ("release", 3000),
     ]
+
+
+def test_a_price_that_changed_while_a_run_waited_is_said_where_it_starts(world: World) -> None:
+    run_id = world.enqueue(seconds=10)
+    world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=300))
+    with world.db.read() as session:
+        run = session.get(Run, run_id)
+        assert run is not None
+        told = explain.explain(session, run, 20, world.clock.now)
+    news = "the price of cpu-basic went from $0.000167 to $0.0003 a minute meanwhile"
+    assert [check.message for check in told.gates if check.gate == "price"] == [
+        f"cpu-basic costs $0.0003 a minute: {news}"
+    ]
+    admit.run_once(world.gate)
+    assert world.run(run_id).message == f"admitted with $0.0033 reserved; {news}"
+    submit.run_once(world.gate)
+    with world.db.read() as session:
+        [event] = [one for one in events.of(session, run_id, 0, 9) if one.type == "run.submitted"]
+    assert event.data["attempts"][0]["change"] == news
+    world.until_end(run_id)
 
 
 def test_a_job_token_that_may_start_jobs_holds_every_run(world: World) -> None:

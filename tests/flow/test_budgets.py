@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 from service.domain.budget import Period
 from service.domain.errors import ExceedsBudget
 from service.flow import admit
-from service.store import budgets, events, organisation, teams
+from service.store import budgets, events, organisation, teams, windows
 from service.store.budgets import Owner
 from service.store.tables import Budget, BudgetWindow, Event
 from tests.factories import make_budget
@@ -26,7 +26,7 @@ def grant(world: World, micro_usd: int, **fields: Any) -> Budget:
 
 def window(world: World, budget: Budget) -> BudgetWindow:
     with world.db.read() as session:
-        return budgets.window_or_new(session, budget, world.clock.now)
+        return windows.find_or_new(session, budget, world.clock.now)
 
 
 def told(world: World, budget: Budget) -> list[str]:
@@ -95,6 +95,22 @@ def test_a_new_window_starts_what_waited_for_it_and_is_told_once(world: World) -
     assert told(world, day) == ["exhausted", "reset"]
 
 
+def test_events_name_the_limit_what_was_carried_and_what_was_granted_apart(world: World) -> None:
+    day = grant(world, 1_000, period="day", carry_over=True, hard=False)
+
+    def add(session: Session) -> None:
+        budgets.add_once(session, session.get_one(Budget, day.id), 500, "key_admin", None, world.clock.now)
+
+    world.db.write(add)
+    world.until_end(world.enqueue(seconds=5))
+    world.clock.turn(hours=12)
+    world.until_end(world.enqueue(seconds=5))
+    with world.db.read() as session:
+        [reset] = session.exec(select(Event).where(Event.type == "budget.reset")).all()
+    told_of = {name: reset.data[f"{name}_usd"] for name in ("limit", "carried", "granted", "remaining")}
+    assert told_of == {"limit": 0.001, "carried": 0.001, "granted": 0.0, "remaining": 0.002}
+
+
 def test_an_attempt_belongs_to_the_windows_open_at_its_admission(world: World) -> None:
     day = grant(world, 10 * CEILING, period="day")
     world.clock.turn(hours=11, minutes=59)
@@ -138,6 +154,20 @@ def test_unspent_money_is_carried_over_where_asked_for(world: World) -> None:
     assert window(world, day).carried_micro_usd == 10_000, "at most one period's limit"
 
 
+def test_a_clock_that_was_wrong_for_a_moment_hands_no_money_out_twice(world: World) -> None:
+    day = grant(world, 10_000, period="day", carry_over=True)
+    world.clock.turn(days=1)
+    admit.run_once(world.gate)
+    assert window(world, day).carried_micro_usd == 10_000
+    world.clock.turn(days=-1)
+    for _ in range(2):
+        world.until_end(world.enqueue(seconds=590), seconds=60)
+    spent = window(world, day).charged_micro_usd
+    assert spent > 3_000
+    world.clock.turn(days=1)
+    assert window(world, day).carried_micro_usd == 10_000 - spent
+
+
 def test_a_grant_adds_to_one_window_and_lets_a_waiting_run_past(world: World) -> None:
     day = grant(world, CEILING, period="day")
     world.until_end(world.enqueue(seconds=30))
@@ -155,8 +185,39 @@ def test_a_grant_adds_to_one_window_and_lets_a_waiting_run_past(world: World) ->
     assert world.run(second).state == "submitting"
     assert told(world, day) == ["exhausted", "granted"]
     world.until_end(second)
-    world.clock.turn(days=1)
+    world.clock.turn(hours=12)
     assert window(world, day).granted_micro_usd == 0
+
+
+def test_a_raised_limit_is_warned_of_anew(world: World) -> None:
+    day = grant(world, CEILING, period="day")
+    world.until_end(world.enqueue(seconds=590), seconds=60)
+    second = world.enqueue(seconds=590)
+    admit.run_once(world.gate)
+    before = ["threshold_reached"] * 2 + ["exhausted"]
+    assert told(world, day) == before, "50 and 80 percent"
+    grant(world, 3 * CEILING, period="day")
+    world.until_end(second, seconds=60)
+    assert told(world, day) == [*before, "threshold_reached"], "50 percent of the larger one"
+
+    def add(session: Session) -> None:
+        budgets.add_once(session, session.get_one(Budget, day.id), CEILING * 2, "key_admin", None, world.clock.now)
+
+    world.db.write(add)
+    for _ in range(3):
+        world.until_end(world.enqueue(seconds=590), seconds=60)
+    more = ["granted", "threshold_reached", "threshold_reached", "threshold_reached"]
+    assert told(world, day)[len(before) + 1 :][:3] == more[:3], "50 and 80 percent of the window with its grant"
+
+
+def test_the_same_terms_again_tell_nothing_again(world: World) -> None:
+    day = grant(world, CEILING, period="day")
+    world.until_end(world.enqueue(seconds=590), seconds=60)
+    world.enqueue(seconds=590)
+    for _ in range(2):
+        admit.run_once(world.gate)
+        grant(world, CEILING, period="day")
+    assert told(world, day) == ["threshold_reached"] * 2 + ["exhausted"]
 
 
 def test_changes_are_events_that_name_who_and_what(world: World) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx2
 import pytest
+from sqlmodel import Session
 
 from service.flow import admit, cancel, submit, watch
 from service.hub.client import HubClient
+from service.store import runs
+from service.store.vault import Vault
 from tests.flow.conftest import ENDPOINT, World
 
 
@@ -157,6 +161,24 @@ def test_a_fresh_job_that_is_nowhere_to_be_seen_is_waited_for(world: World) -> N
     assert world.run(run_id).state == "succeeded"
 
 
+def test_a_wall_clock_set_forward_does_not_make_a_fresh_job_vanish(world: World) -> None:
+    run_id = world.enqueue(seconds=600)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    job = world.core.jobs.find(world.attempt(run_id).hub_job_id or "")
+    assert job is not None
+    world.core.jobs.drop(job)
+    ticks = iter([1.0, 60.0, 120.0, 121.0])
+    world.gate = replace(world.gate, monotonic=lambda: next(ticks))
+    world.clock.turn(hours=1)
+    for _ in range(3):
+        watch.run_once(world.gate)
+        assert world.run(run_id).state == "starting"
+        assert world.window().reserved_micro_usd > 0
+    watch.run_once(world.gate)
+    assert world.run(run_id).reason == "job_vanished"
+
+
 def test_what_nobody_watched_is_charged_to_the_timeout_at_most(world: World) -> None:
     run_id = running(world)
     world.force(run_id, delete=True)
@@ -194,14 +216,18 @@ def test_odd_log_lines_and_odd_json_keep_no_run_from_its_end(world: World) -> No
 
 
 def test_one_run_that_cannot_be_prepared_holds_up_no_other(world: World) -> None:
-    from service.store.vault import Vault
+    bad, good = world.enqueue(seconds=5), world.enqueue(seconds=5)
 
-    bad = world.enqueue(seconds=5, secrets={"KEY": "some-secret"})
-    good = world.enqueue(seconds=5)
-    world.gate = replace(world.gate, vault=Vault("another secret key"))
+    def spoil(session: Session) -> None:
+        run = runs.get(session, bad)
+        assert run is not None
+        run.recipe = {"kind": "a kind of another release"}
+
+    world.db.write(spoil)
     world.until_end(good)
     run = world.run(bad)
     assert (run.state, run.reason) == ("queued", "backing_off")
+    assert run.message == "the service could not prepare the job: its log says why"
     world.cancel(bad)
     world.until_end(bad)
 
@@ -220,6 +246,24 @@ def test_no_hardware_for_too_long_queues_the_run_again_as_the_next_attempt(world
     world.until_end(run_id)
     assert world.show(run_id)["attempt"] == 2
     assert [job.stage for job in world.jobs_of(run_id)] == ["COMPLETED", "CANCELED"]
+
+
+def test_our_own_cancel_is_never_one_from_outside_though_hardware_came_before_it_did(world: World) -> None:
+    """The cancel for want of hardware is accepted, the job is seen running, and only then the cancel takes effect."""
+    world.faults(scheduling_seconds=6 * 3600 + 10)
+    run_id = world.enqueue(seconds=3600, timeout="2h")
+    world.pass_all()
+    world.clock.turn(hours=6, seconds=1)
+    world.wire.cut_before = lambda request: httpx2.ReadTimeout("") if request.url.path.endswith("/cancel") else None
+    cancel.run_once(world.gate)
+    world.wire.cut_before = lambda _request: None
+    world.clock.turn(seconds=20)
+    watch.run_once(world.gate)
+    assert world.run(run_id).state == "running"
+    world.force(run_id, stage="CANCELED")
+    watch.run_once(world.gate)
+    assert (world.run(run_id).state, world.run(run_id).reason) == ("queued", "no_capacity")
+    assert world.window().charged_micro_usd == 167, "what it ran is charged"
 
 
 @pytest.mark.parametrize(
@@ -289,3 +333,14 @@ def _move_to(session: object, run_id: str, namespace: str) -> None:
     from service.store.tables import Run
 
     session.exec(update(Run).where(Run.id == run_id).values(namespace=namespace))  # type: ignore[attr-defined,arg-type]
+
+
+def test_a_run_whose_secrets_cannot_be_opened_fails_before_any_call(world: World) -> None:
+    run_id = world.enqueue(secrets={"WANDB_API_KEY": "very secret"})
+    world.gate = replace(world.gate, vault=Vault("another key"))
+    world.pass_all()
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"]) == ("failed", "secrets_lost")
+    assert shown["failure"]["remedy"] == "Submit again, with the secrets."
+    assert world.wire.count("POST", "/api/jobs/acme") == 0
+    assert world.entries(run_id) == [("reserve", 1837), ("release", 1837)]

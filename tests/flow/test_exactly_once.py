@@ -156,6 +156,27 @@ def test_a_job_that_lists_show_late_is_waited_for(world: World) -> None:
     assert len(world.jobs_of(run_id)) == 1
 
 
+def test_a_listing_counts_from_when_it_was_asked_for_not_from_its_answer(world: World) -> None:
+    """The third listing is read before the job shows up and before the time has come; its answer arrives after both."""
+    run_id = admitted(world, seconds=600)
+    allowed = (world.gate.limits.create_timeout + world.gate.limits.listing_lag).total_seconds()
+    world.faults(create_500_after_accept=1, listing_lag_seconds=allowed - 10)
+    submit.run_once(world.gate)
+    assert [recover.run_once(world.gate) for _ in range(2)] == [0, 0]
+    world.clock.turn(seconds=allowed - 15)
+
+    def answer_late(_request: httpx2.Request) -> None:
+        world.clock.turn(seconds=20)
+
+    world.wire.cut_after = answer_late
+    assert recover.run_once(world.gate) == 0
+    assert world.run(run_id).state == "submitting"
+    world.wire.cut_after = lambda _request: None
+    assert recover.run_once(world.gate) == 1
+    world.until_end(run_id, minutes=2)
+    assert len(world.jobs_of(run_id)) == 1
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_in_the_call_leaves_one_job(world: World, moment: str) -> None:
     run_id = admitted(world)
@@ -224,6 +245,40 @@ def test_429_waits_and_costs_nothing(world: World) -> None:
     assert not_before is not None
     assert not_before > world.clock.now
     one_job_and_its_money(world, run_id)
+
+
+def leave_open(world: World, count: int, **fields: object) -> list[str]:
+    """Create calls that are never answered."""
+    world.limit(max_concurrent_runs=1000)
+    world.budget(10**9)
+    opened = [world.enqueue(**{"seconds": 60, **fields}) for _ in range(count)]
+    while admit.run_once(world.gate):
+        pass
+    world.wire.cut_after = lambda request: httpx2.ReadTimeout("") if request.method == "POST" else None
+    submit.run_once(world.gate)
+    world.wire.cut_after = lambda _request: None
+    assert all(world.attempt(run_id).is_unclear for run_id in opened)
+    return opened
+
+
+def test_open_calls_hold_up_no_other_submission(world: World) -> None:
+    opened = leave_open(world, submit.BATCH)
+    run_id = admitted(world)
+    assert submit.run_once(world.gate) == 1
+    assert world.run(run_id).state == "starting"
+    assert all(world.run(one).state == "submitting" for one in opened)
+
+
+def test_a_namespace_that_cannot_be_listed_holds_up_no_others_open_calls(world: World) -> None:
+    unlisted = leave_open(world, 5, namespace="sandbox")
+    [run_id] = leave_open(world, 1)
+    world.wire.seen.clear()
+    world.wire.cut_before = lambda request: httpx2.ReadTimeout("") if request.url.path == "/api/jobs/sandbox" else None
+    assert recover.run_once(world.gate) == 1
+    assert world.run(run_id).state == "starting"
+    assert world.wire.count("GET", "/api/jobs/sandbox") == recover.PATIENCE
+    world.wire.cut_before = lambda _request: None
+    world.until_end(run_id, *unlisted)
 
 
 def test_two_jobs_under_one_submission_leave_the_oldest(world: World) -> None:

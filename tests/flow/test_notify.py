@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from service.flow import notify
 from service.store import webhooks
 from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint
+from service.store.vault import Vault
 from tests.flow.conftest import World
 from tests.receiver import Receiver
 
@@ -209,3 +211,18 @@ def test_an_event_that_was_told_before_a_crash_is_told_again_with_the_same_id(wo
     ids = [letter.headers["webhook-id"] for letter in receiver.letters]
     assert len(ids) == 2
     assert len(set(ids)) == 1
+
+
+def test_an_endpoint_whose_secret_cannot_be_opened_shows_it(world: World, receiver: Receiver) -> None:
+    endpoint_id = subscribe(world, receiver.url)
+    world.gate = replace(world.gate, vault=Vault("another key"))
+    world.cancel(world.enqueue())
+    world.pass_all()
+    send_all(world)
+    first, second = deliveries(world)
+    assert (first.state, first.tries) == ("pending", 1)
+    assert "sealed under another key" in (first.last_error or "")
+    with world.db.read() as session:
+        log = webhooks.deliveries(session, endpoint_id, None, 10, world.clock.now)
+    assert [(delivery.id, is_held) for delivery, _, is_held in log] == [(second.id, True), (first.id, False)]
+    assert not receiver.letters

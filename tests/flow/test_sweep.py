@@ -6,18 +6,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from sqlmodel import Session
+from structlog.testing import capture_logs
 
 from service.domain.budget import Period
 from service.domain.stray import Policy
 from service.flow import admit, cancel, recover, submit, sweep, watch
 from service.flow.gate import Start
-from service.store import budgets, organisation, strays
+from service.store import budgets, organisation, standings, strays, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.tables import BudgetWindow, Stray
@@ -77,7 +79,7 @@ def budget_of_all(world: World, *, counts_outside: bool, micro_usd: int = 100_00
 
     def read() -> BudgetWindow:
         with world.db.read() as session:
-            return budgets.window_or_new(session, budget, world.clock.now)
+            return windows.find_or_new(session, budget, world.clock.now)
 
     return read
 
@@ -140,7 +142,8 @@ def test_a_second_job_is_stopped_and_charged_once_as_stray(world: World) -> None
         for owner in (Owner(), Owner("research")):
             budget = budgets.find(session, owner, Period.MONTH)
             assert budget is not None
-            assert budgets.charged_since(session, budget, world.run(run_id).created_at) == 7 * PRICE
+            lately = standings.charged_lately(session, [budget.id], timedelta(days=7), world.clock.now)
+            assert lately == {budget.id: 7 * PRICE}
 
 
 def test_of_two_jobs_that_wait_for_hardware_the_oldest_stays(world: World) -> None:
@@ -242,6 +245,26 @@ def test_a_copy_of_a_job_of_ours_is_found_by_its_initiator(world: World, keeps_l
     world.clock.turn(minutes=5)
     sweep.run_once(world.gate)
     assert world.entries(run_id)[-1] == ("stray", PRICE * (1 if keeps_labels else 5))
+
+
+def test_a_stray_that_cannot_be_asked_for_is_a_warning_and_is_looked_at_again(world: World) -> None:
+    run_id = started(world, seconds=300)
+    copy_id = call(world, f"/{world.attempt(run_id).hub_job_id}/duplicate")["id"]
+    world.clock.turn(seconds=1)
+
+    def lose(request: httpx2.Request) -> Exception | None:
+        return httpx2.ReadTimeout("no answer") if request.url.path.endswith(copy_id) else None
+
+    world.wire.cut_after = lose
+    with capture_logs() as logged:
+        sweep.run_once(world.gate)
+    assert {(line["event"], line["log_level"]) for line in logged if line["log_level"] != "info"} == {
+        ("stray_not_seen", "warning")
+    }
+    assert found(world) == {}
+    world.wire.cut_after = lambda _request: None
+    sweep.run_once(world.gate)
+    assert found(world)[copy_id].kind == "started_by_job"
 
 
 @pytest.mark.parametrize("counts", [False, True])
@@ -382,7 +405,7 @@ def no_create(world: World) -> Iterator[None]:
     assert world.wire.count("POST", "/api/jobs/acme") == before, "submitted again"
 
 
-@pytest.mark.parametrize("backed_up", ["queued", "submitting", "open"])
+@pytest.mark.parametrize("backed_up", ["queued", "uncalled", "submitting", "open"])
 @pytest.mark.parametrize("progress", ["live", "ended"])
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_restored_backup_submits_nothing_twice(
@@ -442,6 +465,29 @@ def test_a_run_cancelled_in_the_backup_stops_its_later_job(world: World, backup:
         world.until_end(run_id)
     assert world.run(run_id).state == "cancelled"
     assert world.jobs_of(run_id)[0].stage == "CANCELED"
+
+
+@pytest.mark.parametrize("progress", ["live", "ended"])
+def test_a_run_cancelled_before_the_sweep_is_not_taken_for_never_called(
+    world: World, backup: Backup, progress: str
+) -> None:
+    run_id = world.enqueue(seconds=90)
+    admit.run_once(world.gate)
+    backup.make()  # between the admission and the create call
+    world.pass_all()
+    assert world.run(run_id).state == "running"
+    if progress == "ended":
+        world.until_end(run_id)
+    backup.restore()
+    world.cancel(run_id)
+    with no_create(world):
+        world.pass_all()
+        assert world.run(run_id).state == "submitting", "it may have been called, and was"
+        sweep.run_once(world.gate)
+        world.until_end(run_id)
+    assert world.run(run_id).state == ("succeeded" if progress == "ended" else "cancelled")
+    assert world.jobs_of(run_id)[0].stage == ("COMPLETED" if progress == "ended" else "CANCELED")
+    assert [kind for kind, _ in world.entries(run_id)] == ["reserve", "charge", "release"]
 
 
 @pytest.mark.parametrize("progress", ["live", "ended"])

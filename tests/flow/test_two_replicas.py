@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -9,10 +11,14 @@ import httpx2
 import pytest
 from sqlmodel import Session
 
+from benchmarks.statements import recorded
+from service.domain.run import Reason
 from service.flow import admit, recover, submit, watch
 from service.flow.gate import Gate
-from service.store import lease
+from service.store import budgets, holds, lease, runs, strays
+from service.store.db import Database
 from service.store.lease import LeadLost
+from tests.factories import make_budget
 from tests.flow.conftest import World, is_create
 
 
@@ -74,6 +80,85 @@ def test_a_leader_of_yesterday_moves_nothing(world: World, step: object) -> None
     assert world.wire.count("POST", "/api/jobs/acme") == (1 if step is watch else 0)
     world.gate = fence.gate("new", 2)
     world.until_end(run_id)
+
+
+def test_a_group_of_another_replica_and_an_admission_that_take_rows_in_opposite_order_are_both_carried_out(
+    world: World, database_url: str
+) -> None:
+    """A change of a queued run and one of a budget are one group there: the run's row, then the organisation's."""
+    run_ids = [world.enqueue() for _ in range(2)]
+    replica = Database(database_url)
+    released, changed = threading.Event(), threading.Event()
+
+    def wait(_session: Session) -> None:
+        assert released.wait(10)
+
+    def change(session: Session) -> None:
+        run = runs.lock(session, run_ids[0])
+        assert run is not None
+        run.labels = {"changed": "yes"}
+        session.add(run)
+        session.flush()
+        changed.set()
+        time.sleep(0.3)  # the admission takes the organisation's row
+
+    def raise_budget(session: Session) -> None:
+        make_budget(session, world.clock.now, 200_000)
+
+    works = [replica.submit(wait), replica.submit(change), replica.submit(raise_budget)]
+    released.set()
+    assert changed.wait(10)
+    admitted = admit.run_once(world.gate)
+    for work in works:
+        work.result(20)
+    replica.close()
+    assert admitted >= 1
+    admit.run_once(world.gate)
+    assert [world.run(run_id).state for run_id in run_ids] == ["submitting"] * 2
+    assert world.run(run_ids[0]).labels == {"changed": "yes"}
+    with world.db.read() as session:
+        assert {budget.limit_micro_usd for budget in budgets.every(session)} == {200_000}
+
+
+def test_the_kill_switch_waits_for_an_admission_under_way(world: World, database_url: str) -> None:
+    """Both take many runs. Neither is ever taken back for the other: each is run once."""
+    world.limit(max_concurrent_runs=1)
+    run_ids = [world.enqueue() for _ in range(5)]
+    replica = Database(database_url)
+    admitting = threading.Event()
+    tries: list[str] = []
+
+    def admission(session: Session) -> None:
+        tries.append("admission")
+        runs.lock(session, run_ids[-1])
+        admitting.set()
+        time.sleep(0.3)  # the kill switch takes what it can
+        runs.explain_queued(
+            session, [runs.Told(run_id, 0, Reason.WAITING_FOR_SLOT, "1 of 1", None) for run_id in run_ids]
+        )
+
+    def kill(session: Session) -> int:
+        tries.append("kill")
+        return holds.stop_team(session, "research", "key_lead", world.clock.now)
+
+    admission_thread = threading.Thread(target=partial(world.gate.write, admission))
+    admission_thread.start()
+    assert admitting.wait(10)
+    assert replica.write(kill) == len(run_ids)
+    admission_thread.join(20)
+    replica.close()
+    assert tries == ["admission", "kill"]
+    world.until_end(*run_ids)
+
+
+def test_what_a_step_writes_takes_the_organisations_row_before_any_other(world: World) -> None:
+    """Also where it opens windows before any money moves, as for a job that a restored backup forgot."""
+    run_id = world.enqueue()
+    with recorded(world.db.engine) as statements:
+        world.gate.write(lambda session: strays.present_windows(session, runs.lock(session, run_id), world.clock.now))  # type: ignore[arg-type]
+    rows = ("organisation", "run", "budget_window")
+    taken = [name for sent in statements.sent for name in rows if f"FROM {name} " in f"{' '.join(sent.text.split())} "]
+    assert list(dict.fromkeys(taken))[:3] == list(rows)
 
 
 def test_a_lease_that_another_took_is_refused_by_the_row_itself(world: World) -> None:

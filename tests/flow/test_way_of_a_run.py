@@ -103,6 +103,20 @@ def test_what_is_sent_is_what_was_asked_for(world: World) -> None:
     world.until_end(run_id)
 
 
+@pytest.mark.parametrize(("flavor", "gpus"), [("a10g-large", 1), ("a10g-largex2", 2)])
+def test_a_job_is_launched_over_all_gpus_of_its_flavor(world: World, flavor: str, gpus: int) -> None:
+    world.budget(10_000_000)
+    recipe = {"kind": "trl_sft", "model_name_or_path": "acme/base", "dataset_name": "acme/rows"}
+    run_id = world.enqueue(recipe=recipe, flavor=flavor, output_repo="acme/out", timeout="10m")
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    command = json.loads(world.wire.bodies[world.wire.seen.index(("POST", "/api/jobs/acme"))])["command"]
+    assert ("accelerate" in command) == (gpus > 1)
+    assert gpus == 1 or command[command.index("--num_processes") + 1] == str(gpus)
+    world.cancel(run_id)
+    world.until_end(run_id)
+
+
 def test_a_models_new_commit_is_recorded_with_its_files(world: World) -> None:
     before = world.publish("acme/model", model__safetensors=b"old")
     run_id = world.enqueue(output_repo="acme/model", seconds=30)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, select
 
+from service.domain.errors import Busy
 from service.store import teams
-from service.store.db import Database
+from service.store.db import MAX_TRIES, Database
 from service.store.tables import Team
 from tests.conftest import Clock
 
@@ -101,6 +104,67 @@ def test_a_full_disk_loses_no_answered_write(db: Database, clock: Clock) -> None
     answered = {name for name, work in zip(("small-1", "small-2"), works, strict=True) if _succeeded(work)}
     assert answered
     assert names(db) == {"first"} | answered
+
+
+def test_a_work_that_loses_a_deadlock_is_run_again_and_both_are_written(
+    db: Database, database_url: str, clock: Clock
+) -> None:
+    """Two replicas take two rows in opposite order; each group holds its first row before it asks for the second."""
+    db.write(lambda session: [teams.insert(session, name, clock.now) for name in "ab"] and None)
+    other = Database(database_url)
+    met = threading.Barrier(2)
+
+    def take(first: str, second: str) -> Callable[[Session], None]:
+        def work(session: Session) -> None:
+            for name in (first, second):
+                session.connection().execute(
+                    text("UPDATE team SET weight = weight + 1 WHERE name = :name"), {"name": name}
+                )
+                if name == first:
+                    with suppress(threading.BrokenBarrierError):  # the second try comes alone
+                        met.wait(0.5)
+
+        return work
+
+    works = [db.submit(take("a", "b")), other.submit(take("b", "a"))]
+    for work in works:
+        work.result(20)
+    other.close()
+    with db.read() as session:
+        assert set(session.exec(select(Team.weight))) == {3.0}
+
+
+@pytest.mark.parametrize("conflict", [DeadlockDetected, SerializationFailure])
+def test_a_work_that_loses_again_and_again_says_so_and_holds_up_no_other(
+    db: Database, clock: Clock, conflict: type[Exception]
+) -> None:
+    tries = []
+
+    def loses(_session: Session) -> None:
+        tries.append(1)
+        raise DBAPIError("UPDATE", {}, conflict())
+
+    release, held = hold_writer(db)
+    before = db.submit(lambda session: teams.insert(session, "before", clock.now) is not None)
+    losing = db.submit(loses)
+    behind = db.submit(lambda session: teams.insert(session, "behind", clock.now) is not None)
+    release.set()
+    held.result(10)
+    assert before.result(10)
+    assert behind.result(10)
+    with pytest.raises(Busy):
+        losing.result(10)
+    assert len(tries) == MAX_TRIES
+    assert names(db) == {"before", "behind"}
+
+
+def test_a_read_sees_one_state_though_others_write_meanwhile(db: Database, clock: Clock) -> None:
+    db.write(lambda session: teams.insert(session, "a", clock.now))
+    with db.read() as session:
+        assert set(session.exec(select(Team.name))) == {"a"}
+        db.write(lambda session: teams.insert(session, "b", clock.now))
+        assert set(session.exec(select(Team.name))) == {"a"}
+    assert names(db) == {"a", "b"}
 
 
 def test_a_caller_that_goes_away_neither_writes_nor_stops_the_writer(db: Database, clock: Clock) -> None:

@@ -13,12 +13,12 @@ from sqlmodel import Session, select
 
 from service.domain.budget import Period
 from service.migrate import migrate
-from service.store import budgets, ledger
+from service.store import budgets, ledger, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.describe import money_of
 from service.store.ids import new_id
-from service.store.tables import Attempt, BudgetWindow, LedgerEntry
+from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, Team
 from tests.conftest import Clock
 from tests.factories import make_run, make_team
 
@@ -39,7 +39,7 @@ def admit(session: Session, clock: Clock, price: int, ceiling_minutes: int) -> A
     )
     session.add(attempt)
     session.flush()
-    ledger.reserve(session, attempt, [budgets.open_window(session, budget, clock.now).id], clock.now)
+    ledger.reserve(session, attempt, [windows.ensure(session, budget, clock.now).id], clock.now)
     return attempt
 
 
@@ -83,6 +83,10 @@ def test_an_overrun_is_an_entry_of_its_own_never_clamped(db: Database, clock: Cl
     entries, charged = db.write(work)
     assert entries == {"reserve": 11_000, "charge": 13_000, "overrun": 2_000}
     assert charged == 13_000
+    with db.read() as session:
+        [event] = session.exec(select(Event).where(Event.type == "budget.overrun")).all()
+    assert event.team == "research"
+    assert (event.data["overrun_usd"], event.data["charged_usd"], event.data["attempt"]) == (0.002, 0.013, 1)
 
 
 @pytest.mark.usefixtures("team")
@@ -91,6 +95,23 @@ def test_a_reservation_is_closed_once(db: Database, clock: Clock) -> None:
     db.write(lambda session: ledger.release(session, attempt, clock.now))
     with pytest.raises(IntegrityError):
         db.write(lambda session: ledger.release(session, attempt, clock.now))
+
+
+@pytest.mark.usefixtures("team")
+def test_an_old_reservation_that_comes_back_takes_no_other_usage_with_it(db: Database, clock: Clock) -> None:
+    """A week later it counts for half, and so does all else that the team used before."""
+
+    def use(session: Session) -> Attempt:
+        team = session.get_one(Team, "research")
+        team.usage_micro_usd, team.usage_at = 50_000.0, clock.now
+        session.add(team)
+        return admit(session, clock, 1_000, 100)
+
+    attempt = db.write(use)
+    clock.turn(days=7)
+    db.write(lambda session: ledger.release(session, attempt, clock.now))
+    with db.read() as session:
+        assert session.get_one(Team, "research").usage_micro_usd == pytest.approx(25_000, rel=1e-6)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select, update
 
@@ -25,6 +26,21 @@ def run(db: Database, clock: Clock) -> Run:
         return make_run(session, clock.now, labels={"project": "a.b", "x": "1"})
 
     return db.write(make)
+
+
+def test_a_run_that_is_locked_is_as_it_stands_then_though_it_was_read_before(db: Database, clock: Clock) -> None:
+    """What another process committed between the read and the lock is seen, not overwritten."""
+
+    def work(session: Session) -> str | None:
+        run = make_run(session, clock.now)
+        session.connection().execute(text("UPDATE run SET message = 'changed by another'"))
+        assert run.message != "changed by another"
+        locked = runs.lock(session, run.id)
+        assert locked is run
+        return locked.message
+
+    db.write(lambda session: make_team(session, clock.now) is not None)
+    assert db.write(work) == "changed by another"
 
 
 def test_each_told_move_is_one_event_and_sequences_have_no_gap(db: Database, clock: Clock, run: Run) -> None:

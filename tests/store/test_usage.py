@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select, update
 from service.domain.budget import Period
 from service.domain.run import Reason, RunState
 from service.domain.usage import DIMENSIONS, Spending, grouped, total, waste
-from service.store import billing, budgets, gauges, ledger, usage
+from service.store import billing, budgets, gauges, ledger, usage, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.ids import new_id
@@ -50,7 +50,7 @@ def attempt_of(session: Session, run: Run, number: int, clock: Clock, dice: rand
     )
     session.add(attempt)
     session.flush()
-    ledger.reserve(session, attempt, [budgets.open_window(session, budget, clock.now).id], clock.now)
+    ledger.reserve(session, attempt, [windows.ensure(session, budget, clock.now).id], clock.now)
     return attempt
 
 

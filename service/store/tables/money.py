@@ -56,7 +56,8 @@ class BudgetWindow(SQLModel, table=True):
     `outside` by the sweep."""
 
     __tablename__ = "budget_window"
-    __table_args__ = (UniqueConstraint("budget_id", "starts_at"),)
+    # Windows do not overlap. By their ends, the present one and the latest before it are found at once.
+    __table_args__ = (UniqueConstraint("budget_id", "ends_at"),)
     id: str = Field(primary_key=True)
     budget_id: str = Field(foreign_key="budget.id")
     starts_at: datetime = Field(sa_type=UtcDateTime)
@@ -68,6 +69,8 @@ class BudgetWindow(SQLModel, table=True):
     charged_micro_usd: int = Field(default=0, sa_type=BigInteger)
     # what jobs that did not come through the gate cost, of those that began in it: the organisation's windows only
     outside_micro_usd: int = Field(default=0, sa_type=BigInteger)
+    # how many of those have no price that is known: their cost is in no sum
+    outside_unpriced: int = 0
     # what was told of already: the highest threshold in percent, and that the money is spent
     told_percent: int = 0
     is_exhausted: bool = False

@@ -25,7 +25,7 @@ class Event(SQLModel, table=True):
     )
     id: str = Field(primary_key=True)
     position: int | None = Field(default=None, sa_type=BigInteger, unique=True)
-    # What changed: a run or a budget, by id. `team` null: it concerns the organisation.
+    # What changed: a run or a budget, by id, `team/NAME`, or `organisation`. `team` null: it concerns the organisation.
     subject: str
     sequence: int
     team: str | None

@@ -14,6 +14,8 @@ class Installation(SQLModel, table=True):
 
     __tablename__ = "installation"
     id: str = Field(primary_key=True)
+    # tells whether a secret key is the one under which secrets are sealed here; it opens nothing
+    key_check: str
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -30,6 +32,8 @@ class Organisation(SQLModel, table=True):
     paused_by: str | None = None
     # whether jobs that did not come through the gate count against its budgets
     counts_outside: bool = False
+    # of the events that tell of its changes (`store.audit`)
+    sequence: int = 0
 
 
 class Team(SQLModel, table=True):
@@ -47,6 +51,7 @@ class Team(SQLModel, table=True):
     approval_rules: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paused_by: str | None = None
+    sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 

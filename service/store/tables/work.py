@@ -53,13 +53,15 @@ class Run(SQLModel, table=True):
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)", "finished_when_terminal"
         ),
-        CheckConstraint("approval IN ('needed', 'granted')", "approval_known"),
+        CheckConstraint("approval IN ('needed', 'granted', 'refused', 'expired')", "approval_known"),
         CheckConstraint("open_dependencies >= 0", "dependencies_counted"),
         _index_of_some("approval_expires_at"),
         _index_of_some("start_before"),
         CheckConstraint("requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", "bounded"),
         Index("ix_run_team_id", "team", "id"),
         Index("ix_run_queue", "lane", "is_ready", "rank", "id"),
+        # the shortest of a lane: where money is short, if any of it fits, that one does
+        Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
         _index_of_some("not_before"),
         _index_of_some("parked"),
         Index(
@@ -96,7 +98,8 @@ class Run(SQLModel, table=True):
     priority: int
     labels: dict[str, str] = Field(sa_type=JSON)
 
-    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `script`) has come.
+    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `money`, `script`) has
+    # come.
     lane: str = Field(default="", foreign_key="lane.name")
     rank: int = Field(default=0, sa_type=BigInteger)
     quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)

@@ -1,0 +1,30 @@
+"""What recipes may hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse, Response
+
+from service.api.auth import Viewer
+from service.api.problems import responses
+from service.domain.trl.flags import described
+from service.domain.trl.schema import recipe_schema
+
+router = APIRouter(tags=["recipes"])
+
+
+@router.get(
+    "/recipes/trl_sft/schema",
+    response_model=dict[str, Any],
+    summary="The trl_sft recipe as JSON Schema",
+    responses=responses(422),
+)
+def read_schema(
+    _caller: Viewer,
+    trl_version: Annotated[str | None, Query(description="A described release; the newest if left out")] = None,
+) -> Response:
+    """JSON Schema (draft 2020-12) of a recipe of kind `trl_sft`, with every flag of that TRL release: its type,
+    default, choices and help."""
+    return JSONResponse(recipe_schema(trl_version or described()[0]), media_type="application/schema+json")

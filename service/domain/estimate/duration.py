@@ -1,0 +1,107 @@
+"""Minutes of a training: floating point operations over what the card does of them, and the minutes around it.
+
+A matrix multiplication costs two operations per weight and token forward, the same for the gradient of its input, and
+the same for that of the weight, which frozen weights do not need (LoRA: 4 in place of 6; NeMo Automodel counts so
+too). Gradient checkpointing repeats the forward pass of the layers. TRL's chunked head repeats its own. Attention
+adds 12 x layers x length x width per token (Chowdhery et al. 2022, "PaLM", appendix B).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, exp, log
+
+from service.domain.estimate.architecture import Architecture
+from service.domain.estimate.calibration import Z90, Calibration
+from service.domain.estimate.card import Flavor
+from service.domain.estimate.training import Training
+
+# English text in UTF-8 has about four bytes a token with vocabularies of 32k to 256k; a dataset's size is mostly text.
+BYTES_PER_TOKEN = 4.0
+# Rows of a batch are padded to its longest.
+PADDING = 1.3
+# Image, environment and tokenising; then weights that come and go at 100 MB/s. Assumptions, 6 minutes for SmolLM3-3B.
+SETUP_MINUTES = 3.0
+BYTES_PER_MINUTE = 6e9
+SETUP_P90 = 1.5
+# A second, third … GPU brings this share of the first.
+PARALLEL = 0.9
+
+
+@dataclass(frozen=True)
+class DatasetSize:
+    """Rows of the split and bytes of its table, as the Hub's dataset viewer gives them; None where it does not."""
+
+    rows: int | None = None
+    bytes: int | None = None
+
+    @property
+    def row_tokens(self) -> float | None:
+        """Mean tokens per row."""
+        return self.bytes / self.rows / BYTES_PER_TOKEN if self.rows and self.bytes else None
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """Minutes of a job: half of such jobs end within `p50`, nine of ten within `p90`. `training` is the p50 without
+    setup and calibration: what finished runs are compared with."""
+
+    p50: float
+    p90: float
+    training: float
+
+
+def steps_of(training: Training, dataset: DatasetSize, gpus: int) -> float | None:
+    """Optimizer steps; None where neither `max_steps` nor the rows of the dataset are known."""
+    if training.max_steps is not None:
+        return training.max_steps
+    if dataset.rows is None:
+        return None
+    rows = float(dataset.rows)
+    if training.packing != "none":
+        rows *= min(1.0, (dataset.row_tokens or training.length) / training.length)
+    return training.epochs * ceil(rows / (training.batch * training.accumulation * gpus))
+
+
+def length_of(training: Training, dataset: DatasetSize) -> float:
+    """Mean tokens of a row as the card computes it. Rows of unknown length count as full."""
+    if dataset.row_tokens is None or training.packing != "none":
+        return training.length
+    padding = PADDING if training.batch > 1 else 1.0
+    return min(float(training.length), max(1.0, dataset.row_tokens * padding))
+
+
+def operations_per_token(architecture: Architecture, training: Training, length: float) -> float:
+    """Floating point operations for one token, forward and backward."""
+    in_layers = architecture.layers * architecture.layer_parameters
+    attention = architecture.layers * length * architecture.width
+    passes = 6 if training.is_full else 4
+    again = 2 if training.checkpointing else 0
+    return (passes + again) * in_layers + (passes + 2) * architecture.embedding + (12 + 2 * again) * attention
+
+
+def minutes_on(
+    flavor: Flavor,
+    architecture: Architecture,
+    training: Training,
+    dataset: DatasetSize,
+    moved_bytes: float,
+    calibration: Calibration,
+) -> Minutes | None:
+    """Minutes of the job on a flavor; None where the card's speed or the number of steps is not known. `moved_bytes`
+    is what is downloaded and published."""
+    card = flavor.card
+    steps = steps_of(training, dataset, max(1, flavor.gpus))
+    if card is None or card.tflops is None or steps is None or not (card.has_bf16 or training.computes == "fp16"):
+        return None
+    length = length_of(training, dataset)
+    tokens = steps * training.batch * training.accumulation * length  # of each GPU
+    share = 1.0 if flavor.gpus <= 1 else PARALLEL
+    low, high = card.efficiency
+    speed = card.tflops * 1e12 * (low * high) ** 0.5 * share
+    predicted = operations_per_token(architecture, training, length) * tokens / speed / 60
+    # the range of efficiencies is taken for the middle eighty percent
+    spread = calibration.spread_or(log(high / low) / 2 / Z90)
+    median = predicted * calibration.factor
+    setup = SETUP_MINUTES + moved_bytes / BYTES_PER_MINUTE
+    return Minutes(setup + median, SETUP_P90 * setup + median * exp(Z90 * spread), predicted)

@@ -1,0 +1,155 @@
+"""An estimate: every flavor with its verdict, minutes and cost, and the one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.domain.estimate.advice import Change, smallest_change
+from service.domain.estimate.architecture import Architecture, NotCovered
+from service.domain.estimate.calibration import Calibration
+from service.domain.estimate.card import Flavor
+from service.domain.estimate.cost import Cost, cost_of, recommended_timeout
+from service.domain.estimate.disk import GB, disk_bytes
+from service.domain.estimate.duration import DatasetSize, Minutes, minutes_on, steps_of
+from service.domain.estimate.memory import Memory, memory_of
+from service.domain.estimate.training import Training
+from service.domain.estimate.verdict import Verdict, judge, needed_gib
+
+UNKNOWN = DatasetSize()
+
+
+@dataclass(frozen=True)
+class FlavorEstimate:
+    """One flavor. `minutes` and `cost` are None where it does not fit, or where its speed or price is not known."""
+
+    flavor: Flavor
+    verdict: Verdict
+    message: str
+    vram_gib: float | None
+    disk_gb: float | None
+    minutes: Minutes | None
+    timeout_seconds: int | None
+    cost: Cost | None
+    calibration: Calibration
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the training fits, if only just."""
+        return self.verdict in (Verdict.FITS, Verdict.TIGHT)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`flavors` cheapest first, `memory` with the terms of its sum, None where it is not covered."""
+
+    flavors: tuple[FlavorEstimate, ...]
+    memory: Memory | None
+    recommended: str | None
+    warnings: tuple[str, ...] = field(default=())
+
+    def of(self, name: str) -> FlavorEstimate | None:
+        """The estimate for one flavor."""
+        return next((one for one in self.flavors if one.flavor.name == name), None)
+
+
+def estimate(
+    architecture: Architecture | NotCovered,
+    training: Training | NotCovered,
+    flavors: Sequence[Flavor],
+    *,
+    dataset: DatasetSize = UNKNOWN,
+    timeout_seconds: int | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+) -> Estimate:
+    """Every flavor for one training. `calibrations` are by flavor's name and of the model's family; with no
+    `timeout_seconds` the ceiling is that of the recommended timeout."""
+    by_price = sorted(flavors, key=_price)
+    for unreached in (architecture, training):
+        if isinstance(unreached, NotCovered):
+            return _not_covered(by_price, unreached)
+    assert isinstance(architecture, Architecture)
+    assert isinstance(training, Training)
+    try:
+        memory = memory_of(architecture, training)
+    except NotCovered as reason:
+        return _not_covered(by_price, reason)
+    found = tuple(
+        _on(one, architecture, training, memory, dataset, timeout_seconds, (calibrations or {}).get(one.name))
+        for one in by_price
+    )
+    usable = [one for one in found if one.is_usable and one.flavor.price_per_minute_micro_usd is not None]
+    best = min(usable, key=_rank, default=None)
+    name = None if best is None else best.flavor.name
+    return Estimate(found, memory, name, tuple(_warnings(training, dataset, found)))
+
+
+def change_for(architecture: Architecture, training: Training, flavor: Flavor) -> Change | None:
+    """What would make a training fit one flavor's memory; None where nothing does."""
+    return None if flavor.card is None else smallest_change(architecture, training, flavor.card.usable_gib)
+
+
+def _on(
+    flavor: Flavor,
+    architecture: Architecture,
+    training: Training,
+    memory: Memory,
+    dataset: DatasetSize,
+    timeout_seconds: int | None,
+    calibration: Calibration | None,
+) -> FlavorEstimate:
+    calibration = calibration or Calibration()
+    steps = steps_of(training, dataset, max(1, flavor.gpus))
+    disk_gb = disk_bytes(architecture, training, memory, steps, dataset.bytes) / GB
+    verdict, message = judge(flavor, memory.peak_gib, disk_gb, training.on_cpu)
+    minutes = cost = timeout = None
+    if verdict in (Verdict.FITS, Verdict.TIGHT):
+        moved = (architecture.stored_bytes or 2 * architecture.parameters) + memory.trained_bytes
+        minutes = minutes_on(flavor, architecture, training, dataset, moved, calibration)
+    if minutes is not None:
+        timeout = recommended_timeout(minutes)
+        if flavor.price_per_minute_micro_usd is not None:
+            cost = cost_of(minutes, flavor.price_per_minute_micro_usd, timeout_seconds or timeout)
+    vram = needed_gib(memory.peak_gib)
+    return FlavorEstimate(flavor, verdict, message, vram, disk_gb, minutes, timeout, cost, calibration)
+
+
+def _not_covered(flavors: Sequence[Flavor], reason: NotCovered) -> Estimate:
+    message = f"not covered: {reason}"
+    found = (
+        FlavorEstimate(one, Verdict.NOT_COVERED, message, None, None, None, None, None, Calibration())
+        for one in flavors
+    )
+    return Estimate(tuple(found), None, None, (message,))
+
+
+def _price(flavor: Flavor) -> tuple[bool, int, str]:
+    price = flavor.price_per_minute_micro_usd
+    return price is None, price or 0, flavor.name
+
+
+def _rank(one: FlavorEstimate) -> tuple[bool, bool, int, tuple[bool, int, str]]:
+    """What fits for sure before what is tight, then what the job costs, then the price where that is not known."""
+    return one.verdict is Verdict.TIGHT, one.cost is None, one.cost.p50 if one.cost else 0, _price(one.flavor)
+
+
+def _warnings(training: Training, dataset: DatasetSize, found: Sequence[FlavorEstimate]) -> list[str]:
+    """What an estimate leaves out, said."""
+    said = []
+    if training.quantised:
+        said.append("QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each.")
+    if training.evaluates:
+        said.append("not covered: the time of evaluation, and its memory if its batch is much larger than training's")
+    if any(one.flavor.gpus > 1 and one.is_usable for one in found):
+        said.append("Several GPUs train in parallel on the same model: each needs as much memory as one alone.")
+    if training.max_steps is None and dataset.rows is None:
+        said.append("not covered: time, as neither max_steps nor the rows of the dataset are known")
+    elif dataset.row_tokens is None:
+        said.append(f"The rows' length is not known: each is taken for full ({training.length} tokens).")
+    if training.computes == "bf16" and any(
+        one.is_usable and one.flavor.card is not None and not one.flavor.card.has_bf16 for one in found
+    ):
+        said.append("not covered: time on a T4, which only emulates bfloat16; give bf16 false and fp16 true there")
+    if any(one.verdict is Verdict.TIGHT for one in found):
+        said.append("A tight flavor may run out of memory where rows of very different length fragment it.")
+    return said

@@ -1,0 +1,138 @@
+"""From a `trl_sft` recipe to the argv that trains it, on one GPU or on all of a flavor's.
+
+One GPU runs TRL's script by its address, as its documentation does. Several GPUs, or a dataset at a revision, run the
+same script out of the pinned package: `accelerate launch` needs it there, and there it cannot differ from the package.
+
+User text never reaches a shell as text: every argument is an argv item of its own; the programs below are constants.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from service.domain.trl.flags import Release, described, kind_of, release
+from service.domain.trl_sft import TrlSft
+
+TRL_SCRIPT_URL = "https://raw.githubusercontent.com/huggingface/trl/v{version}/trl/scripts/sft.py"
+MODULE = "trl.scripts.sft"
+
+# What the command line cannot say travels in a config file: JSON, which is YAML too.
+RUN_WITH_CONFIG = 'set -eu; file=$(mktemp -d)/config.yaml; printf %s "$1" > "$file"; shift; exec "$@" --config "$file"'
+# Trackio makes a static Space at each push, and the run ends where that fails. Only a config file can switch it off:
+# on the command line `False` is read as a Space's name (transformers 5.23, TrackioCallback.on_push_begin).
+NO_STATIC_SPACE = {"trackio_static_space_id": False}
+
+# The script has no flag for a dataset's revision (TRL 1.16, `load_dataset(name, name=config, streaming=…)`), so the
+# function that it calls is given one. The script itself runs unmodified.
+AT_REVISION = (
+    "import functools, runpy, sys, datasets; "
+    "datasets.load_dataset = functools.partial(datasets.load_dataset, revision=sys.argv.pop(1)); "
+    f"runpy.run_module('{MODULE}', run_name='__main__', alter_sys=True)"
+)
+
+# What the script's own header asks for (sft.py, PEP 723), where it does not run by its address.
+IN_TRL_HEADER = ("peft", "trackio", "kernels")
+# transformers 5.23, trainer_optimizer.py: the optimizers that bitsandbytes implements
+BITSANDBYTES = frozenset(
+    re.findall(
+        r"\S+",
+        """adamw_8bit adamw_bnb_8bit ademamix ademamix_8bit lion_32bit lion_8bit paged_adamw_32bit paged_adamw_8bit
+    paged_ademamix_32bit paged_ademamix_8bit paged_lion_32bit paged_lion_8bit rmsprop_bnb rmsprop_bnb_32bit
+    rmsprop_bnb_8bit""",
+    )
+)
+REPORTERS = frozenset({"wandb", "tensorboard"})
+
+
+def trl_command(recipe: TrlSft, output_repo: str, gpus: int) -> tuple[str, ...]:
+    """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`."""
+    known = release(recipe.trl_version) if recipe.trl_version in described() else None
+    flags, config = [], dict(NO_STATIC_SPACE) if recipe.report_to == "trackio" else {}
+    for name, value in all_flags(recipe).items():
+        if _is_written(known, name, value):
+            flags += flag(name, value)
+        elif known is None or value != known.flags[name].default:
+            config[name] = value
+    argv = (*_launch(recipe, known, gpus), *flags, *_publish(output_repo))
+    if not config:
+        return argv
+    return ("bash", "-c", RUN_WITH_CONFIG, "tunegate", json.dumps(config), *argv)
+
+
+def all_flags(recipe: TrlSft) -> dict[str, Any]:
+    """Every flag of TRL that the recipe sets: its fields, then `args`. None unsets a flag that has another default."""
+    fields = {
+        "model_name_or_path": recipe.model_name_or_path,
+        "dataset_name": recipe.dataset_name,
+        **recipe.field_flags(),
+    }
+    return {**fields, **recipe.args, "report_to": recipe.report_to}
+
+
+def flag(name: str, value: object) -> list[str]:
+    """One flag as argv items. A boolean is always spelt out: flags that default to null know no bare form (`--bf16`
+    alone ends in "expected one argument")."""
+    if isinstance(value, list):
+        return [f"--{name}", *map(_text, value)]
+    text = _text(value)
+    # argparse reads a value that begins with a dash as a flag (-1e-5 too), unless it is joined with "=".
+    if text.startswith("-"):
+        return [f"--{name}={text}"]
+    return [f"--{name}", text]
+
+
+def _is_written(known: Release | None, name: str, value: object) -> bool:
+    """Whether a value can be written on the command line; what cannot travels in the config file."""
+    kind = kind_of(value)
+    if known is None or (one := known.flags.get(name)) is None:
+        return kind not in ("null", "object")
+    if kind == "list":
+        return one.takes == ("list",)
+    return kind == one.parses or (kind == "int" and one.parses == "float")
+
+
+def _launch(recipe: TrlSft, known: Release | None, gpus: int) -> list[str]:
+    """Up to and with the script, its arguments left out."""
+    argv = ["uv", "run", *_with(f"trl=={recipe.trl_version}")]
+    if known is not None:
+        # a good half of the flags are transformers': another release may have others
+        argv += _with(f"transformers=={known.versions['transformers']}")
+    for package in _extra_packages(recipe):
+        argv += _with(package)
+    if gpus == 1 and recipe.dataset_revision is None:
+        # The script's own header pins nothing, so a tagged URL alone would run the newest TRL under yesterday's script.
+        return [*argv, TRL_SCRIPT_URL.format(version=recipe.trl_version)]
+    argv += ["--no-project", *(item for package in IN_TRL_HEADER for item in _with(package))]
+    if gpus > 1:
+        argv += ["accelerate", "launch", "--multi_gpu", "--num_processes", str(gpus), "--num_machines", "1"]
+        argv += ["--mixed_precision", "no", "--dynamo_backend", "no"]  # SFTConfig sets the precision itself
+    if recipe.dataset_revision is not None:
+        return [*argv, *(["--no_python"] if gpus > 1 else []), "python", "-c", AT_REVISION, recipe.dataset_revision]
+    return [*argv, "--module", MODULE]
+
+
+def _extra_packages(recipe: TrlSft) -> list[str]:
+    """What the recipe needs beside the script's header."""
+    packages: list[str] = [recipe.report_to] if recipe.report_to in REPORTERS else []
+    if recipe.quantization is not None or recipe.args.get("optim") in BITSANDBYTES:
+        packages.append("bitsandbytes")
+    if recipe.args.get("use_liger_kernel"):
+        packages.append("liger-kernel")
+    return packages
+
+
+def _publish(output_repo: str) -> list[str]:
+    return ["--output_dir", output_repo.partition("/")[2], "--push_to_hub", "True", "--hub_model_id", output_repo]
+
+
+def _with(package: str) -> list[str]:
+    return ["--with", package]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        # 5e-05 is how Python prints what people write as 5e-5.
+        return re.sub(r"e([+-])0+(\d)", r"e\1\2", repr(value))
+    return value if isinstance(value, str) else str(value)

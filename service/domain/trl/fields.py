@@ -1,0 +1,88 @@
+"""The parts of a `trl_sft` recipe that stand for several flags of TRL each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from service.domain.argument import Argument
+from service.domain.body import Body
+
+
+class Lora(Body):
+    """Low-rank adapters, with the meanings of TRL's `--lora_…` flags."""
+
+    r: int = Field(16, ge=1, le=1024)
+    alpha: int = Field(32, ge=1, le=4096)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    target_modules: Argument | list[Argument] = "all-linear"
+    target_parameters: list[Argument] | None = Field(None, description="Parameters by name, as in experts' weights")
+    modules_to_save: list[Argument] | None = Field(None, description="Layers that are trained whole, such as lm_head")
+    rslora: bool = Field(False, description="Scale by alpha/√r")
+    dora: bool = Field(False, description="Magnitude and direction apart; slower")
+
+    def as_flags(self) -> dict[str, Any]:
+        """The same as flags of TRL."""
+        targets = [self.target_modules] if isinstance(self.target_modules, str) else self.target_modules
+        flags: dict[str, Any] = {
+            "use_peft": True,
+            "lora_r": self.r,
+            "lora_alpha": self.alpha,
+            "lora_dropout": self.dropout,
+            "lora_target_modules": targets,
+        }
+        if self.target_parameters is not None:
+            flags["lora_target_parameters"] = self.target_parameters
+        if self.modules_to_save is not None:
+            flags["lora_modules_to_save"] = self.modules_to_save
+        return flags | ({"use_rslora": True} if self.rslora else {}) | ({"use_dora": True} if self.dora else {})
+
+
+class Quantization(Body):
+    """How the frozen model is kept, by bitsandbytes: 4 bits (QLoRA) or 8."""
+
+    bits: Literal[4, 8] = 4
+    type: Literal["nf4", "fp4"] = "nf4"
+    nested: bool = Field(False, description="Quantize the quantization's constants as well")
+    storage: Argument | None = Field(None, description="The dtype that packed 4-bit weights are stored in")
+
+    @model_validator(mode="after")
+    def _four_bits_only(self) -> Quantization:
+        if self.bits == 8 and (self.type, self.nested, self.storage) != ("nf4", False, None):
+            raise ValueError("'type', 'nested' and 'storage' go with 4 bits")
+        return self
+
+    def as_flags(self) -> dict[str, Any]:
+        """The same as flags of TRL."""
+        if self.bits == 8:
+            return {"load_in_8bit": True}
+        flags: dict[str, Any] = {"load_in_4bit": True, "bnb_4bit_quant_type": self.type}
+        if self.storage is not None:
+            flags["bnb_4bit_quant_storage"] = self.storage
+        return flags | ({"use_bnb_nested_quant": True} if self.nested else {})
+
+
+class Evaluation(Body):
+    """When the loss on rows that are not trained on is measured."""
+
+    strategy: Literal["steps", "epoch"] = "steps"
+    steps: int | None = Field(None, ge=1, description="Every so many steps; TRL's default is logging_steps")
+    split: Argument | None = Field(None, description="TRL's default is 'test'")
+    batch_size: int | None = Field(None, ge=1, description="Rows per GPU; TRL's default is 8")
+
+    @model_validator(mode="after")
+    def _steps_go_with_steps(self) -> Evaluation:
+        if self.strategy == "epoch" and self.steps is not None:
+            raise ValueError("'steps' goes with the strategy 'steps'")
+        return self
+
+    def as_flags(self) -> dict[str, Any]:
+        """The same as flags of TRL."""
+        flags = {
+            "eval_strategy": self.strategy,
+            "eval_steps": self.steps,
+            "dataset_test_split": self.split,
+            "per_device_eval_batch_size": self.batch_size,
+        }
+        return {name: value for name, value in flags.items() if value is not None}

@@ -1,0 +1,108 @@
+"""`"preset": "auto"`: what a caller left out, filled from published recipes for the model's family and the flavor."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from service.domain.trl.fields import Lora
+from service.domain.trl.flags import release
+from service.domain.trl_sft import Filled, TrlSft
+
+# The family by the name of the model's repository, where its config was not read.
+FAMILIES = {
+    "smollm3": re.compile(r"smollm-?3"),
+    "qwen3": re.compile(r"qwen3(?![.\d])(?!-(vl|omni|next|coder-next|embedding|reranker))"),
+    "llama3": re.compile(r"llama-?3"),
+    "gemma": re.compile(r"^gemma"),
+    "mistral": re.compile(r"^mistral"),
+}
+
+# Flags that mean something together: where the caller gave one of them, none of the others is filled.
+TOGETHER = (
+    {"per_device_train_batch_size", "gradient_accumulation_steps"},
+    {"num_train_epochs", "max_steps"},
+    {"bf16", "fp16", "dtype"},
+    {"lr_scheduler_type", "lr_scheduler_kwargs"},
+    {"warmup_steps", "warmup_ratio"},
+)
+LORA_TOGETHER = ({"r", "alpha"},)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One entry of presets.toml; `source` says where its numbers are from."""
+
+    name: str
+    source: str
+    args: dict[str, Any]
+    lora: dict[str, Any] = field(default_factory=dict)
+    family: str | None = None
+    mode: str | None = None
+    flavors: tuple[str, ...] = ()
+
+    def fits(self, family: str | None, mode: str, flavor: str) -> bool:
+        """Whether it is meant for this model, way of training and flavor."""
+        return (
+            self.family in (None, family) and self.mode in (None, mode) and (not self.flavors or flavor in self.flavors)
+        )
+
+
+@cache
+def presets() -> tuple[Preset, ...]:
+    """All presets, those for certain flavors first: they go before what is known of a family alone."""
+    document = tomllib.loads(files("service.domain.trl").joinpath("presets.toml").read_text("utf-8"))
+    found = [Preset(**{**one, "flavors": tuple(one.get("flavors", ()))}) for one in document["preset"]]
+    return tuple(sorted(found, key=lambda one: not one.flavors))
+
+
+def family_of(model: str) -> str | None:
+    """The family that a model's id names, or None."""
+    name = model.rpartition("/")[2].lower()
+    return next((family for family, pattern in FAMILIES.items() if pattern.search(name)), None)
+
+
+def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
+    """The recipe with what the caller left out filled in and noted in `filled`; unchanged without `"preset": "auto"`,
+    and where it was filled already. `family` as the model's config tells it; without it, the id is asked."""
+    if recipe.preset is None or recipe.filled is not None:
+        return recipe
+    known = release(recipe.trl_version).flags
+    mode = "full" if recipe.lora is None else "lora"
+    chosen = [one for one in presets() if one.fits(family or family_of(recipe.model_name_or_path), mode, flavor)]
+    args: dict[str, Any] = {}
+    lora: dict[str, Any] = {}
+    used = []
+    taken = {**recipe.field_flags(), **recipe.args}
+    for one in chosen:
+        new = _left_out({name: value for name, value in one.args.items() if name in known}, {**taken, **args}, TOGETHER)
+        given = set(() if recipe.lora is None else recipe.lora.model_fields_set)
+        new_lora = {} if recipe.lora is None else _left_out(one.lora, {**dict.fromkeys(given), **lora}, LORA_TOGETHER)
+        args |= new
+        lora |= new_lora
+        if new or new_lora:
+            used.append(one)
+    filled = Filled(
+        preset="+".join(one.name for one in used) or None,
+        source="; ".join(one.source for one in used) or "no preset is known for what was left out",
+        args=args,
+        lora=lora,
+    )
+    stated = {} if recipe.lora is None else recipe.lora.model_dump(exclude_unset=True)
+    changes: dict[str, Any] = {"args": {**args, **recipe.args}, "filled": filled}
+    if recipe.lora is not None:
+        changes["lora"] = Lora.model_validate({**lora, **stated})
+    return recipe.model_copy(update=changes)
+
+
+def _left_out(offered: dict[str, Any], taken: dict[str, Any], together: tuple[set[str], ...]) -> dict[str, Any]:
+    """Those values that neither the caller nor a preset before has decided, alone or by a flag that goes with them."""
+    closed = set(taken)
+    for group in together:
+        if group & set(taken):
+            closed |= group
+    return {name: value for name, value in offered.items() if name not in closed}

@@ -1,0 +1,45 @@
+"""What one worker process does of the tests: a block of seeds, or one broken rule until it is found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+import pytest
+
+from tests.simulation import world
+from tests.simulation.broken_rules import RULES
+from tests.simulation.mood import Mood, draw_mood
+from tests.simulation.story import tell
+from tests.simulation.trace import Violation
+
+MOST_SEEDS = 60
+
+
+def run_block(first: int, seeds: int, replicas: int) -> str | None:
+    """None where every invariant held; else the end of the first violation's trace."""
+    for seed in range(first, first + seeds):
+        outcome = tell(seed, replicas=replicas)
+        if outcome.violation is not None:
+            again = f"make simulate SEED={seed} REPLICAS={replicas}"
+            return f"{outcome.text}\n\n{outcome.violation}\n{again} shows it again"
+    return None
+
+
+def break_rule(name: str) -> Violation | None:
+    """The first violation that a broken rule leads to; None where a bounded number of seeds shows none."""
+    (broken,) = (one for one in RULES if one.rule.__name__ == name)
+    with pytest.MonkeyPatch.context() as patch:
+        # trouble in every world: it is the broken rules that are looked for here
+        patch.setattr(world, "draw_mood", partial(stormy, restores=broken.restores))
+        broken.rule(patch)
+        for seed in range(broken.first_seed, broken.first_seed + MOST_SEEDS):
+            if (violation := tell(seed, replicas=broken.replicas).violation) is not None:
+                return violation
+    return None
+
+
+def stormy(chance: Random, restores: bool) -> Mood:
+    """A mood in which much goes wrong."""
+    return replace(draw_mood(chance), kill=0.04, trouble=0.25, meanwhile=0.1, restores=restores)

@@ -1,0 +1,161 @@
+"""A process that can be killed at every commit: its database writes in the calling thread, with cuts around each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+from sqlalchemy import event
+
+from service.flow.gate import Gate, Limits
+from service.hub.client import HubClient
+from service.leader import RENEW_SECONDS, LeaseLeader
+from service.store import home
+from service.store.db import Database, Work, _Waiting, open_engine
+from service.store.vault import Vault
+
+T = TypeVar("T")
+ENDPOINT = "http://hub.test"
+NAMESPACE = "acme"
+CONTROL_TOKEN = "hf_control_of_the_simulation"
+JOB_TOKEN = "hf_token_that_jobs_get"
+
+
+class Killed(BaseException):
+    """The process ends here, at once: nothing of it runs any more."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__(process.name)
+        self.process = process
+
+
+class CutEngine:
+    """An engine with a cut before each commit. Its connections end with a process; what it has compiled is kept."""
+
+    def __init__(self, url: str) -> None:
+        self.cut: Callable[[str], None] = lambda _where: None
+        self.engine = open_engine(url)
+        # nothing here loses power, so nothing has to reach a disk
+        event.listen(self.engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous=OFF"))
+        event.listen(self.engine, "commit", lambda _connection: self.cut("before a commit"))
+
+
+@lru_cache(maxsize=4)
+def engine_of(url: str, _process: str) -> CutEngine:
+    """The engine of a process on a file: compiling SQL anew at each start would take most of the time."""
+    return CutEngine(url)
+
+
+class CutDatabase(Database):
+    """The real database without its thread. `cut` may raise Killed; `committed` hears of every commit; in `pause` the
+    thread that wrote waits for its answer, and others act."""
+
+    def __init__(
+        self,
+        cut_engine: CutEngine,
+        cut: Callable[[str], None],
+        committed: Callable[[], None],
+        pause: Callable[[], None],
+    ) -> None:
+        self.engine = cut_engine.engine
+        self.is_sqlite = True
+        self._cut = cut_engine.cut = cut
+        self._committed = committed
+        self._pause = pause
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """Run the work as a group of one, here and now."""
+        waiting: _Waiting = _Waiting(work, Future())
+        waiting.future.set_running_or_notify_cancel()
+        self._write_group([waiting])
+        error = waiting.future.exception()
+        if error is None:
+            self._committed()
+        if not isinstance(error, Killed):
+            self._cut("after a commit")
+            self._pause()
+        return waiting.future
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process is given at each start, and what outlives it."""
+
+    path: Path
+    wire: httpx2.BaseTransport
+    limits: Limits
+    wall: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    cut: Callable[[Process, str], None]
+    committed: Callable[[], None]
+    pause: Callable[[], None]
+
+
+class Process:
+    """One replica, from start to start. Each start has a boot of its own, and remembers nothing of the one before. One
+    of several needs the lease to run steps."""
+
+    def __init__(self, name: str, surroundings: Surroundings, is_alone: bool) -> None:
+        self.name = name
+        self.busy: set[str] = set()
+        self._around = surroundings
+        self._is_alone = is_alone
+        self._starts = 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin anew on the same file, with nothing in memory."""
+        self.busy.clear()
+        self._starts += 1
+        around, boot = self._around, f"{self.name}-{self._starts}"
+        engine = engine_of(f"sqlite:///{around.path}", self.name)
+        began = around.monotonic()
+        monotonic = lambda: around.monotonic() - began  # noqa: E731 - the process's own seconds
+        db = CutDatabase(engine, partial(around.cut, self), around.committed, around.pause)
+        self._leader = None if self._is_alone else LeaseLeader(db, boot, around.wall, monotonic)
+        self._renewed_at = -RENEW_SECONDS
+        gate = Gate(
+            db=db,
+            hub=HubClient(
+                ENDPOINT, CONTROL_TOKEN, JOB_TOKEN, clock=around.wall, timeout_seconds=30, transport=around.wire
+            ),
+            vault=Vault("the key of the simulation"),
+            limits=around.limits,
+            installation=_installation(engine, around),
+            boot=boot,
+            clock=around.wall,
+            monotonic=monotonic,
+            namespace=NAMESPACE,
+        )
+        engine.cut = partial(around.cut, self)
+        self.gate = gate if self._leader is None else replace(gate, verify_lead=self._leader.verify)
+
+    def is_leading(self) -> bool:
+        """Whether it may run steps now; the lease is asked for, or renewed, where that is due."""
+        if self._leader is None:
+            return True
+        if self.gate.monotonic() - self._renewed_at >= RENEW_SECONDS:
+            self._renewed_at = self.gate.monotonic()
+            self._leader.renew()
+        return self._leader.is_leading()
+
+    def stop(self) -> None:
+        """It is gone: nothing of it is left but its file."""
+        self.gate.hub.close()
+        self.gate.db.close()
+
+
+def _installation(engine: CutEngine, around: Surroundings) -> str:
+    """Whose jobs these are: kept in the database and in its folder, as in a real start. Nothing cuts that."""
+    quiet = CutDatabase(engine, lambda _where: None, lambda: None, lambda: None)
+    return quiet.write(partial(home.installation_id, home=around.path.parent, now=around.wall()))

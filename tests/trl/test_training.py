@@ -1,0 +1,93 @@
+"""TRL's own script, unmodified, really trains in the sandbox: on both processes of a flavor with two GPUs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import HfApi
+
+from service.domain.trl.batch import effective_batch
+from service.domain.trl.flags import release
+from service.sandbox.serve import Options, SandboxServer
+from tests.processes import Service
+from tests.trl import tiny
+
+ROWS = 64
+RECIPE: dict[str, Any] = {
+    "kind": "trl_sft",
+    "model_name_or_path": "acme/tiny-base",
+    "dataset_name": "acme/sums",
+    "args": {"use_cpu": True, "max_steps": 8, "per_device_train_batch_size": 2, "logging_steps": 4},
+}
+# Without it gloo takes the machine's outer network, and its sockets may not close: CPU processes only, GPUs use NCCL.
+ENV = {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_DISABLE_XET": "1"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("training")
+    options = Options(folder=folder / "jobs", python_env=Path(sys.prefix))
+    with SandboxServer(options) as sandbox, Service(folder / "service", sandbox.url) as service:
+        upload(sandbox.url, folder)
+        for method, path, body in (
+            ("POST", "/teams", {"name": "research"}),
+            ("PUT", "/teams/research/budget", {"period": "month", "limit_usd": 50}),
+        ):
+            assert service(method, path, body).is_success
+        yield service
+
+
+def upload(url: str, folder: Path) -> None:
+    """The model, and the dataset in two commits: the first has all rows, the second hardly any."""
+    hub = HfApi(endpoint=url, token="hf_sandbox")
+    tiny.make_model(folder / "model")
+    tiny.make_rows(folder / "rows", ROWS)
+    tiny.make_rows(folder / "few", 4)
+    tiny.make_pairs(folder / "pairs", ROWS)
+    hub.create_repo("acme/tiny-base")
+    hub.upload_folder(repo_id="acme/tiny-base", folder_path=folder / "model")
+    hub.create_repo("acme/sums", repo_type="dataset")
+    hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "rows")
+    hub.create_tag("acme/sums", repo_type="dataset", tag="full")
+    hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "few")
+    hub.create_repo("acme/pairs", repo_type="dataset")
+    hub.upload_folder(repo_id="acme/pairs", repo_type="dataset", folder_path=folder / "pairs")
+
+
+def train(service: Service, output: str, **recipe: Any) -> tuple[dict[str, Any], str]:
+    """The run after its end, and its log."""
+    body = {
+        "recipe": {**RECIPE, **recipe},
+        "flavor": "a10g-largex2",
+        "timeout": "10m",
+        "output_repo": output,
+        "env": ENV,
+        "team": "research",
+    }
+    answer = service("POST", "/runs", body)
+    assert answer.status_code == 201, answer.text
+    run = service.until_end(answer.json()["id"], seconds=120)
+    return run, service("GET", f"/runs/{run['id']}/logs", accept="text/plain").text
+
+
+def test_both_processes_learn_and_the_model_is_published(service: Service) -> None:
+    run, log = train(service, "acme/sums-model", dataset_revision="full", report_to="trackio", lora={"r": 2})
+    assert run["state"] == "succeeded", log
+    assert run["output"]["verified"] is True
+    batch = effective_batch(RECIPE["args"], release("1.16.0"), gpus=2)
+    assert batch == 4
+    # A row belongs to one process: with one alone, eight steps of two rows would be a quarter of the rows.
+    [*_, epoch] = re.findall(r"'epoch': '([\d.]+)'", log)
+    assert float(epoch) == 8 * batch / ROWS == 0.5
+
+
+def test_pairs_of_prompt_and_completion_are_learned_from_the_newest_commit_and_evaluated(service: Service) -> None:
+    run, log = train(service, "acme/pairs-model", dataset_name="acme/pairs", eval={"steps": 4}, report_to="none")
+    assert run["state"] == "succeeded", log
+    assert float(re.findall(r"'epoch': '([\d.]+)'", log)[-1]) == 0.5
+    assert len(re.findall(r"'eval_loss': '[\d.]+'", log)) == 2
