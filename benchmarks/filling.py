@@ -125,6 +125,7 @@ def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
         "timeout_seconds": MINUTES * 60,
         "ceiling_micro_usd": PRICE * (MINUTES + 1),
         "namespace": "acme",
+        "volumes": [],
         "env": {},
         "secret_names": [],
         "priority": 50,

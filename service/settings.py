@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.domain.image import DEFAULT_ALLOWED
+
 
 class Settings(BaseSettings):
     """Values are checked at start; a wrong one ends the program with its name and the rule it broke."""
@@ -63,6 +65,12 @@ class Settings(BaseSettings):
     webhook_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that webhooks may reach although private, and over plain http."
     )
+    script_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts, addresses or CIDRs that scripts may be fetched from although private, and over http."
+    )
+    image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
+    )
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
@@ -86,13 +94,17 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (http:// for the sandbox)")
         return value.rstrip("/")
 
-    @field_validator("webhook_allowed_targets", mode="before")
+    @field_validator("webhook_allowed_targets", "script_allowed_targets", "image_allowlist", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
-            raise ValueError("a comma-separated list of hosts, addresses or CIDRs")
-        targets = tuple(str(part).strip() for part in parts if str(part).strip())
+            raise ValueError("a comma-separated list")
+        return tuple(str(part).strip() for part in parts if str(part).strip())
+
+    @field_validator("webhook_allowed_targets", "script_allowed_targets")
+    @classmethod
+    def _are_networks(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
         for target in targets:
             if "/" in target:
                 ip_network(target)  # raises ValueError with the reason

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from service.assembly import assemble, open_gate
 from service.cli import app
 from service.domain.request import RunRequest
-from service.flow import admit, prices, submit, sweep, watch
+from service.flow import admit, preflight, prices, submit, sweep, watch
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate
 from service.sandbox.serve import Options, SandboxServer
@@ -57,10 +57,11 @@ def with_a_live_job(gate: Gate) -> str:
         namespace="acme",
         vault=gate.vault,
         now=gate.clock(),
+        limits=gate.limits,
     )
     prices.run_once(gate)
     run, _ = gate.db.write(work)
-    for step in (sweep, admit, submit, watch):
+    for step in (sweep, preflight, admit, submit, watch):
         step.run_once(gate)
     run_id: str = run["id"]
     return run_id

@@ -13,6 +13,7 @@ import pytest
 from service.api.schemas import EventPattern
 from service.domain.run import Reason
 from service.settings import Settings
+from service.worker import steps
 
 ROOT = Path(__file__).parent.parent
 SERVICE = ROOT / "service"
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "api": {"api", "flow", "hub", "store", "domain"},
     "web": {"web", "api", "flow", "store", "domain"},
     "sandbox": {"sandbox"},
-    "settings": {"settings"},
+    "settings": {"settings", "domain"},
     "log": {"log"},
     "migrate": {"migrate", "store"},
     "leader": {"leader", "store"},
@@ -100,6 +101,15 @@ def test_nothing_below_the_assembly_reads_the_clock() -> None:
     for part, path, _ in modules():
         if part in ("domain", "store", "hub", "flow", "api", "worker"):
             assert not re.search(r"datetime\.now\(|utcnow\(|time\.time\(", path.read_text()), path
+
+
+def test_every_step_is_run_by_the_worker() -> None:
+    written = {path.stem for part, path, tree in modules() if part == "flow" and _defines(tree, "run_once")}
+    assert written == {step.name for step in steps(1, 1)}
+
+
+def _defines(tree: ast.Module, name: str) -> bool:
+    return any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
 
 
 def test_one_function_writes_a_runs_state() -> None:

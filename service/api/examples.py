@@ -35,4 +35,17 @@ RUN_EXAMPLES: dict[str, Example] = {
             "timeout": "10m",
         },
     },
+    "script_url": {
+        "summary": "A script from an address, with a dataset mounted",
+        "value": {
+            "recipe": {
+                "kind": "script",
+                "url": "https://raw.githubusercontent.com/acme/recipes/v1/train.py",
+                "args": ["--data", "/corpus"],
+            },
+            "flavor": "cpu-basic",
+            "timeout": "10m",
+            "volumes": [{"type": "dataset", "source": "acme/corpus", "mount_path": "/corpus", "revision": "main"}],
+        },
+    },
 }

@@ -51,7 +51,7 @@ async def submit_run(
     if is_replay:
         return replayed_response(run)
     log.info("run_enqueued", run_id=run["id"], team=run["team"], requested_by=run["requested_by"])
-    app.wake("preflight", "notify")
+    app.wake("prepare", "preflight", "notify")
     return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
 
 
@@ -109,7 +109,7 @@ def _enqueue(
 ) -> tuple[dict[str, Any], bool]:
     if teams.get(session, submitter.team) is None:
         raise NotFound(f"there is no team '{submitter.team}'", field="team", remedy="POST /teams makes one.")
-    return enqueue(session, request, submitter, app.namespace, app.gate.vault, now)
+    return enqueue(session, request, submitter, app.namespace, app.gate.vault, now, app.gate.limits)
 
 
 def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime) -> dict[str, Any]:

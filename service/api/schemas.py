@@ -116,6 +116,9 @@ class RunObject(BaseModel):
     env: dict[str, str]
     secrets: list[str] = Field(description="Names only; values are never shown")
     namespace: str
+    image: str
+    volumes: list[dict[str, Any]]
+    resource_group: str | None
     attempt: int
     attempts: list[AttemptObject]
     cost: Cost

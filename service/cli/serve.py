@@ -69,7 +69,8 @@ def step(
     name: Annotated[
         str,
         typer.Argument(
-            help="prices, recover, sweep, cancel, hold, preflight, admit, submit, watch, card, logs, billing or notify"
+            help="prices, recover, sweep, cancel, hold, prepare, preflight, admit, submit, watch, card, logs, "
+            "billing or notify"
         ),
     ],
 ) -> None:

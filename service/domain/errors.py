@@ -73,6 +73,18 @@ class NotAvailable(Invalid):
     code, title = "not_available", "Not available in this release"
 
 
+class SecretInText(Invalid):
+    """A secret where everybody can read it."""
+
+    code, title = "secret_in_text", "A secret outside of 'secrets'"
+
+
+class ImageNotAllowed(Invalid):
+    """The installation does not run this image."""
+
+    code, title = "image_not_allowed", "The image is not allowed here"
+
+
 class ExceedsBudget(Invalid):
     """Can never fit the budget, however long it waits."""
 

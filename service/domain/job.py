@@ -16,6 +16,7 @@ from service.domain.pins import pinned, uv_options
 from service.domain.script import Script
 from service.domain.trl.command import trl_command
 from service.domain.trl_sft import TrlSft
+from service.domain.volume import Volume
 
 NO_PINS: Mapping[str, str] = {}
 IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
@@ -45,6 +46,8 @@ class JobSpec:
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
     labels: Mapping[str, str]
+    volumes: tuple[Volume, ...] = ()
+    resource_group: str | None = None
 
 
 def command(
@@ -66,6 +69,7 @@ def environment(
     if output_repo is not None:
         own["TUNEGATE_OUTPUT_REPO"] = output_repo
     if isinstance(recipe, Script):
+        assert recipe.source is not None, "a script is fetched before its run is admitted"
         # mtime=0: the same script is the same text, whenever it is packed.
         own["TUNEGATE_SCRIPT"] = base64.b64encode(gzip.compress(recipe.source.encode(), mtime=0)).decode()
     return {**env, **own}

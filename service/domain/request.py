@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import AwareMoment, Body, Usd
+from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.hub_name import RepoId
+from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe
 from service.domain.trl_sft import TrlSft
+from service.domain.volume import MOST_VOLUMES, Volume, check_apart
 
 # Hugging Face's own rules for a job's variables and labels (Hub OpenAPI, 2026-08): a job that breaks one is refused
 # whole, so they are kept here, before anything waits or costs.
@@ -50,6 +53,13 @@ class RunRequest(Body):
     max_cost_usd: Usd | None = None
     output_repo: RepoId | None = Field(None, description="Where the model goes; `script` recipes may leave it out")
     namespace: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")] | None = None
+    image: ImageName | None = Field(
+        None, description="Container image, one that the installation allows; the service's own if left out"
+    )
+    volumes: list[Volume] = Field(default_factory=list, max_length=MOST_VOLUMES, description="What the job mounts")
+    resource_group: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")] | None = Field(
+        None, description="Id of the organisation's resource group that the job belongs to"
+    )
     env: dict[str, Text] = Field(default_factory=dict, max_length=100)
     secrets: dict[str, Text] = Field(default_factory=dict, max_length=100)
     priority: int = Field(50, ge=0, le=100, description="Higher starts first, within the team")
@@ -66,6 +76,20 @@ class RunRequest(Body):
     )
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret_in_clear(cls, value: Any) -> Any:
+        # before every other rule, some of which quote what they refuse
+        if isinstance(value, dict):
+            refuse_secrets(value)
+        return value
+
+    @field_validator("volumes")
+    @classmethod
+    def _apart(cls, volumes: list[Volume]) -> list[Volume]:
+        check_apart(volumes)
+        return volumes
 
     @field_validator("env")
     @classmethod

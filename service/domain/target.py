@@ -1,5 +1,5 @@
-"""Where a webhook may go. By default only to public addresses over https: an address inside the network would let
-anyone with a key make this service call what the outside cannot reach.
+"""Where a webhook may go, and where a script may be fetched from. By default only public addresses over https: an
+address inside the network would let anyone with a key make this service call what the outside cannot reach.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ NAT64 = ip_network("64:ff9b::/96")
 COMPATIBLE = ip_network("::/96")
 
 
-def url_refusal(url: str, allowed: Sequence[str]) -> str | None:
-    """Why an endpoint's address is not accepted, or None. Names are looked up when a delivery is made."""
+def url_refusal(url: str, allowed: Sequence[str], what: str = "an endpoint's address") -> str | None:
+    """Why an address is not accepted, or None. Names are looked up when it is called."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         return str(error)
     if parts.scheme not in ("https", "http") or not host:
-        return "an endpoint is an address that begins with https://"
+        return f"{what} begins with https://"
     if parts.username or parts.password:
-        return "an endpoint's address holds no user name and no password"
+        return f"{what} holds no user name and no password"
     addresses = [host] if _is_address(host) else []
     if _is_allowed(host, addresses, allowed):
         return None
     if host == "localhost" or host.endswith(".localhost"):
         return f"{host} is this machine itself"
     if parts.scheme == "http":
-        return "an endpoint is reached over https; plain http only where the operator allows the target"
+        return f"{what} begins with https://; plain http only where the operator allows the target"
     return address_refusal(host, addresses, allowed)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from service.flow.enqueue import refuse_impossible
-from service.store import holds, runs
+from service.store import holds, runs, scripts
 from service.store.tables import Run
 
 
@@ -26,7 +26,8 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
         holds.hold_for_approval(session, run, now)
-    run.parked = None
+    if run.parked != scripts.PARKED:
+        run.parked = None
     runs.line_up(session, run)
     session.add(run)
     if run.approval == "needed":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import httpx2
 from standardwebhooks import Webhook
 
 from service.domain.moment import iso
-from service.domain.target import address_refusal
+from service.flow.checked_call import checked_call
 
 TIMEOUT_SECONDS = 10
 MAX_RESPONSE_BYTES = 2048
@@ -68,34 +67,14 @@ async def deliver(client: httpx2.AsyncClient, letter: Letter, allowed: Sequence[
 
 
 async def _request(letter: Letter, allowed: Sequence[str]) -> dict[str, Any]:
-    url = httpx2.URL(letter.url)
-    address = await asyncio.to_thread(_checked_address, url.host, url.port or 443, tuple(allowed))
     headers = {
-        "host": url.netloc.decode(),
         "content-type": "application/json",
         "user-agent": USER_AGENT,
         "webhook-id": letter.event_id,
         "webhook-timestamp": str(int(letter.sent_at.timestamp())),
         "webhook-signature": Webhook(letter.secret).sign(letter.event_id, letter.sent_at, letter.body.decode()),
     }
-    return {
-        "method": "POST",
-        "url": url.copy_with(host=address),
-        "content": letter.body,
-        "headers": headers,
-        # the certificate is checked against the name, although the connection goes to the address
-        "extensions": {"sni_hostname": url.host},
-    }
-
-
-def _checked_address(host: str, port: int, allowed: tuple[str, ...]) -> str:
-    """One address of a host, all of which may be called. Looked up once, and connected to without another look-up,
-    so that a name cannot change its mind in between."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if (refusal := address_refusal(host, addresses, allowed)) is not None:
-        raise ValueError(refusal)
-    return addresses[0]
+    return await checked_call("POST", letter.url, headers, allowed, letter.body)
 
 
 async def _clipped(response: httpx2.Response) -> str:

@@ -14,17 +14,29 @@ from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
-from service.domain.errors import DoesNotFit, ExceedsBudget, ExceedsLimit, IdempotencyConflict, Invalid
+from service.domain.errors import (
+    DoesNotFit,
+    ExceedsBudget,
+    ExceedsLimit,
+    IdempotencyConflict,
+    ImageNotAllowed,
+    Invalid,
+)
 from service.domain.flavor_name import AUTO
+from service.domain.image import image_refusal
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.pilot import Pilot
+from service.domain.recipe import stored
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
+from service.domain.script import Script
+from service.domain.script_url import script_url_refusal
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.foresee import foresee_stored
+from service.flow.gate import Limits
 from service.flow.pilot import pilot_of
-from service.store import budgets, flavors, holds, idempotency, runs, standings, windows
+from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
 from service.store.budgets import Owner
 from service.store.describe import describe_run
 from service.store.ids import new_id
@@ -43,19 +55,26 @@ class Submitter:
 
 
 def enqueue(
-    session: Session, request: RunRequest, submitter: Submitter, namespace: str | None, vault: Vault, now: datetime
+    session: Session,
+    request: RunRequest,
+    submitter: Submitter,
+    namespace: str | None,
+    vault: Vault,
+    now: datetime,
+    limits: Limits,
 ) -> tuple[dict[str, Any], bool]:
     """The run object, and whether it is the run of an earlier request under the same key.
 
     `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
-    UnknownFlavor, ExceedsLimit or ExceedsBudget; then nothing was stored.
+    UnknownFlavor, ImageNotAllowed, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
     run = _run(request, submitter, _namespace(request, namespace), vault, now)
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
-    look_ahead(session, run, now)  # what these raise undoes the claim
+    _refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
+    look_ahead(session, run, now)
     refuse_impossible(session, run, now)
     after = _open_dependencies(session, run, request.after)
     _refuse_late(run, now)
@@ -89,6 +108,8 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
     holds.hold_for_approval(session, run, now)
     if (held := holds.reason_of(run)) is not None:
         run.reason, run.message = held
+    elif run.parked == scripts.PARKED:
+        run.message = scripts.FETCHED_FIRST
     runs.insert(session, run, now)
 
 
@@ -133,10 +154,27 @@ def _namespace(request: RunRequest, own: str | None) -> str:
     return own or request.namespace or ""
 
 
+def _refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
+    """Raise for what this installation does not allow: an image, or where a script is to come from."""
+    if run.image is not None and (refusal := image_refusal(run.image, limits.image_allowlist)) is not None:
+        raise ImageNotAllowed(
+            refusal,
+            field="image" if request.image is not None else "recipe.source",
+            remedy="Leave it out, take one that is allowed, or ask the operator (TUNEGATE_IMAGE_ALLOWLIST).",
+        )
+    recipe = request.recipe
+    if isinstance(recipe, Script) and recipe.url is not None:
+        found = script_url_refusal(recipe.url, limits.script_allowed_targets)
+        if found is not None:
+            raise Invalid(found[0], field="recipe.url", remedy=found[1])
+
+
 def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, now: datetime) -> Run:
     recipe = request.recipe
     if isinstance(recipe, TrlSft):
         recipe = fill(recipe, request.flavor)
+    kept, image = stored(recipe, request.image)
+    has_url = isinstance(recipe, Script) and recipe.url is not None
     return Run(
         id=new_id("run", now),
         team=submitter.team,
@@ -144,7 +182,11 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         reason=Reason.CHECKING.value,
         message="just arrived; the gates are checked next",
         requested_by=submitter.name,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=kept,
+        parked=scripts.PARKED if has_url else None,
+        image=image,
+        volumes=[volume.model_dump(mode="json") | {"read_only": volume.is_read_only} for volume in request.volumes],
+        resource_group=request.resource_group,
         flavor=request.flavor,
         requested_timeout_seconds=request.timeout,
         timeout_seconds=request.timeout,

@@ -20,7 +20,7 @@ from service.domain.forecast import earliest_starts
 from service.domain.gates import Check, checks
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
-from service.store import board, flavors, organisation, queue, teams
+from service.store import board, flavors, organisation, queue, scripts, teams
 from service.store.board import Waiting
 from service.store.tables import Run
 
@@ -142,6 +142,12 @@ def _holds(session: Session, run: Run, now: datetime) -> list[Check]:
             Reason.WAITING_FOR_DEPENDENCY if run.open_dependencies else None,
             f"{run.open_dependencies} of the runs in `after` have not succeeded yet",
             need=run.open_dependencies,
+        ),
+        Check(
+            "script",
+            run.parked != scripts.PARKED,
+            Reason.CHECKING if run.parked == scripts.PARKED else None,
+            scripts.FETCHED_FIRST if run.parked == scripts.PARKED else "nothing has to be fetched",
         ),
         Check(
             "next_try",

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.domain.estimate.card import read_flavor
 from service.domain.facts import DatasetFact, ModelFact
 from service.domain.foresight import Foresight, family_of, foresee
-from service.domain.recipe import Recipe
+from service.domain.recipe import read
 from service.domain.script import Script
 from service.domain.subject import Fact, Kind, Subject
-from service.domain.trl_sft import STORED, TrlSft
+from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.store import calibration, facts, flavors
 from service.store.tables import Run
-
-RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 
 
 def inputs_of(recipe: TrlSft | Script) -> list[Subject]:
@@ -61,7 +58,7 @@ def foresee_with(
 def foresee_stored(session: Session, run: Run, now: datetime) -> Foresight | None:
     """An estimate from what the database knows already, without asking anybody; None for a script, or where the model
     was never looked at."""
-    recipe = RECIPE.validate_python(run.recipe, context=STORED)
+    recipe = read(run.recipe)
     if not isinstance(recipe, TrlSft):
         return None
     known = facts.known(session, inputs_of(recipe), None)

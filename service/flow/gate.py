@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlmodel import Session
 
+from service.domain.image import DEFAULT_ALLOWED
 from service.domain.stray import Policy
 from service.hub.client import HubClient
 from service.store import organisation
@@ -29,6 +30,8 @@ class Limits:
     max_scheduling: timedelta = timedelta(hours=6)
     allow_broad_job_token: bool = False
     webhook_allowed_targets: tuple[str, ...] = ()
+    script_allowed_targets: tuple[str, ...] = ()
+    image_allowlist: tuple[str, ...] = DEFAULT_ALLOWED
 
 
 @dataclass

@@ -12,7 +12,7 @@ import structlog
 from cryptography.fernet import InvalidToken
 from sqlmodel import Session
 
-from service.domain import progress
+from service.domain import leak, progress
 from service.domain.progress import Progress
 from service.domain.run import RunState
 from service.flow.each import each
@@ -23,8 +23,6 @@ from service.store import runs
 from service.store.tables import Attempt, Run, RunLog
 
 log = structlog.get_logger()
-MASK = "[secret]"
-SHORTEST_SECRET = 6
 
 # One pass reads the few runs whose progress is oldest, each for a moment only.
 SAMPLED_PER_PASS = 4
@@ -81,22 +79,13 @@ def secret_values(gate: Gate, run: Run) -> list[str]:
             values += gate.vault.open(run.sealed_secrets).values()
         except InvalidToken:
             log.error("secrets_unreadable", run_id=run.id)
-    # a secret of several lines shows up line by line
-    parts = {part.strip() for value in values for part in (value, *value.splitlines())}
-    return sorted((part for part in parts if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+    return leak.secret_parts(values)
 
 
 def masked(lines: Iterable[LogLine], secrets: Iterable[str]) -> list[LogLine]:
     """The lines with every secret value taken out."""
     secrets = list(secrets)
-    return [LogLine(line.timestamp, mask(line.text, secrets)) for line in lines]
-
-
-def mask(text: str, secrets: list[str]) -> str:
-    """A text with every secret value taken out."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
+    return [LogLine(line.timestamp, leak.mask(line.text, secrets)) for line in lines]
 
 
 def _sample(gate: Gate, run: Run, attempt: Attempt) -> bool:

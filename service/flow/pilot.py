@@ -5,28 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
-from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.domain.errors import Invalid
 from service.domain.money import ceiling, dollars
 from service.domain.pilot import TIMEOUT_SECONDS, Measured, Pilot, measured, pilot_recipe
-from service.domain.recipe import Recipe
+from service.domain.recipe import read
 from service.domain.run import Reason, RunState
-from service.domain.script import Script
-from service.domain.trl_sft import STORED, TrlSft
+from service.domain.trl_sft import TrlSft
 from service.store import flavors, holds, runs
 from service.store.ids import new_id
 from service.store.tables import Run
 
 log = structlog.get_logger()
-RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 
 
 def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
     """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing. Raises Invalid
     for a recipe that knows no steps."""
-    recipe = RECIPE.validate_python(parent.recipe, context=STORED)
+    recipe = read(parent.recipe)
     if not isinstance(recipe, TrlSft):
         raise Invalid("a script knows no steps", field="pilot", remedy="Pilots are for trl_sft recipes.")
     return Run(
@@ -44,6 +41,9 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
         timeout_seconds=TIMEOUT_SECONDS,
         max_cost_micro_usd=parent.max_cost_micro_usd,
         namespace=parent.namespace,
+        image=parent.image,
+        volumes=parent.volumes,
+        resource_group=parent.resource_group,
         env=parent.env,
         secret_names=parent.secret_names,
         sealed_secrets=parent.sealed_secrets,

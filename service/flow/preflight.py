@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
-from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from service.domain import gpus
@@ -34,11 +33,9 @@ from service.domain.preflight import (
     no_flavor,
     verdict_of,
 )
-from service.domain.recipe import Recipe
+from service.domain.recipe import read
 from service.domain.run import Reason, RunState
-from service.domain.script import Script
 from service.domain.subject import Fact, Kind, Subject
-from service.domain.trl_sft import STORED, TrlSft
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
 from service.flow.enqueue import refuse_impossible
@@ -49,7 +46,6 @@ from service.store import checking, flavors, holds, runs
 from service.store.tables import Run
 
 log = structlog.get_logger()
-RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 BATCH = 20
 LOOK_AGAIN = timedelta(seconds=15)
 # How long a run waits for the Hub to answer before it goes on with what is known.
@@ -67,7 +63,7 @@ def run_once(gate: Gate) -> int:
 
 def check_one(gate: Gate, run: Run) -> bool:
     """Look up what one run names and judge it. False: not decided yet."""
-    wanted = wanted_of(RECIPE.validate_python(run.recipe, context=STORED))
+    wanted = wanted_of(read(run.recipe))
     facts = gather(gate, subjects_of(run, wanted))
     if facts is None:
         return False  # no calls to spare: the next pass comes soon
@@ -89,7 +85,7 @@ def is_as_checked(gate: Gate, run: Run) -> bool:
     unchanged: the model's commit is part of the command anyway."""
     if run.pins is None:
         return True
-    facts = gather(gate, subjects_of(run, wanted_of(RECIPE.validate_python(run.recipe, context=STORED))))
+    facts = gather(gate, subjects_of(run, wanted_of(read(run.recipe))))
     now = pins_of(facts or {}, gate.clock())
     return all(run.pins.get(name) == sha for name, sha in now.items() if name.endswith("_revision"))
 
@@ -181,7 +177,7 @@ def _apply(
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
     count = gpus.count(flavors.hardware(session, run.flavor))
-    run.fingerprint = fingerprint(run.recipe, pins, run.env, run.secret_names, count)
+    run.fingerprint = fingerprint({**run.recipe, "image": run.image}, pins, run.env, run.secret_names, count)
     session.add(run)
     if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
         return _reuse(session, run, earlier, now)

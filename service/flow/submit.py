@@ -14,16 +14,13 @@ from functools import partial
 
 import structlog
 from cryptography.fernet import InvalidToken
-from pydantic import TypeAdapter
 from sqlmodel import Session, col
 
-from service.domain import gpus, job
+from service.domain import gpus, job, leak, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
-from service.domain.recipe import Recipe
 from service.domain.run import Reason, RunState
-from service.domain.script import Script
-from service.domain.trl_sft import STORED, TrlSft
+from service.domain.volume import Volume
 from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate
@@ -34,7 +31,6 @@ from service.store import flavors, holds, ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
-RECIPE: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 MOST = 20_000
 BATCH = 50  # create calls in one pass
 LONGEST_CLAIM_SECONDS = 5.0
@@ -98,7 +94,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
         shown = HubRefused(
-            logs.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
+            leak.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
         )
         return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
@@ -244,16 +240,18 @@ def _output_head(gate: Gate, run: Run) -> str | None:
 
 
 def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
-    recipe = RECIPE.validate_python(run.recipe, context=STORED)
+    train = recipe.read(run.recipe)
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
-        image=job.IMAGE,
-        command=job.command(recipe, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}),
+        image=run.image or job.IMAGE,
+        command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
-        environment=job.environment(recipe, run.env, run.id, run.output_repo),
+        environment=job.environment(train, run.env, run.id, run.output_repo),
         secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
+        volumes=tuple(map(Volume.model_validate, run.volumes)),
+        resource_group=run.resource_group,
     )
 
 

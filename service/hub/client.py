@@ -19,6 +19,7 @@ from huggingface_hub.utils import hf_raise_for_status
 
 from service.domain.job import JobSpec
 from service.domain.text import cleaned
+from service.domain.volume import Volume
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
 from service.hub.models import Job, LogLine, RepoState, bills_from_json, job_from_json
@@ -254,7 +255,7 @@ def _job(namespace: str, job_id: str) -> str:
 
 
 def _job_body(spec: JobSpec) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "dockerImage": spec.image,
         "command": list(spec.command),
         "arguments": [],
@@ -263,7 +264,19 @@ def _job_body(spec: JobSpec) -> dict[str, Any]:
         "timeoutSeconds": spec.timeout_seconds,
         "labels": dict(spec.labels),
     }
-    return {**body, "secrets": dict(spec.secrets)} if spec.secrets else body
+    # what is empty is left out: the Hub refuses an empty list of volumes
+    more = {
+        "secrets": dict(spec.secrets),
+        "volumes": [_volume(volume) for volume in spec.volumes],
+        "resourceGroupId": spec.resource_group,
+    }
+    return {**body, **{name: value for name, value in more.items() if value}}
+
+
+def _volume(volume: Volume) -> dict[str, Any]:
+    body = {"type": volume.type, "source": volume.source, "mountPath": volume.mount_path}
+    more = {"revision": volume.revision, "path": volume.path}
+    return {**body, "readOnly": volume.is_read_only, **{name: value for name, value in more.items() if value}}
 
 
 def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:

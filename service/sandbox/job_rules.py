@@ -87,9 +87,21 @@ def job_spec(request: Request) -> tuple[JobSpec, dict[str, str], dict[str, Any] 
         secrets=body.get("secrets", {}),
         timeout_seconds=int(body.get("timeoutSeconds") or DEFAULT_TIMEOUT_SECONDS),
         attempts=int(body.get("attempts", 1)),
-        extras={name: body[name] for name in ("arch", "volumes", "network", "resourceGroupId") if name in body},
+        extras=_extras(body),
     )
     return spec, body.get("labels", {}), body.get("expose")
+
+
+def _extras(body: dict[str, Any]) -> dict[str, Any]:
+    """What the job's JSON shows as it came; but a mounted repository is read-only, whatever was asked for."""
+    extras: dict[str, Any] = {
+        name: body[name] for name in ("arch", "volumes", "network", "resourceGroupId") if name in body
+    }
+    if "volumes" in extras:
+        extras["volumes"] = [
+            volume if volume["type"] == "bucket" else {**volume, "readOnly": True} for volume in extras["volumes"]
+        ]
+    return extras
 
 
 def labels(request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.domain.job import IMAGE
 from service.domain.moment import iso
 from service.domain.money import elapsed_ms, minutes, to_usd
 from service.domain.run import RunState
@@ -60,7 +61,7 @@ def _said(why: waiting.Why | None) -> dict[str, Any]:
 
 def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     """What an event tells of a run: all that a receiver acts on; the request itself stays with the API."""
-    left_out = {"recipe", "env", "secrets"}
+    left_out = {"recipe", "env", "secrets", "image", "volumes", "resource_group"}
     return {name: value for name, value in describe_run(session, run, now).items() if name not in left_out}
 
 
@@ -102,9 +103,7 @@ def run_object(
         "start_before": _iso(run.start_before),
         "paused_at": _iso(run.paused_at),
         "approval": _approval(run),
-        "env": run.env,
-        "secrets": run.secret_names,
-        "namespace": run.namespace,
+        **_surroundings(run),
         "attempt": run.attempt,
         "attempts": [attempt_object(attempt) for attempt in attempts],
         "cost": {
@@ -125,6 +124,18 @@ def run_object(
         "started_at": _iso(run.started_at),
         "finished_at": _iso(run.finished_at),
         "cancel_requested_at": _iso(run.cancel_requested_at),
+    }
+
+
+def _surroundings(run: Run) -> dict[str, Any]:
+    """What a run's job is given, beside the recipe."""
+    return {
+        "env": run.env,
+        "secrets": run.secret_names,
+        "namespace": run.namespace,
+        "image": run.image or IMAGE,
+        "volumes": run.volumes,
+        "resource_group": run.resource_group,
     }
 
 

@@ -38,8 +38,8 @@ def test_an_open_way_is_all_green(api: Api) -> None:
     assert told["earliest_start"] == "2026-11-24T12:00:00.000Z"
     assert told["would_help"] == []
     assert [gate["gate"] for gate in told["gates"]] == [
-        "preflight", "queue_open", "team_open", "not_paused", "approval", "dependencies", "next_try", "job_token",
-        "output", "price", "own_cap", "slots_of_organisation", "budget_research/month", "turn",
+        "preflight", "queue_open", "team_open", "not_paused", "approval", "dependencies", "script", "next_try",
+        "job_token", "output", "price", "own_cap", "slots_of_organisation", "budget_research/month", "turn",
     ]  # fmt: skip
 
 

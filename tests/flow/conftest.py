@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, hold, logs, preflight, prices, recover, submit, sweep, watch
+from service.flow import admit, cancel, hold, logs, preflight, prepare, prices, recover, submit, sweep, watch
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate, Limits, Start
 from service.hub.client import HubClient
@@ -122,6 +122,7 @@ class World:
             namespace=namespace,
             vault=self.gate.vault,
             now=self.clock.turn(milliseconds=1),
+            limits=self.gate.limits,
         )
         run, _ = self.db.write(work)
         run_id: str = run["id"]
@@ -139,7 +140,7 @@ class World:
 
     def pass_all(self) -> None:
         """One pass of every step, in the order of a run's life."""
-        for step in (recover, cancel, hold, preflight, admit, submit, watch, logs):
+        for step in (recover, cancel, hold, prepare, preflight, admit, submit, watch, logs):
             step.run_once(self.gate)
 
     def until_end(self, *run_ids: str, most: int = 60, **turn: float) -> None:

@@ -153,3 +153,31 @@ def test_no_request_breaks_the_core(method: str, parts: list[str], query: str, b
     response = Desk().send(method, f"/{'/'.join(parts)}?{query}", body)
     assert 200 <= response.status < 500
     assert response.headers["x-request-id"]
+
+
+def test_volumes_and_the_resource_group_are_kept_and_shown_in_every_answer() -> None:
+    desk = Desk()
+    bucket = {"type": "bucket", "source": "sandbox/ckpt", "mountPath": "/ckpt", "path": "runs/1"}
+    model = {"type": "model", "source": "sandbox/base", "mountPath": "/base", "revision": "v1", "readOnly": False}
+    group = "0123456789abcdef01234567"
+    made = desk.ask("POST", "/api/jobs/sandbox", SPEC | {"volumes": [bucket, model], "resourceGroupId": group})
+    again = desk.ask("POST", f"/api/jobs/sandbox/{made['id']}/duplicate")
+    for job in (made, desk.ask("GET", f"/api/jobs/sandbox/{made['id']}"), *desk.ask("GET", "/api/jobs/sandbox"), again):
+        assert job["volumes"] == [bucket, {**model, "readOnly": True}]
+        assert job["resourceGroupId"] == group
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"type": "repo"}, "at volumes[0].type"),
+        ({"source": ""}, "at volumes[0].source"),
+        ({"mount_path": "/x"}, 'Unrecognized key: "mount_path"'),
+        ({"readOnly": "yes"}, "at volumes[0].readOnly"),
+    ],
+)
+def test_a_volume_that_breaks_a_rule_is_refused(change: dict[str, Any], told: str) -> None:
+    volume = {"type": "bucket", "source": "a/b", "mountPath": "/d", **change}
+    status, text = Desk().refused("POST", "/api/jobs/sandbox", SPEC | {"volumes": [volume]})
+    assert status == 400
+    assert told in text

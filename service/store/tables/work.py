@@ -106,6 +106,10 @@ class Run(SQLModel, table=True):
     ceiling_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     output_repo: str | None = None
     namespace: str
+    # None: the service's own
+    image: str | None = None
+    volumes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    resource_group: str | None = None
     env: dict[str, str] = Field(sa_type=JSON)
     secret_names: list[str] = Field(sa_type=JSON)
     sealed_secrets: bytes | None = Field(default=None, sa_type=LargeBinary)
@@ -122,7 +126,8 @@ class Run(SQLModel, table=True):
     checked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     check_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
-    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `money`) has come.
+    # Its place in the queue. Parked: out of the way until what it waits for (`output`, `price`, `money`, `script`) has
+    # come.
     lane: str = Field(default="", foreign_key="lane.name")
     rank: int = Field(default=0, sa_type=BigInteger)
     quoted_price_micro_usd: int | None = Field(default=None, sa_type=BigInteger)

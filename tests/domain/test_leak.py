@@ -1,0 +1,100 @@
+"""Tokens in text: found whatever stands around them, told by their kind only, and never seen in placeholders."""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from service.domain import leak
+
+LETTERS = string.ascii_letters
+ALNUM = LETTERS + string.digits
+WORD = ALNUM + "_-"
+
+FORMS: dict[str, Callable[[Callable[[int, str], str]], str]] = {
+    "a Hugging Face token": lambda some: "hf_" + some(34, LETTERS),
+    "an Anthropic key": lambda some: "sk-ant-api03-" + some(93, WORD) + "AA",
+    "an API key (sk-…)": lambda some: "sk-proj-" + some(40, ALNUM) + "7a",
+    "a GitHub token": lambda some: "ghp_" + some(36, ALNUM),
+    "a GitLab token": lambda some: "glpat-" + some(20, WORD),
+    "an AWS access key": lambda some: "AKIA" + some(16, string.ascii_uppercase + "234567"),
+    "a Google API key": lambda some: "AIza" + some(35, WORD),
+    "a Slack token": lambda some: "xoxb-" + some(40, ALNUM),
+    "an npm token": lambda some: "npm_" + some(36, ALNUM),
+    "a PyPI token": lambda some: "pypi-AgEIcHlwaS5vcmc" + some(60, WORD),
+    "a Stripe key": lambda some: "sk_live_" + some(24, ALNUM),
+    "a key of this service": lambda some: "tg_" + some(43, WORD),
+    "a webhook's signing secret": lambda some: "whsec_" + some(32, ALNUM),
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@settings(max_examples=30)
+@given(data=st.data(), before=st.sampled_from(["", "x = '", "--token=", "\n", "https://u:", "🤗"]))
+def test_a_token_is_found_wherever_it_stands(kind: str, data: st.DataObject, before: str) -> None:
+    token = FORMS[kind](lambda length, letters: data.draw(st.text(letters, min_size=length, max_size=length)))
+    assume(len(set(token)) >= 16 and leak.PLACEHOLDER.search(token) is None)
+    assert leak.find(f"{before}{token}' # a comment") == kind
+
+
+def test_keys_without_a_form_of_their_own_are_known_by_what_stands_around_them() -> None:
+    secret = "aws_secret_access_key = 'wJalrXUtnFEMIK7MDENGbPxRfiCYzQ1r5t8u2v4x'"
+    assert leak.find(secret) == "an AWS secret key"
+    for name in ("PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"):
+        assert leak.find(f"key = '''-----BEGIN {name}-----\nMIIE") == "a private key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_" + "x" * 34,
+        "HF_TOKEN = '<your token>'",
+        "hf_...",
+        "hf_sandbox_job",
+        "hf_hub_download(repo_id, filename)",
+        "sk-your-api-key-here-1234567890abcdefghij",
+        "sk-learn-contrib-some-long-package-name",
+        "risk-a1b2c3d4e5f6g7h8i9j0k1l2",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ghp_" + "0" * 36,
+        "-----BEGIN PUBLIC KEY-----",
+        "sha 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "https://huggingface.co/HuggingFaceTB/SmolLM3-3B-Base/resolve/0123456789abcdef0123456789abcdef01234567/x",
+        "",
+    ],
+)
+def test_placeholders_names_and_hashes_are_no_tokens(text: str) -> None:
+    assert leak.find(text) is None
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    ["sk-", "sk-a-", "sk-ant-", "/sk-a", "aws_secret_", "glpat-", "hf_", "-----BEGIN ", "pypi-AgE", "x", "sk-a1-"],
+)
+def test_a_text_of_nothing_but_beginnings_is_read_at_once(beginning: str) -> None:
+    text = beginning * (64 * 1024 // len(beginning))
+    began = time.process_time()
+    leak.find(text)
+    assert time.process_time() - began < 1  # what grows with the square takes ten
+
+
+@given(value=st.text(min_size=1, max_size=60), around=st.text(max_size=20))
+def test_a_masked_text_holds_no_secret_of_some_length(value: str, around: str) -> None:
+    parts = leak.secret_parts([value])
+    masked = leak.mask(f"{around}{value}{around}", parts)
+    assume(not any(part in leak.MASK or leak.MASK in part for part in parts))
+    assume(not any(part in around for part in parts))
+    assert leak.holds(f"{around}{value}{around}", parts) == bool(parts)
+    assert (leak.MASK in masked) >= bool(parts)
+
+
+def test_a_secret_of_several_lines_is_known_by_each_of_them() -> None:
+    parts = leak.secret_parts(["first-line\nsecond-line\nab"])
+    assert leak.holds("see second-line here", parts)
+    assert not leak.holds("ab", parts)
+    assert leak.mask("x second-line y first-line\nsecond-line\nab", parts) == "x [secret] y [secret]"
