@@ -143,7 +143,7 @@ def put_rules(team: str, body: ApprovalRulesPut, caller: Lead, app: App) -> Resp
 
 def _steer(app: State, work: Callable[[Session], dict[str, Any]]) -> Response:
     answer = app.gate.db.write(work)
-    app.wake("admit", "cancel", "notify")
+    app.wake("preflight", "admit", "cancel", "notify")
     return JSONResponse(answer)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from service.flow.enqueue import refuse_impossible
+from service.flow.enqueue import look_ahead, refuse_impossible
 from service.store import holds, runs, scripts
 from service.store.tables import Run
 
@@ -22,6 +22,9 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     run.priority = changes["priority"] if changes.get("priority") is not None else run.priority
     if changes.get("timeout") is not None:
         run.requested_timeout_seconds = changes["timeout"]
+    if run.flavor != flavor or changes.get("timeout") is not None:
+        look_ahead(session, run, now)
+        run.checked_at = None  # what it is expected to need is another question now
     refuse_impossible(session, run, now)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
