@@ -21,7 +21,9 @@ from service.domain.diagnosis.training import Training, watch
 from service.domain.run import Reason
 
 CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.8, Weight.HINTS: 0.5}
-OWN_EXCEPTION = 0.7
+# an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
+OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.45, 0.4
+LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3")
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 
 ANSWERS = frozenset({Reason.HUB_AUTH, Reason.HUB_FORBIDDEN, Reason.HUB_UNAVAILABLE})
@@ -131,7 +133,7 @@ def _ends_there(clue: Clue, training: Training) -> bool:
 def _as_failure(clue: Clue, training: Training) -> Failure:
     confidence = CONFIDENCE[clue.weight]
     if clue.signature is None:
-        confidence = OWN_EXCEPTION if clue.ended else 0.5
+        confidence = _of_unknown(clue)
     if _is_doubtful(clue, training):
         confidence *= DOUBTFUL
     if _is_publication(clue, training):
@@ -142,6 +144,12 @@ def _as_failure(clue: Clue, training: Training) -> Failure:
         remedy = remedy.replace("{what}", clue.what) if clue.what else None
     retry = clue.signature.retry if clue.signature is not None else None
     return failure(clue.cause, clue.evidence, confidence=confidence, remedy=remedy, retry=retry)
+
+
+def _of_unknown(clue: Clue) -> float:
+    if clue.chain is None or not clue.ended:
+        return BARE_EXCEPTION
+    return FOREIGN_EXCEPTION if LIBRARY.search(clue.chain[-1].innermost) else OWN_EXCEPTION
 
 
 def _is_publication(clue: Clue, training: Training) -> bool:

@@ -51,7 +51,8 @@ CONSEQUENCE = re.compile(
     r"|SystemExit|DataLoader worker \(pid\(s\) .*exited unexpectedly|RemoteTraceback"
     r"|Sending process \d+ closing signal|^EOFError"
     r"|^KeyboardInterrupt|RayActorError|RayTaskError|Connection closed by (?:remote )?peer"
-    r"|Connection reset by peer|remote process exited|store->get|leaked semaphore",
+    r"|Connection reset by peer|remote process exited|[Ss]ee (?:the )?(?:root cause|errors?|stack trace|logs?"
+    r"|traceback)s? above|store->get|leaked semaphore",
 )
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
 NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same

@@ -13,6 +13,11 @@ COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 # torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
 RANK = re.compile(r"^\[(rank\d+|default\d+)\]:\s?|^\((\w+ pid=\d+)[^)]*\)\s")
 MARK = re.compile(r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z (?!ERROR|WARN)|^(?:\[\d+\] )+")
+# loggers that put their own words before each line of a traceback
+LOGGED = re.compile(
+    r"^(?:ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w.]+:\d+\] "
+    r"(?=\s+File|\s{4}|Traceback|[\w.]+(?:Error|Exception): )"
+)
 BAR = re.compile(r"^(?P<name>[^|]{0,80}?):?\s*\d{1,3}%\|[^|]*\|\s*(?P<done>[\d.]+)(?P<unit>[kMGTB]*)/(?P<total>[\d.]+)")
 
 
@@ -55,6 +60,8 @@ def _clean(text: str) -> list[Line]:
         if rank := RANK.match(text):
             stream = rank.group(1) or rank.group(2)
             text = text[rank.end() :]
+    if text.startswith(("ERROR ", "CRITICAL ")) and (logged := LOGGED.match(text)):
+        text = text[logged.end() :]
     if text.startswith(("  | ", "    | ")):  # an exception group draws its members into a box
         text = text.split("| ", 1)[1]
     # a traceback or a launcher's line may follow a bar on the same line: the bar had no newline

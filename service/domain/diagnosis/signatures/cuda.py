@@ -47,7 +47,8 @@ CUDA = (
         r"no kernel image is available|is not compatible with the current PyTorch installation\.$"
         r"|PTX was compiled with an unsupported toolchain|unsupported gpu architecture|named symbol not found"
         r"|FlashAttention only supports|FlashAttention-?\d? only supports|requires device with capability"
-        r"|not supported on (?:this )?GPU|Bfloat16 is only supported on GPUs with compute capability",
+        r"|No operator found for `memory_efficient_attention|operator wasn't built|not supported on (?:this )?GPU"
+        r"|Bfloat16 is only supported on GPUs with compute capability",
         "CUDA runtime errors 209, 222; flash_attn csrc/flash_api.cpp; xformers; triton",
         remedy="The package was not built for this flavor's GPU: take a newer torch (or flash-attn) build, use "
         "attn_implementation sdpa, or another flavor.",

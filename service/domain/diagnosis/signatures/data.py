@@ -137,13 +137,14 @@ DATA = (
         Reason.DATASET_FORMAT,
         r"Unable to create tensor, you should probably|too many dimensions 'str'|excessive nesting"
         r"|did not return a loss from the inputs"
-        r"|text input must be of type|TextEncodeInput must be Union|You must specify exactly one of input_ids"
+        r"|text input must (?:be )?of type|TextEncodeInput must be Union|You must specify exactly one of input_ids"
         r"|expected sequence of length \d+"
         r"|Could not infer dtype of|all input arrays must have the same shape"
         r"|stack expects each tensor to be equal size"
         r"|Expected input batch_size \(\d+\) to match target|argument 'ids': 'list' object cannot be"
         r"|default_collate: batch must contain"
         r"|You need to specify either `text` or `text_target`|UnidentifiedImageError|cannot identify image file"
+        r"|LibsndfileError|Format not recognised|Failed to decode|Invalid data found when processing input"
         r"|BadZipFile|BadGzipFile|Compressed file ended",
         "transformers tokenization_utils_base.py, trainer.py; tokenizers; torch collate",
         where=Where.EXCEPTION,

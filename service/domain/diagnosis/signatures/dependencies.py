@@ -34,6 +34,7 @@ DEPENDENCIES = (
     says(
         Reason.MISSING_DEPENDENCY,
         r"No interpreter found for Python|requires-python|does not satisfy Python"
+        r"|doesn't have a source distribution or wheel|neither a source distribution nor a wheel"
         r"|was not found in the package registry|requires a different Python"
         r"|Distribution not found|is not supported on this platform|no wheels? with a matching (?:Python"
         r"|platform)|was not found in the provided package locations"
@@ -64,7 +65,9 @@ DEPENDENCIES = (
         Reason.MISSING_DEPENDENCY,
         r"cannot import name|partially initialized module|Failed to import \S+ because of the following error"
         r"|DLL load failed"
-        r"|cannot open shared object file|undefined symbol|version `\S+' not found|is a different version"
+        r"|cannot open shared object file|Could not load (?:lib|dynamic library|library)|cannot load library"
+        r"|undefined symbol|symbol \S+(?: version \S+)?,? not defined in file"
+        r"|version `\S+' not found|is a different version"
         r"|binary incompatibility"
         r"|numpy\.dtype size changed|compiled using NumPy 1\.x|incompatible version of"
         r"|operator torchvision::nms does not exist"
@@ -128,6 +131,13 @@ DEPENDENCIES = (
         r"^ImportError|PackageNotFoundError",
         "python import system",
         where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid)",
+        "uv: any other error of its own, before the script ran",
+        where=Where.LINE,
         weight=Weight.HINTS,
     ),
 )

@@ -33,6 +33,19 @@ MACHINE = (
     ),
     says(
         Reason.INFRASTRUCTURE,
+        r"could not select device driver|nvidia-container-cli: (?:initialization|device) error|nvml error: driver"
+        r"|NVIDIA-SMI has failed because it couldn't communicate",
+        "docker and NVIDIA's container toolkit: the machine does not give its GPU to the container",
+    ),
+    says(
+        Reason.IMAGE_ERROR,
+        r"^(?:docker: )?Error response from daemon",
+        "docker",
+        where=Where.LINE,
+        weight=Weight.POINTS,
+    ),
+    says(
+        Reason.INFRASTRUCTURE,
         r"\bNodeLost\b|node (?:was|is) (?:lost|not ready|shutting down)|\bpreempted\b|\bPreemption\b"
         r"|Spot instance (?:interruption|was reclaimed)"
         r"|\bEvicted\b|The node was low on resource|NodeShutdown|Pod was (?:terminated|rejected)"

@@ -7,18 +7,27 @@ from service.domain.diagnosis.signature import Weight, Where, says
 from service.domain.run import Reason
 
 USUAL = r"^(?:\w+\.)*(?:Value|Type|Key|Attribute|Assertion|NotImplemented|Runtime|Index)Error\b|^Exception\b"
+CHECK = r"^(?:ValueError|NotImplementedError|Exception):"
 LIBRARY = r"(?:site|dist)-packages/"
 ORIGIN = (
     says(
         Reason.MISSING_DEPENDENCY,
         r"^TypeError: .*(?:unexpected keyword argument|positional arguments? but \d+ (?:was|were) given"
-        r"|missing \d+ required (?:positional|keyword))"
-        r"|^AttributeError: (?:module|type object) '|^AttributeError: '\w+' object has no attribute '_\w+'",
+        r"|missing \d+ required (?:positional|keyword))|^AttributeError: '(?!NoneType|dict|list|str|int|float"
+        r"|tuple)\w+' object",
         "python: a library that calls another in a way which that version does not know",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=LIBRARY,
         remedy="Two packages do not fit together: pin versions that were released together.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^AttributeError: (?:module|type object) '(?!__main__)",
+        "python: a name that a module has in other versions",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        remedy="The installed version has no such name: pin the version that the code was written for.",
     ),
     says(
         Reason.MISSING_DEPENDENCY,
@@ -66,5 +75,23 @@ ORIGIN = (
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=r"(?:site|dist)-packages/(?:huggingface_hub|requests|urllib3|httpx2?|httpcore2?|aiohttp|fsspec|hf_xet)/",
+    ),
+    says(
+        Reason.DATASET_FORMAT,
+        CHECK
+        + r".*\b(?:data ?sets?|columns?|features|examples?|rows?|splits?|labels?|jsonl?|csv|parquet|conversations?)\b",
+        "words of a check of the data, whoever raised it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        CHECK
+        + r".*(?:`[\w.]+(?:=[^`]*)?`|--\w|\b(?:arguments?|options?|config\w*|parameters?|settings?|flags?|modes?)\b"
+        r"|\b(?:stage|task)\b|not supported|unsupported|incompatible|not compatible|only support"
+        r"|cannot be used (?:with|together)|please (?:set|use|check|specify|provide|pass|choose))",
+        "words of a check of settings, whoever raised it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
     ),
 )
