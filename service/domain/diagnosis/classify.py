@@ -24,6 +24,7 @@ CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.8, Weight.HINTS: 0.5}
 # an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
 OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.45, 0.4
 LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3")
+FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 
 ANSWERS = frozenset({Reason.HUB_AUTH, Reason.HUB_FORBIDDEN, Reason.HUB_UNAVAILABLE})
@@ -37,6 +38,7 @@ PUBLISHING = re.compile(
 READING = re.compile(
     r"from_pretrained|load_dataset|hf_hub_download|snapshot_download|/resolve/|cached_file", re.IGNORECASE
 )
+LEVEL = re.compile(r"^(?!wandb).*\b(?:ERROR|CRITICAL|FATAL)\b")
 COMPLAINT = re.compile(r"error|fail|exception|fatal|invalid|missing|must|abort|cannot|unable|not found", re.IGNORECASE)
 
 
@@ -71,7 +73,7 @@ def diagnose(seen: Seen) -> Failure:
         return failure(Reason.CANCELLED, seen.status_message, confidence=0.7)
     decisive = _decisive(clues, training)
     if code is None and stage != "ERROR":
-        if decisive is None or decisive.was_caught or not _ends_there(decisive, training):
+        if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):
             return _ended_well(training, [], 0.5)
         return _as_failure(decisive, training)
     if decisive is not None and not (_is_doubtful(decisive, training) and code in status.EXIT_CODES):
@@ -123,11 +125,13 @@ def _is_doubtful(clue: Clue, training: Training) -> bool:
     return clue.was_caught or training.goes_on_after(clue.at) or (clue.is_consequence and clue.weight < Weight.POINTS)
 
 
-def _ends_there(clue: Clue, training: Training) -> bool:
+def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
     """Without an exit code: whether the log ends about where the clue is, and does not go on as if nothing had been."""
     if training.published_at is not None and training.published_at > clue.at:
         return False
-    return (clue.ended or clue.weight > Weight.HINTS) and not training.goes_on_after(clue.at)
+    end = clue.chain[-1].end if clue.chain is not None else clue.at
+    is_last = sum(bool(line.text) for line in lines[end + 1 :]) <= FEW_LINES
+    return (clue.ended or is_last or clue.weight > Weight.HINTS) and not training.goes_on_after(clue.at)
 
 
 def _as_failure(clue: Clue, training: Training) -> Failure:
@@ -159,7 +163,7 @@ def _is_publication(clue: Clue, training: Training) -> bool:
     if clue.cause in HUB_CAUSES:
         if training.finished_at is not None and clue.cause in ANSWERS:
             return is_push or READING.search(text) is None
-        return is_push and training.has_begun
+        return is_push and training.begun_at is not None and training.begun_at < clue.at
     return clue.signature is None and is_push and training.finished_at is not None
 
 
@@ -176,6 +180,7 @@ def _silent(
     if clue is not None:
         return _as_failure(clue, training)
     last = next((line.text for line in reversed(lines) if line.text.strip()), "")
-    if COMPLAINT.search(last):
-        return failure(Reason.SCRIPT_ERROR, last, confidence=0.35)
+    logged = next((line.text for line in reversed(lines) if LEVEL.search(line.text)), last)
+    if COMPLAINT.search(logged):
+        return failure(Reason.SCRIPT_ERROR, logged, confidence=0.35)
     return failure(Reason.UNKNOWN, message or last or None, confidence=0.3)

@@ -12,7 +12,9 @@ LONGEST = 4_000
 COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 # torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
 RANK = re.compile(r"^\[(rank\d+|default\d+)\]:\s?|^\((\w+ pid=\d+)[^)]*\)\s")
-MARK = re.compile(r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z (?!ERROR|WARN)|^(?:\[\d+\] )+")
+MARK = re.compile(
+    r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?: (?!ERROR|WARN)|$)|^(?:\[\d+\] )+"
+)
 # loggers that put their own words before each line of a traceback
 LOGGED = re.compile(
     r"^(?:ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w.]+:\d+\] "

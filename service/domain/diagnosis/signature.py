@@ -45,6 +45,13 @@ class Signature:
     retry: Retry | None = None
 
 
+LONGEST_GAP = 300
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace(".*", f".{{0,{LONGEST_GAP}}}"), re.IGNORECASE)
+
+
 def says(
     cause: Reason,
     pattern: str,
@@ -58,16 +65,17 @@ def says(
     remedy: str | None = None,
     retry: Retry | None = None,
 ) -> Signature:
-    """A signature from the text of its patterns, upper and lower case alike."""
+    """A signature from the text of its patterns, upper and lower case alike. `.*` reaches over LONGEST_GAP characters
+    at most, which keeps a search of a long line linear."""
     return Signature(
         cause,
-        re.compile(pattern, re.IGNORECASE),
+        _compiled(pattern),
         source,
         where,
         weight,
-        None if frames is None else re.compile(frames, re.IGNORECASE),
+        None if frames is None else _compiled(frames),
         None if raised is None else re.compile(raised),
-        None if detail is None else re.compile(detail, re.IGNORECASE),
+        None if detail is None else _compiled(detail),
         remedy,
         retry,
     )

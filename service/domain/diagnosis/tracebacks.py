@@ -27,6 +27,7 @@ NOT_MESSAGE = re.compile(
     r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,})"
 )
 LONGEST_MESSAGE = 14
+LONGEST_LINE = 2_000
 MOST_FRAMES = 80
 
 
@@ -49,7 +50,7 @@ class Raised:
         """Whether its first frame is a program's first, so that it ended the program; one that a library caught and
         logged starts in the middle."""
         first = next((text for text in self.frames if FRAME.match(text)), None)
-        return not self.is_bare and (first is None or "<module>" in first or "runpy" in first or "in <module" in first)
+        return not self.is_bare and (first is None or ", in " not in first or "<module>" in first or "runpy" in first)
 
     @property
     def innermost(self) -> str:
@@ -109,7 +110,7 @@ def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
         stream.is_linked, stream.raised = True, None
     elif EXCEPTION.match(text) and not stream.raised:
         opened = _open(stream, name, at, text, is_bare=True)
-        opened.message.append(text)
+        opened.message.append(text[:LONGEST_LINE])
     elif stream.raised is not None:
         _message(stream, at, text, stripped)
     if stripped and stream.raised is None:
@@ -145,7 +146,7 @@ def _frame(stream: _Stream, at: int, text: str, stripped: str) -> None:
         else:
             raised.frames[MOST_FRAMES // 2 :] = [*raised.frames[MOST_FRAMES // 2 + 1 :], text]
     elif bar(text) is None and not text.startswith("{'"):
-        raised.message.append(stripped)
+        raised.message.append(stripped[:LONGEST_LINE])
 
 
 def _message(stream: _Stream, at: int, text: str, stripped: str) -> None:
@@ -158,5 +159,5 @@ def _message(stream: _Stream, at: int, text: str, stripped: str) -> None:
         stream.raised = None
         return
     if stripped:
-        raised.message.append(stripped)
+        raised.message.append(stripped[:LONGEST_LINE])
         raised.end = at

@@ -23,7 +23,7 @@ OWN = re.compile(
 FINISHED = re.compile(r"""['"]train_runtime['"]|Training completed\b|^Training finished\b""", re.IGNORECASE)
 PUBLISHED = re.compile(
     r"pushed to the Hub in|successfully (?:pushed|uploaded)|upload(?:ed)? (?:complete|successful)"
-    r"|https://\S+/(?:commit|tree)/\w",
+    r"|https://(?!\S*/api/)\S+/(?:commit|tree)/[0-9a-f]{7}",
     re.IGNORECASE,
 )
 UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNORECASE)
@@ -38,13 +38,13 @@ FEWEST_LOSSES = 5
 
 @dataclass
 class Training:
-    """`finished_at`, `published_at`: the last line that says so. `broken`: the line of the first loss that is NaN or
-    infinite, in a run that did not recover. `diverged`: the line with the highest of the last losses.
-    `advanced_at`: the last line after which a bar moved on once more."""
+    """`begun_at`, `finished_at`, `published_at`: lines that say so, the first or the last. `broken`: the line of the
+    first loss that is NaN or infinite, in a run that did not recover. `diverged`: the line with the highest of the last
+    losses. `advanced_at`: the last line after which a bar moved on once more."""
 
     finished_at: int | None = None
     published_at: int | None = None
-    has_begun: bool = False
+    begun_at: int | None = None
     broken: str | None = None
     diverged: str | None = None
     advanced_at: int = -1
@@ -70,7 +70,8 @@ def watch(lines: Sequence[Line]) -> Training:
         if "loss" in text or "Loss" in text:
             _losses(text, losses, own)
     series = losses or own
-    training.has_begun = training.has_begun or bool(series)
+    if series:  # what is printed may come late, but not early
+        training.begun_at = 0
     training.broken = _broken(series)
     training.diverged = None if training.broken else _diverged(series)
     return training
@@ -82,7 +83,8 @@ def _bar(training: Training, bars: dict[tuple[str, float], tuple[float, int]], a
         training.advanced_at = max(training.advanced_at, when)
         bars[(seen.name, seen.total)] = (seen.done, at)
     if not seen.name:  # the Trainer's own bar has no name
-        training.has_begun = training.has_begun or seen.done > 0
+        if seen.done > 0 and training.begun_at is None:
+            training.begun_at = at
         if 0 < seen.total <= seen.done:
             training.finished_at = at
     elif UPLOAD_BAR.match(seen.name) and 0 < seen.total <= seen.done:

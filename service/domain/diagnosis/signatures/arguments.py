@@ -98,6 +98,15 @@ ARGUMENTS = (
     ),
     says(
         Reason.BAD_ARGUMENT,
+        r"^KeyError: '(?P<what>[A-Z][A-Z0-9_]+)'",
+        "python os.environ",
+        where=Where.EXCEPTION,
+        weight=Weight.POINTS,
+        frames=r"environ",
+        remedy="The script wants {what} in its environment: give it in env or, if nobody may see it, in secrets.",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
         r"(?:global )?(?:train )?batch size .*(?:divisible|multiple)|num_generations"
         r"|must be (?:evenly )?divisible|should be divisible|is not divisible by",
         "trl grpo_trainer.py, grpo_config.py; transformers",
@@ -131,7 +140,9 @@ ARGUMENTS = (
         r"|Parser|Constructor)Error|Can't instantiate .* with|Unknown (?:optimizer|scheduler|argument)"
         r"|omegaconf\.\S+|hydra\.errors|Output directory \(.*\) already exists|Can't find a valid checkpoint at"
         r"|No valid checkpoint found|You cannot perform fine-tuning on purely quantized models"
-        r"|Asking to pad but the tokenizer does not have a padding token|does not support (?:Flash ?Attention"
+        r"|Asking to pad but the tokenizer does not have a padding token|no padding token is defined"
+        r"|StrictDataclass\w*Error|Too many open files|You can't (?:train|move|pass) "
+        r"|does not support (?:Flash ?Attention"
         r"|an attention implementation|SDPA|gradient checkpointing)"
         r"|Error\(s\) in loading state_dict for|size mismatch for \S+: copying a param"
         r"|Only Tensors of floating point and complex dtype can require gradients"

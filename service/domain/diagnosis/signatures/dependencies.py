@@ -38,7 +38,8 @@ DEPENDENCIES = (
         r"|was not found in the package registry|requires a different Python"
         r"|Distribution not found|is not supported on this platform|no wheels? with a matching (?:Python"
         r"|platform)|was not found in the provided package locations"
-        r"|externally-managed-environment|Git executable not found|Git operation failed"
+        r"|externally-managed-environment|^E: Unable to locate package|Could not open requirements file"
+        r"|Git executable not found|Git operation failed"
         r"|^fatal: (?:repository '.*' not found|could not read Username)"
         r"|HTTP status client error \(404 Not Found\) for url \(https?://\S+/simple/|^error: Failed to spawn: `[\w-]+`",
         "uv: uv-python, uv-resolver; pip",
@@ -115,7 +116,8 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"CUDA_HOME|nvcc (?:was )?not found|CUDAMismatch|Installed CUDA version|Error building extension"
+        r"CUDA_HOME|No such file or directory: '(?:\S*/)?(?:nvcc|git|ninja|gcc|g\+\+|cmake|make|ffmpeg)'"
+        r"|nvcc (?:was )?not found|CUDAMismatch|Installed CUDA version|Error building extension"
         r"|Ninja is required|Unable to JIT load the|unable to compile c(?:uda|pp)"
         r"|Failed to find C compiler|g\+\+: (?:fatal )?error|gcc: fatal|fatal error: Python\.h"
         r"|command 'gcc' failed|CUDA Setup failed despite|libbitsandbytes"

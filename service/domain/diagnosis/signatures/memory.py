@@ -26,7 +26,8 @@ MEMORY = (
     says(
         Reason.CUDA_OOM,
         r"^Error out of memory at line \d+ in file|Triton Error \[CUDA\]: out of memory|NCCL\b.*(?<!host )out of memory"
-        r"|Free memory on device .*is less than desired|Failed to CUDA (?:calloc|malloc)"
+        r"|Free memory on device .*is less than desired|OOM when allocating tensor|out_of_memory: CUDA error"
+        r"|Failed to CUDA (?:calloc|malloc)"
         r"|No available memory for the cache blocks|RESOURCE_EXHAUSTED: Out of memory",
         "bitsandbytes csrc/ops.cu; triton; NCCL src/include/alloc.h; vllm; jaxlib",
     ),
