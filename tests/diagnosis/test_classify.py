@@ -54,6 +54,11 @@ def test_a_program_that_went_on_was_not_ended() -> None:
     assert causes(*lines[:-4], exit_code=137) is Reason.HOST_OOM
 
 
+def test_a_traceback_that_a_logger_tells_of_in_passing_ended_nothing() -> None:
+    lines = ["[INFO:swift] " + TRACEBACK[0], *TRACEBACK[1:], "ValueError: a bad row", "", *TRACEBACK, OOM]
+    assert causes(*lines, exit_code=1) is Reason.CUDA_OOM
+
+
 def test_without_an_exit_code_the_logs_end_decides() -> None:
     assert causes(*TRACEBACK, OOM) is Reason.CUDA_OOM
     assert causes(TRAINED, "done") is Reason.OK

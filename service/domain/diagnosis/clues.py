@@ -40,6 +40,7 @@ CAUGHT_BEFORE = re.compile(
     r"|\bWARNING\b|\[WARN|(?:[Ff]ailed|[Cc]ould not|[Uu]nable) to (?:report|send|log|upload (?:log|metric))"
     r"|[Tt]elemetry|non-fatal|[Cc]ontinuing"
 )
+LOGGED = re.compile(r"^\[?(?:INFO|DEBUG|WARN\w*)(?::[\w.]+)?\]?:?$")
 CAUGHT_AFTER = re.compile(
     r"Retrying|retry(?:ing)? in|[Ff]all(?:ing|s)? back|Decreasing batch size|[Cc]ontinuing|^Ignor(?:ed|ing)"
     r"|will be retried|non-fatal|^[Ss]kipp(?:ed|ing)|Trying again"
@@ -104,6 +105,7 @@ def _of_chain(chain: Chain, lines: Sequence[Line]) -> Clue:
     after = lines[last.end + 1].text if last.end + 1 < len(lines) else ""
     head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
     was_caught = CAUGHT_BEFORE.search(chain[0].before) is not None or CAUGHT_AFTER.search(after) is not None
+    was_caught = was_caught or LOGGED.match(chain[0].before) is not None
     was_caught = was_caught or (last.is_bare and BARE_HARMLESS.search(head) is not None)
     tells = " ".join(last.message) if best is None or best[1].cause is Reason.INFRASTRUCTURE else head
     is_consequence = CONSEQUENCE.search(tells) is not None and (best is None or best[0] < Weight.NAMES)

@@ -14,6 +14,7 @@ COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 RANK = re.compile(r"^\[(rank\d+|default\d+)\]:\s?|^\((\w+ pid=\d+)[^)]*\)\s")
 MARK = re.compile(
     r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?: (?!ERROR|WARN)|$)|^(?:\[\d+\] )+"
+    r"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?=\s|Traceback|[\w.]+(?:Error|Exception): )"
 )
 # loggers that put their own words before each line of a traceback
 LOGGED = re.compile(

@@ -33,8 +33,8 @@ MOST_FRAMES = 80
 
 @dataclass
 class Raised:
-    """One traceback. `begin`, `end`: positions of its first and last line. `is_bare`: the traceback itself is missing,
-    only the exception's line is there."""
+    """One traceback. `begin`, `end`: positions of its first and last line. `before`: what introduced it, on its own
+    line or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there."""
 
     begin: int
     stream: str
@@ -120,8 +120,9 @@ def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
 
 def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> Raised:
     is_linked = stream.is_linked or NESTED.match(text.strip()) is not None or NESTED.match(stream.before) is not None
+    logged = text.partition(HEADER)[0] if HEADER in text else ""
     inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
-    raised = Raised(at, name, stream.before, is_bare, is_linked or inner, end=at)
+    raised = Raised(at, name, logged.strip() or stream.before, is_bare, is_linked or inner, end=at)
     stream.raised, stream.is_linked, stream.blanks = raised, False, 0
     return raised
 

@@ -26,6 +26,7 @@ PUBLISHED = re.compile(
     r"|https://(?!\S*/api/)\S+/(?:commit|tree)/[0-9a-f]{7}",
     re.IGNORECASE,
 )
+TRAINING_BAR = re.compile(r"^(?:Steps|Train|Training)$", re.IGNORECASE)
 UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNORECASE)
 
 # A run diverged if its last losses lie this far above its first ones; or somewhat above, and far above its best.
@@ -82,7 +83,7 @@ def _bar(training: Training, bars: dict[tuple[str, float], tuple[float, int]], a
     if seen.done > most:
         training.advanced_at = max(training.advanced_at, when)
         bars[(seen.name, seen.total)] = (seen.done, at)
-    if not seen.name:  # the Trainer's own bar has no name
+    if not seen.name or TRAINING_BAR.match(seen.name):  # the Trainer's own bar has no name
         if seen.done > 0 and training.begun_at is None:
             training.begun_at = at
         if 0 < seen.total <= seen.done:

@@ -61,7 +61,7 @@ MACHINE = (
         r"|download)(?!.*40[34])"
         r"|Failed to (?:fetch|download) `?[\w.+=-]+`?.*(?:timed out|connect)|operation timed out"
         r"|dns error: failed to lookup"
-        r"|Failed to establish a new connection.*(?:pypi|pythonhosted)|Could not fetch URL https://pypi",
+        r"|^ERROR: Could not fetch URL|Retrying \(Retry\(total=0",
         "uv 0.4 to 0.13: uv-client; pip",
         where=Where.LINE,
         weight=Weight.POINTS,
