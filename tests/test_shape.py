@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "worker": {"worker", "leader", "flow", "hub", "store", "domain"},
     "app": {"app", "api"},
     "assembly": {"assembly", "app", "api", "worker", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
-    "cli": {"cli", "assembly", "leader", "worker", "migrate", "settings", "log", "sandbox", "store"},
+    "cli": {"cli", "assembly", "leader", "worker", "migrate", "settings", "log", "sandbox", "store", "domain"},
     "__main__": {"cli"},
 }
 

@@ -67,9 +67,14 @@ class FailureObject(BaseModel):
 
     cause: str
     message: str
-    evidence: str | None
+    evidence: str | None = Field(description="The line of the log, or of Hugging Face's status, that shows it")
     remedy: str
-    retryable: bool
+    retryable: bool = Field(description="Whether `retry` is `same`")
+    retry: Literal["same", "changed", "never"] | None = Field(
+        default=None,
+        description="`same`: unchanged is sensible; `changed`: something must change; `never`: a person must act",
+    )
+    confidence: float | None = Field(default=None, description="From 0 to 1: how often such a diagnosis is right")
 
 
 class ProgressObject(BaseModel):

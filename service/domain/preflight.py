@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
-from service.domain.diagnosis import Failure
+from service.domain.diagnosis import Failure, Retry
 from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.foresight import Foresight
@@ -60,7 +60,9 @@ class Finding:
     def as_failure(self) -> Failure:
         """How a run fails by it."""
         assert self.reason is not None
-        return Failure(self.reason, self.message, f"preflight: {self.check} ({self.field})", self.remedy or "")
+        return Failure(
+            self.reason, self.message, f"preflight: {self.check} ({self.field})", self.remedy or "", Retry.CHANGED
+        )
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

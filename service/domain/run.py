@@ -69,6 +69,11 @@ class Reason(StrEnum):
     HOST_OOM = "host_oom"
     DISK_FULL = "disk_full"
     SCRIPT_ERROR = "script_error"
+    NAN_LOSS = "nan_loss"
+    DIVERGING = "diverging"
+    CUDA_ERROR = "cuda_error"
+    IMAGE_ERROR = "image_error"
+    STALLED = "stalled"
     PUSH_FAILED = "push_failed"
     OUTPUT_MISSING = "output_missing"
     CANCELLED_OUTSIDE = "cancelled_outside"
@@ -77,6 +82,9 @@ class Reason(StrEnum):
     EXCEEDS_LIMIT = "exceeds_limit"
     SECRETS_LOST = "secrets_lost"
     UNKNOWN = "unknown"
+    # what a log without a failure is found to be; no run has these as its reason
+    OK = "ok"
+    CANCELLED = "cancelled"
 
 
 NEXT: Mapping[RunState, frozenset[RunState]] = {

@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from service.domain.admission import Admit, Reject, Wait, price_change
 from service.domain.board import Board
-from service.domain.diagnosis import Failure
+from service.domain.diagnosis import Failure, Retry
 from service.domain.money import dollars
 from service.domain.plan import plan
 from service.domain.run import Reason, RunState
@@ -133,7 +133,8 @@ def _needs_approval_now(session: Session, run: Run, decision: Admit, now: dateti
 
 
 def _reject(session: Session, run: Run, decision: Reject, now: datetime) -> None:
-    failure = Failure(decision.reason, decision.message, None, "Raise max_cost_usd or choose another flavor.")
+    remedy = "Raise max_cost_usd or choose another flavor."
+    failure = Failure(decision.reason, decision.message, None, remedy, Retry.CHANGED)
     runs.advance(
         session,
         run,

@@ -21,7 +21,7 @@ from sqlmodel import Session
 from service.domain import leak
 from service.domain.backoff import hub_backoff
 from service.domain.clear_text import REMEDY, secret_in
-from service.domain.diagnosis import Failure
+from service.domain.diagnosis import Failure, Retry
 from service.domain.image import image_refusal
 from service.domain.recipe import stored, with_source
 from service.domain.run import Reason, RunState
@@ -115,7 +115,7 @@ def _check(gate: Gate, run: Run, fetched: Fetched) -> Prepared | Failure:
 
 def _refusal(evidence: str, remedy: str = CORRECT) -> Failure:
     message = "The script at recipe.url cannot run."
-    return Failure(Reason.BAD_ARGUMENT, message, evidence[:500], remedy)
+    return Failure(Reason.BAD_ARGUMENT, message, evidence[:500], remedy, Retry.CHANGED)
 
 
 def _keep(session: Session, run_id: str, prepared: Prepared) -> bool:
@@ -131,7 +131,7 @@ def _again(session: Session, run_id: str, problem: str, now: datetime) -> bool:
     tries = run.tries + 1
     if tries >= MOST_TRIES:
         message = f"The script at recipe.url could not be fetched in {tries} tries."
-        failure = Failure(Reason.INFRASTRUCTURE, message, problem, "Check the address, and submit again.", True)
+        failure = Failure(Reason.INFRASTRUCTURE, message, problem, "Check the address, and submit again.", Retry.SAME)
         return _end(session, run, failure, now)
     scripts.try_later(session, run, f"its script could not be fetched yet: {problem}", now + hub_backoff(tries))
     return False

@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from service.domain import money, progress
-from service.domain.diagnosis import CANCEL_REASONS, Failure, diagnose, failure
+from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
 from service.domain.run import Reason, RunState
 from service.flow import logs
 from service.flow.gate import Gate
@@ -26,6 +26,9 @@ log = structlog.get_logger()
 MOST_LINES = 20_000
 LOG_PATIENCE = timedelta(minutes=2)
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
+# A job that ended well may have trained nothing of use: its log says so.
+USELESS = frozenset({Reason.NAN_LOSS, Reason.DIVERGING})
+STAGES = {JobPhase.COMPLETED: "COMPLETED", JobPhase.CANCELLED: "CANCELED", JobPhase.DELETED: "DELETED"}
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
 
 
 def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
-    """Why it failed, if it failed."""
+    """Why it failed, if it failed. The exit code is in the message: Hugging Face has no field for it."""
     if job is None or job.phase is JobPhase.DELETED:
         return failure(Reason.JOB_VANISHED)
-    return diagnose(job.message, job.cancel_reason, texts)
+    found = diagnose(Seen(texts, None, job.message, job.cancel_reason, STAGES.get(job.phase, "ERROR")))
+    return failure(Reason.CANCELLED_OUTSIDE, found.evidence) if found.cause is Reason.CANCELLED else found
 
 
 def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[LogLine], bool]:
@@ -183,6 +187,8 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
 
 
 def _verified(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
+    if ending.diagnosis.cause in USELESS:
+        return RunState.FAILED, ending.diagnosis
     if run.output_repo is None:
         return RunState.SUCCEEDED, None
     if ending.refused is not None:

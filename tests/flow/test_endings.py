@@ -215,6 +215,25 @@ def test_odd_log_lines_and_odd_json_keep_no_run_from_its_end(world: World) -> No
     assert {world.run(first).state, world.run(second).state} == {"succeeded"}
 
 
+def test_a_job_that_ended_well_with_a_broken_loss_is_a_failed_run(world: World) -> None:
+    log = "{'loss': '2.1', 'grad_norm': '1.0'}\n{'loss': '0', 'grad_norm': 'nan'}\n{'train_runtime': '1.0'}"
+    run_id = world.enqueue(seconds=5, log=log)
+    world.until_end(run_id)
+    run = world.show(run_id)
+    assert (run["state"], run["reason"], run["attempts"][0]["cause"]) == ("failed", "nan_loss", "nan_loss")
+    assert run["failure"]["retry"] == "changed"
+    assert run["failure"]["retryable"] is False
+    assert "nan" in run["failure"]["evidence"]
+
+
+def test_an_exit_code_in_the_status_is_read(world: World) -> None:
+    run_id = world.enqueue(seconds=5, exit_code=143, log="Loading weights")
+    world.until_end(run_id)
+    failure = world.show(run_id)["failure"]
+    assert (failure["cause"], failure["retry"]) == ("job_timeout", "changed")
+    assert failure["confidence"] < 0.7
+
+
 def test_one_run_that_cannot_be_prepared_holds_up_no_other(world: World) -> None:
     bad, good = world.enqueue(seconds=5), world.enqueue(seconds=5)
 

@@ -1,0 +1,194 @@
+"""Clues: the places of a log that match a signature, or where a program ended by an exception that none matches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.domain.diagnosis.lines import Line
+from service.domain.diagnosis.signature import Signature, Weight, Where
+from service.domain.diagnosis.signatures import SIGNATURES
+from service.domain.diagnosis.tracebacks import FRAME, Chain, Raised, chains
+from service.domain.run import Reason
+
+# A line without any of these is passed over: signatures for lines each need one. A test holds them to it.
+FRIGHTENING = re.compile(
+    r"error|exception|fail|killed|memory|no space|quota|not found|unknown|denied|refused|timeout|timed out|assert"
+    r"|fault|abort|cannot|can't"
+    r"|unable|invalid|xid|lost|no solution|unsatisfiable|no matching|version|stall|progress|heartbeat|evicted"
+    r"|preempt|signal|exitcode|usage"
+    r"|restricted|gated|alloc|alternat|status|limit|unauthorized|forbidden|credit|no module|no such|requires|nan"
+    r"|out of resource|corrupt|mismatch"
+    r"|not enough|hung|oom|sigkill|sigsegv|pull|format|support|deadline|ended|reset|closed|resource|dead"
+    r"|interpreter|missing",
+    re.IGNORECASE,
+)
+# These words are of programs that go on: what they complain of ended nothing.
+HARMLESS = re.compile(
+    r"warning|\bWARN\b|^\[W|\bINFO\b|\bDEBUG\b|wandb:|Retrying|retry(?:ing)? in|\[Retry|thrown while requesting"
+    r"|fall(?:ing|s)? back|ignor(?:ed|ing)|skipp(?:ed|ing)"
+    r"|continuing|deprecat|telemetry|Attempting to register|computation placer|cuda_dnn|TF-TRT|Will try"
+    r"|will be (?:used|retried)|Decreasing batch size|non-fatal|not critical|\bhint\b"
+    r"|errors?[:=] ?0\b|0 errors|error_if_nonfinite|^\s*#",
+    re.IGNORECASE,
+)
+# A traceback that such a line introduces, or that such a line follows, was caught.
+CAUGHT_BEFORE = re.compile(
+    r"Exception ignored in|--- Logging error ---|^Exception in thread|Task exception was never retrieved"
+    r"|Error in (?:atexit|sys\.excepthook)"
+    r"|\bWARNING\b|\[WARN|(?:[Ff]ailed|[Cc]ould not|[Uu]nable) to (?:report|send|log|upload (?:log|metric))"
+    r"|[Tt]elemetry|non-fatal|[Cc]ontinuing"
+)
+LOGGED = re.compile(r"^\[?(?:INFO|DEBUG|WARN\w*)(?::[\w.]+)?\]?:?$")
+CAUGHT_AFTER = re.compile(
+    r"Retrying|retry(?:ing)? in|[Ff]all(?:ing|s)? back|Decreasing batch size|[Cc]ontinuing|^Ignor(?:ed|ing)"
+    r"|will be retried|non-fatal|^[Ss]kipp(?:ed|ing)|Trying again"
+)
+# These tell that another process failed, which has said why itself.
+CONSEQUENCE = re.compile(
+    r"ChildFailedError|CalledProcessError|SignalException|ProcessRaisedException|ProcessExitedException"
+    r"|BrokenPipeError|Broken pipe"
+    r"|SystemExit|DataLoader worker \(pid\(s\) .*exited unexpectedly|RemoteTraceback"
+    r"|Sending process \d+ closing signal|^EOFError"
+    r"|^KeyboardInterrupt|RayActorError|RayTaskError|Connection closed by (?:remote )?peer"
+    r"|Connection reset by peer|remote process exited|[Ss]ee (?:the )?(?:root cause|errors?|stack trace|logs?"
+    r"|traceback)s? above|store->get|leaked semaphore",
+)
+BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
+NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same
+MOST_SUSPECTS = 4_000
+WINDOW = 12
+
+
+@dataclass(frozen=True)
+class Clue:
+    """`signature` None: an exception that no signature knows. `ended`: a traceback of the program itself, so it
+    certainly ended there unless the log goes on after it."""
+
+    at: int
+    evidence: str
+    weight: Weight
+    cause: Reason
+    signature: Signature | None = None
+    what: str | None = None
+    chain: Chain | None = None
+    ended: bool = False
+    was_caught: bool = False
+    is_consequence: bool = False
+
+    @property
+    def text(self) -> str:
+        """All that its traceback says, frames and messages."""
+        return "\n".join(part for raised in self.chain or () for part in (*raised.frames, *raised.message))
+
+
+def find(lines: Sequence[Line]) -> list[Clue]:
+    """All clues, in order of their place."""
+    tracebacks = chains(lines)
+    inside = {at for chain in tracebacks for raised in chain for at in range(raised.begin, raised.end + 1)}
+    found = [_of_chain(chain, lines) for chain in tracebacks]
+    found.extend(_of_lines(lines, inside))
+    return sorted(found, key=lambda clue: clue.at)
+
+
+def _of_chain(chain: Chain, lines: Sequence[Line]) -> Clue:
+    """The best of a chain's exceptions: the one whose wording says most, the last raised among equals."""
+    best: tuple[Weight, Signature, str, str | None] | None = None
+    for raised in reversed(chain):
+        for signature in SIGNATURES:
+            if signature.where is Where.LINE or (best is not None and signature.weight <= best[0]):
+                continue
+            if (matched := _matches(signature, raised, chain)) is not None:
+                best = (signature.weight, signature, *matched)
+    last = chain[-1]
+    after = lines[last.end + 1].text if last.end + 1 < len(lines) else ""
+    head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
+    was_caught = CAUGHT_BEFORE.search(chain[0].before) is not None or CAUGHT_AFTER.search(after) is not None
+    was_caught = was_caught or LOGGED.match(chain[0].before) is not None
+    was_caught = was_caught or (last.is_bare and BARE_HARMLESS.search(head) is not None)
+    tells = " ".join(last.message) if best is None or best[1].cause is Reason.INFRASTRUCTURE else head
+    is_consequence = CONSEQUENCE.search(tells) is not None and (best is None or best[0] < Weight.NAMES)
+    ended = any(raised.is_top for raised in chain)
+    if best is None:
+        return Clue(
+            chain[0].begin,
+            head,
+            Weight.HINTS,
+            Reason.SCRIPT_ERROR,
+            None,
+            None,
+            chain,
+            ended,
+            was_caught,
+            is_consequence,
+        )
+    weight, signature, evidence, what = best
+    return Clue(
+        chain[0].begin, evidence, weight, signature.cause, signature, what, chain, ended, was_caught, is_consequence
+    )
+
+
+def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, str | None] | None:
+    """The line that shows it and the name in it; None where it does not match."""
+    if not raised.message:
+        return None
+    frames = [text for member in chain for text in member.frames] if signature.frames else []
+    if signature.frames is not None and signature.frames.search("\n".join(frames)) is None:
+        return None
+    if signature.raised is not None and signature.raised.search(raised.innermost) is None:
+        return None
+    # an error page that was run as a script stands among the frames; a message may be wrapped
+    own_frames = raised.frames if raised.message[0].startswith("SyntaxError") else []
+    for text in (*raised.message, *own_frames):
+        if found := signature.pattern.search(text):
+            return text.strip(), _what(signature, found, " ".join(raised.message))
+    whole = " ".join(raised.message)
+    if found := signature.pattern.search(whole):
+        return raised.message[0], _what(signature, found, whole)
+    return None
+
+
+def _what(signature: Signature, found: re.Match[str], around: str) -> str | None:
+    named = found.groupdict().get("what")
+    if named is None and signature.detail is not None and (detail := signature.detail.search(around)):
+        named = detail["what"]
+    return named
+
+
+def _of_lines(lines: Sequence[Line], inside: set[int]) -> Iterator[Clue]:
+    known: set[str] = set()
+    for at, (_, text) in enumerate(lines):
+        if at in inside or "%|" in text or FRIGHTENING.search(text) is None or FRAME.match(text):
+            continue
+        alike = NUMBERS.sub("0", text)
+        if alike in known or HARMLESS.search(text):
+            continue
+        known.add(alike)
+        if len(known) > MOST_SUSPECTS:
+            return
+        if (clue := _of_line(at, text, lines)) is not None:
+            yield clue
+
+
+def _of_line(at: int, text: str, lines: Sequence[Line]) -> Clue | None:
+    best: Clue | None = None
+    for signature in SIGNATURES:
+        if signature.where is Where.EXCEPTION or signature.frames is not None or signature.raised is not None:
+            continue
+        if best is not None and signature.weight <= best.weight:
+            continue
+        if found := signature.pattern.search(text):
+            around = " ".join(line.text.strip() for line in lines[at : at + WINDOW])
+            after = lines[at + 1].text if at + 1 < len(lines) else ""
+            best = Clue(
+                at,
+                text.strip(),
+                signature.weight,
+                signature.cause,
+                signature,
+                _what(signature, found, around),
+                was_caught=CAUGHT_AFTER.search(after) is not None,
+                is_consequence=CONSEQUENCE.search(text) is not None,
+            )
+    return best

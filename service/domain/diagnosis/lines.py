@@ -1,0 +1,94 @@
+"""A log's raw text as lines that can be compared: without colours, carriage returns and the prefixes of launchers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# A line longer than this is cut in its middle: what matters stands at its ends.
+LONGEST = 4_000
+
+COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
+# torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
+RANK = re.compile(r"^\[(rank\d+|default\d+)\]:\s?|^\((\w+ pid=\d+)[^)]*\)\s")
+MARK = re.compile(
+    r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?: (?!ERROR|WARN)|$)|^(?:\[\d+\] )+"
+    r"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?=\s|Traceback|[\w.]+(?:Error|Exception): )"
+)
+# loggers that put their own words before each line of a traceback
+LOGGED = re.compile(
+    r"^(?:ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w.]+:\d+\] "
+    r"(?=\s+File|\s{4}|Traceback|[\w.]+(?:Error|Exception): )"
+)
+BAR = re.compile(r"^(?P<name>[^|]{0,80}?):?\s*\d{1,3}%\|[^|]*\|\s*(?P<done>[\d.]+)(?P<unit>[kMGTB]*)/(?P<total>[\d.]+)")
+
+
+class Line(NamedTuple):
+    """`stream` names the process of a multi-process job, where the line says so."""
+
+    stream: str
+    text: str
+
+
+class Bar(NamedTuple):
+    """A reading of a progress bar."""
+
+    name: str
+    done: float
+    total: float
+
+
+def read(raw: Iterable[str]) -> list[Line]:
+    """Clean lines, in order. What a bar overwrote by a carriage return becomes a line of its own."""
+    found: list[Line] = []
+    for piece in raw:
+        for row in piece.split("\n") if "\n" in piece else (piece,):
+            for part in row.split("\r") if "\r" in row else (row,):
+                if part or "\r" not in row:
+                    found.extend(_clean(part))
+    return found
+
+
+def _clean(text: str) -> list[Line]:
+    if "\x1b" in text:
+        text = COLOUR.sub("", text)
+    if len(text) > LONGEST:
+        text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
+    text = text.rstrip()
+    stream = ""
+    if text and text[0] in "[(sd0123456789":
+        if mark := MARK.match(text):
+            text = text[mark.end() :]
+        if rank := RANK.match(text):
+            stream = rank.group(1) or rank.group(2)
+            text = text[rank.end() :]
+    if text.startswith(("ERROR ", "CRITICAL ")) and (logged := LOGGED.match(text)):
+        text = text[logged.end() :]
+    if text.startswith(("  | ", "    | ")):  # an exception group draws its members into a box
+        text = text.split("| ", 1)[1]
+    # a traceback or a launcher's line may follow a bar on the same line: the bar had no newline
+    if "%|" in text and (cut := _after_bar(text)) > 0:
+        return [Line(stream, text[:cut]), Line(stream, text[cut:])]
+    return [Line(stream, text)]
+
+
+FOLLOWS_BAR = re.compile(r"\](?=Traceback \(most recent|ERROR|\{'|\.\./aten|/pytorch/aten|\[rank\d|\[E )")
+
+
+def _after_bar(text: str) -> int:
+    found = FOLLOWS_BAR.search(text)
+    return found.end() if found else -1
+
+
+def bar(text: str) -> Bar | None:
+    """The reading of a progress bar (tqdm's form), or None."""
+    if "%|" not in text:
+        return None
+    found = BAR.match(text.strip())
+    if found is None:
+        return None
+    try:
+        return Bar(found["name"].strip(), float(found["done"]), float(found["total"]))
+    except ValueError:
+        return None

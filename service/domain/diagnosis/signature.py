@@ -1,0 +1,81 @@
+"""A signature: wording that gives a cause away, with the program that prints it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from service.domain.diagnosis.retry import Retry
+from service.domain.run import Reason
+
+
+class Where(StrEnum):
+    """Where the wording counts. An exception is what ends a traceback, with the lines of its message."""
+
+    EXCEPTION = "exception"
+    LINE = "line"
+    ANYWHERE = "anywhere"
+
+
+class Weight(IntEnum):
+    """How much the wording says. NAMES: this cause and no other. POINTS: other readings are possible. HINTS: a symptom,
+    used only where nothing better is found."""
+
+    HINTS = 1
+    POINTS = 2
+    NAMES = 3
+
+
+@dataclass(frozen=True)
+class Signature:
+    """`frames` must be found among the traceback's frames as well, `raised` in its innermost one: who raised it. A
+    group named `what`, in `pattern` or in `detail` (searched in the lines that follow too), is filled into `remedy`;
+    without it the cause's own remedy is given."""
+
+    cause: Reason
+    pattern: re.Pattern[str]
+    source: str
+    where: Where = Where.ANYWHERE
+    weight: Weight = Weight.NAMES
+    frames: re.Pattern[str] | None = None
+    raised: re.Pattern[str] | None = None
+    detail: re.Pattern[str] | None = None
+    remedy: str | None = None
+    retry: Retry | None = None
+
+
+LONGEST_GAP = 300
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace(".*", f".{{0,{LONGEST_GAP}}}"), re.IGNORECASE)
+
+
+def says(
+    cause: Reason,
+    pattern: str,
+    source: str,
+    *,
+    where: Where = Where.ANYWHERE,
+    weight: Weight = Weight.NAMES,
+    frames: str | None = None,
+    raised: str | None = None,
+    detail: str | None = None,
+    remedy: str | None = None,
+    retry: Retry | None = None,
+) -> Signature:
+    """A signature from the text of its patterns, upper and lower case alike. `.*` reaches over LONGEST_GAP characters
+    at most, which keeps a search of a long line linear."""
+    return Signature(
+        cause,
+        _compiled(pattern),
+        source,
+        where,
+        weight,
+        None if frames is None else _compiled(frames),
+        None if raised is None else re.compile(raised),
+        None if detail is None else _compiled(detail),
+        remedy,
+        retry,
+    )

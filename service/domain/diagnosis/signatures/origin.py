@@ -1,0 +1,97 @@
+"""Exceptions that no other signature knows, by who raised them: a library that checks its settings, one that reads
+data, one that another version of a library calls. What is left is the script's own."""
+
+from __future__ import annotations
+
+from service.domain.diagnosis.signature import Weight, Where, says
+from service.domain.run import Reason
+
+USUAL = r"^(?:\w+\.)*(?:Value|Type|Key|Attribute|Assertion|NotImplemented|Runtime|Index)Error\b|^Exception\b"
+CHECK = r"^(?:ValueError|NotImplementedError|Exception):"
+LIBRARY = r"(?:site|dist)-packages/"
+ORIGIN = (
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^TypeError: .*(?:unexpected keyword argument|positional arguments? but \d+ (?:was|were) given"
+        r"|missing \d+ required (?:positional|keyword))|^AttributeError: '(?!NoneType|dict|list|str|int|float"
+        r"|tuple)\w+' object",
+        "python: a library that calls another in a way which that version does not know",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
+        remedy="Two packages do not fit together: pin versions that were released together.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^AttributeError: (?:module|type object) '(?!__main__)",
+        "python: a name that a module has in other versions",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        remedy="The installed version has no such name: pin the version that the code was written for.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        USUAL,
+        "python: a library fails while it is imported",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY + r'\S+", line \d+, in <module>',
+        remedy="A package cannot be imported beside the others: pin versions that were released together.",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        USUAL,
+        "trl, transformers, peft, accelerate, deepspeed, bitsandbytes: checks of their settings",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"(?:trl|transformers|peft|accelerate|deepspeed|bitsandbytes|unsloth|axolotl|llamafactory"
+        r"|swift)/\S*(?:config|training_args|arguments|argparser|parser|dataclasses|quantizer"
+        r"|validat)\S*\.py"
+        r'|(?:trl|transformers)/trainer\S*\.py", line \d+, in (?:__init__|__post_init__|_validate\w*'
+        r"|create_optimizer\w*|get_optimizer\w*)"
+        r"|(?:site|dist)-packages/(?:peft|accelerate|deepspeed)/",
+    ),
+    says(
+        Reason.DATASET_NOT_FOUND,
+        r"^FileNotFoundError",
+        "datasets, pandas: a data file that is not there",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        frames=r"load_dataset|load_from_disk|read_(?:csv|json|parquet)|datasets/",
+    ),
+    says(
+        Reason.DATASET_FORMAT,
+        USUAL + r"|^\w*DecodeError|^pyarrow\.|^pandas\.",
+        "datasets, pyarrow, pandas, tokenizers and collators: rows that do not fit",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"(?:site|dist)-packages/(?:datasets|pyarrow|pandas)/|data_collator|collat|trl/data_utils"
+        r"|tokenization_utils|chat_template_utils|preprocess|_tokenize",
+    ),
+    says(
+        Reason.HUB_UNAVAILABLE,
+        r"^(?:OSError|RuntimeError|ConnectionError|TimeoutError|asyncio\.\S+TimeoutError|fsspec\.\S+)",
+        "huggingface_hub, fsspec, HTTP libraries: a transfer that broke",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"(?:site|dist)-packages/(?:huggingface_hub|requests|urllib3|httpx2?|httpcore2?|aiohttp|fsspec|hf_xet)/",
+    ),
+    says(
+        Reason.DATASET_FORMAT,
+        CHECK
+        + r".*\b(?:data ?sets?|columns?|features|examples?|rows?|splits?|labels?|jsonl?|csv|parquet|conversations?)\b",
+        "words of a check of the data, whoever raised it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        CHECK
+        + r".*(?:`[\w.]+(?:=[^`]*)?`|--\w|\b(?:arguments?|options?|config\w*|parameters?|settings?|flags?|modes?)\b"
+        r"|\b(?:stage|task)\b|not supported|unsupported|incompatible|not compatible|only support"
+        r"|cannot be used (?:with|together)|please (?:set|use|check|specify|provide|pass|choose))",
+        "words of a check of settings, whoever raised it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+    ),
+)

@@ -1,0 +1,164 @@
+"""Tracebacks in a log: each with its frames, its exception and the exception's message, linked to chains as Python
+links them. In a multi-process job each process's lines are followed for themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from service.domain.diagnosis.lines import Line, bar
+
+HEADER = "Traceback (most recent call last)"
+FRAME = re.compile(r'^\s*(?:\|\s*)?File "[^"]+", line \d+')
+# an exception's own line; of the many names that Python packages use, most end like this
+EXCEPTION = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|OutOfResources|Timeout|NotFound|Exit|Warning)(?::|$)"
+)
+# an exception by any other name: a dotted name, alone or with a message
+ANY_NAME = re.compile(r"^[A-Za-z_][\w.]*(?::\s|:?$)")
+LINKS = (
+    "During handling of the above exception, another exception occurred",
+    "The above exception was the direct cause of the following exception",
+)
+NESTED = re.compile(r'^(?:Original Traceback|""")|^-- Process \d+ terminated with the following error')
+# what ends an exception's message: another program, or the same one going on
+NOT_MESSAGE = re.compile(
+    r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,})"
+)
+LONGEST_MESSAGE = 14
+LONGEST_LINE = 2_000
+MOST_FRAMES = 80
+
+
+@dataclass
+class Raised:
+    """One traceback. `begin`, `end`: positions of its first and last line. `before`: what introduced it, on its own
+    line or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there."""
+
+    begin: int
+    stream: str
+    before: str
+    is_bare: bool = False
+    is_linked: bool = False
+    frames: list[str] = field(default_factory=list)
+    message: list[str] = field(default_factory=list)
+    end: int = 0
+
+    @property
+    def is_top(self) -> bool:
+        """Whether its first frame is a program's first, so that it ended the program; one that a library caught and
+        logged starts in the middle."""
+        first = next((text for text in self.frames if FRAME.match(text)), None)
+        return not self.is_bare and (first is None or ", in " not in first or "<module>" in first or "runpy" in first)
+
+    @property
+    def innermost(self) -> str:
+        """Its last frame: the file, the function and the line of code that raised."""
+        at = max((at for at, text in enumerate(self.frames) if FRAME.match(text)), default=-1)
+        return "\n".join(self.frames[at:]) if at >= 0 else ""
+
+
+Chain = list[Raised]
+
+
+@dataclass
+class _Stream:
+    """What is open in one process's lines."""
+
+    raised: Raised | None = None
+    indent: int = 0
+    is_linked: bool = False
+    blanks: int = 0
+    before: str = ""
+
+
+def chains(lines: Sequence[Line]) -> list[Chain]:
+    """All tracebacks in order of their beginning; those that Python linked are one chain, its last member the one that
+    was raised last."""
+    found: list[Chain] = []
+    last: dict[str, Chain] = {}
+    streams: dict[str, _Stream] = {}
+    for at, (name, text) in enumerate(lines):
+        stream = streams.get(name)
+        if stream is None:
+            stream = streams[name] = _Stream()
+        opened = _step(stream, name, at, text)
+        if opened is not None:
+            if opened.is_linked and name in last:
+                last[name].append(opened)
+            else:
+                last[name] = [opened]
+                found.append(last[name])
+    return [chain for chain in found if any(raised.message for raised in chain)]
+
+
+def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
+    """Read one line; the traceback that it begins, if it does."""
+    stripped = text.strip()
+    opened = None
+    if HEADER in text:
+        opened = _open(stream, name, at, text, is_bare=False)
+        stream.indent = len(text) - len(text.lstrip()) if stripped.startswith((HEADER, "Original", "╭")) else 99
+    elif stream.raised is not None and not stream.raised.message:
+        _frame(stream, at, text, stripped)
+    elif text.startswith('  File "') and FRAME.match(text):
+        opened = _open(stream, name, at, text, is_bare=False)
+        opened.frames.append(text)
+        stream.indent = 0
+    elif stripped.startswith(LINKS):
+        stream.is_linked, stream.raised = True, None
+    elif EXCEPTION.match(text) and not stream.raised:
+        opened = _open(stream, name, at, text, is_bare=True)
+        opened.message.append(text[:LONGEST_LINE])
+    elif stream.raised is not None:
+        _message(stream, at, text, stripped)
+    if stripped and stream.raised is None:
+        stream.before = stripped
+    return opened
+
+
+def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> Raised:
+    is_linked = stream.is_linked or NESTED.match(text.strip()) is not None or NESTED.match(stream.before) is not None
+    logged = text.partition(HEADER)[0] if HEADER in text else ""
+    inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
+    raised = Raised(at, name, logged.strip() or stream.before, is_bare, is_linked or inner, end=at)
+    stream.raised, stream.is_linked, stream.blanks = raised, False, 0
+    return raised
+
+
+def _last(raised: Raised) -> str:
+    return raised.message[-1].strip() if raised.message else ""
+
+
+def _frame(stream: _Stream, at: int, text: str, stripped: str) -> None:
+    """A line between a traceback's header and its exception."""
+    raised = stream.raised
+    assert raised is not None
+    raised.end = at
+    indent = len(text) - len(text.lstrip())
+    is_frame = not stripped or stripped[0] in "│╭╰|" or FRAME.match(text) is not None
+    is_end = EXCEPTION.match(stripped) is not None or (
+        indent <= stream.indent < 99 and ANY_NAME.match(stripped) is not None
+    )
+    if is_frame or not is_end:
+        if len(raised.frames) < MOST_FRAMES:
+            raised.frames.append(text)
+        else:
+            raised.frames[MOST_FRAMES // 2 :] = [*raised.frames[MOST_FRAMES // 2 + 1 :], text]
+    elif bar(text) is None and not text.startswith("{'"):
+        raised.message.append(stripped[:LONGEST_LINE])
+
+
+def _message(stream: _Stream, at: int, text: str, stripped: str) -> None:
+    """A line after an exception's: of its message, or the first thing after it."""
+    raised = stream.raised
+    assert raised is not None
+    stream.blanks = 0 if stripped else stream.blanks + 1
+    is_over = stream.blanks > 1 or len(raised.message) >= LONGEST_MESSAGE
+    if is_over or NOT_MESSAGE.match(text) or bar(text) is not None:
+        stream.raised = None
+        return
+    if stripped:
+        raised.message.append(stripped[:LONGEST_LINE])
+        raised.end = at

@@ -1,0 +1,89 @@
+"""Every case of the corpus is diagnosed right, and every signature is there because of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from service.domain.diagnosis import ADVICE, SIGNATURES, diagnose
+from service.domain.diagnosis.clues import find
+from service.domain.diagnosis.lines import read
+from service.domain.run import Reason
+from tests.diagnosis.cases import Case, cases
+
+CASES = list(cases())
+# Found out by asking Hugging Face or the caller, not from a log; or never a failure.
+NOT_IN_LOGS = {Reason.OUTPUT_MISSING, Reason.CANCELLED_OUTSIDE, Reason.SECRETS_LOST}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_case_is_diagnosed_right(case: Case) -> None:
+    found = case.diagnose()
+    assert case.is_right(found), f"{found.cause} ({found.retry}) by {found.evidence!r}, but {case.causes} {case.retry}"
+    assert 0 < found.confidence <= 1
+    assert found.cause in (Reason.OK, Reason.CANCELLED, Reason.UNKNOWN, Reason.JOB_VANISHED) or found.evidence
+
+
+def test_the_corpus_is_large_has_sources_and_a_third_of_it_is_held_out() -> None:
+    assert len(CASES) >= 150
+    assert 3 * sum(case.is_held_out for case in CASES) >= len(CASES)
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert all(case.source and case.causes for case in CASES)
+
+
+def test_every_signature_has_a_source_and_a_case() -> None:
+    used = {id(clue.signature) for case in CASES for clue in find(read(case.seen.lines))}
+    for signature in SIGNATURES:
+        assert signature.source
+        assert id(signature) in used, f"no case for {signature.cause}: {signature.source}"
+
+
+def test_no_signature_matches_just_anything() -> None:
+    ordinary = ("", "x", "Downloading torch (846.8MiB)", "{'loss': 1.2, 'epoch': 0.1}", "Hello world", "step 10: done")
+    for signature in SIGNATURES:
+        for text in ordinary:
+            assert not signature.pattern.search(text), (signature.cause, signature.source)
+
+
+def test_every_cause_has_its_words_and_a_case() -> None:
+    expected = {cause for case in CASES for cause in case.causes}
+    for cause, advice in ADVICE.items():
+        assert advice.message.endswith(".")
+        assert advice.remedy.endswith(".")
+        assert cause in NOT_IN_LOGS or cause.value in expected, f"no case for {cause}"
+    assert {signature.cause for signature in SIGNATURES} <= set(ADVICE)
+
+
+def test_a_remedy_with_a_gap_has_something_to_fill_it() -> None:
+    for signature in SIGNATURES:
+        if signature.remedy is not None and "{what}" in signature.remedy:
+            names = set(signature.pattern.groupindex) | set(signature.detail.groupindex if signature.detail else ())
+            assert "what" in names, signature.source
+
+
+NOISE = [
+    "/usr/lib/python3.11/site-packages/x.py:1: FutureWarning: a is deprecated and will raise an error",
+    "  warnings.warn(",
+    "WARNING:root:Failed to load y, falling back to z",
+    "Error while fetching `HF_TOKEN` secret value from your vault: 'timed out'.",
+    "wandb: ERROR network error, entering retry loop",
+    "",
+]
+FAILED = [case for case in CASES if case.seen.exit_code == 1 and any(case.seen.lines)]
+RANKED = [case for case in FAILED if not any("[rank" in line or " pid=" in line for line in case.seen.lines)]
+
+
+def test_noise_before_a_failure_changes_nothing() -> None:
+    for case in FAILED:
+        assert case.is_right(diagnose(replace(case.seen, lines=[*NOISE, *case.seen.lines]))), case.name
+
+
+def test_nor_do_colours_times_returns_and_ranks() -> None:
+    for case in FAILED:
+        for form in ("\x1b[31m{}\x1b[0m", "2025-05-01T10:00:00.123456Z {}", "{}\r"):
+            lines = [form.format(line) for line in case.seen.lines]
+            assert case.is_right(diagnose(replace(case.seen, lines=lines))), case.name
+    for case in RANKED:
+        lines = [f"[rank0]: {line}" for line in case.seen.lines]
+        assert case.is_right(diagnose(replace(case.seen, lines=lines))), case.name
