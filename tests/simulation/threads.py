@@ -6,7 +6,22 @@ from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 
-from service.flow import admit, billing, cancel, hold, logs, notify, prices, recover, submit, sweep, watch
+from service.flow import (
+    admit,
+    billing,
+    cancel,
+    card,
+    hold,
+    logs,
+    notify,
+    preflight,
+    prepare,
+    prices,
+    recover,
+    submit,
+    sweep,
+    watch,
+)
 from service.store.lease import LeadLost
 from tests.simulation.process import Killed, Process
 from tests.simulation.trace import Trace, Violation
@@ -17,9 +32,12 @@ STEPS: dict[str, ModuleType] = {
     "sweep": sweep,
     "cancel": cancel,
     "hold": hold,
+    "prepare": prepare,
+    "preflight": preflight,
     "admit": admit,
     "submit": submit,
     "watch": watch,
+    "card": card,
     "logs": logs,
     "billing": billing,
     "notify": notify,
