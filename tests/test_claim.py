@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -161,7 +164,8 @@ def test_a_lost_key_is_replaced_only_when_an_admin_says_so(tmp_path: Path, sandb
     assert "Nothing to do" in again.output, "a key that fits is not replaced"
 
 
-def test_the_command_ends_with_the_reason(tmp_path: Path, sandbox: SandboxServer) -> None:
+@pytest.mark.parametrize("command", [["serve", "--port", "1"], ["step", "admit"]])
+def test_the_command_ends_with_the_reason(tmp_path: Path, sandbox: SandboxServer, command: list[str]) -> None:
     there = moved(tmp_path, sandbox, "another")
     env = {
         "TUNEGATE_DATABASE_URL": there.database_url,
@@ -169,6 +173,13 @@ def test_the_command_ends_with_the_reason(tmp_path: Path, sandbox: SandboxServer
         "TUNEGATE_JOB_HF_TOKEN": "hf_sandbox_job",
         "TUNEGATE_HF_ENDPOINT": sandbox.url,
     }
-    for command in (["serve", "--port", "1"], ["step", "admit"]):
-        ended = CliRunner().invoke(app, command, env=env)
-        assert (ended.exit_code, "holds another key" in ended.output) == (78, True), ended.output
+    # a process of its own: these commands set the logging of theirs up
+    ended = subprocess.run(
+        [sys.executable, "-m", "service", *command],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, "holds another key" in ended.stderr) == (78, True), ended.stderr

@@ -11,8 +11,9 @@ from sqlmodel import Session
 
 from service.store import home
 from service.store.db import open_engine
-from service.store.home import ForeignDatabase
+from service.store.home import ForeignDatabase, Home
 from tests.simulation.people import People
+from tests.simulation.process import KEY
 from tests.simulation.trace import Violation
 from tests.simulation.world import World
 
@@ -47,11 +48,11 @@ class Backup:
         """Somebody starts a service on the copy in a folder that keeps another installation's id: it refuses."""
         folder = self.path.parent / "elsewhere"
         folder.mkdir(exist_ok=True)
-        home.claim(folder, "ins_of_another_folder")
+        (folder / home.ID_FILE).write_text("ins_of_another_folder\n")
         engine = open_engine(f"sqlite:///{self.path}")
         try:
             with Session(engine) as session:
-                home.installation_id(session, folder, world.clock.wall())
+                home.move_in(session, Home(folder, key_setting=KEY), world.clock.wall())
         except ForeignDatabase:
             world.note("a copy of the database refuses to start elsewhere")
         else:

@@ -12,7 +12,7 @@ from service.domain.board import Board
 from service.domain.run import RunState
 from service.flow import cancel, recover, settle, submit, sweep
 from service.flow.submit import go_back
-from service.store import budgets, lease, ledger, runs
+from service.store import lease, ledger, runs, standings
 
 Patch = pytest.MonkeyPatch
 
@@ -32,7 +32,7 @@ class Broken:
 def one_listing_proves_absence(patch: Patch) -> None:
     """A job that is not in one list is taken for never made."""
 
-    def note(session: Any, gate: Any, loaded: Any, now: Any) -> bool:
+    def note(session: Any, loaded: Any, now: Any, **_rest: Any) -> bool:
         return go_back(session, loaded, None, now)
 
     patch.setattr(recover, "_note_absence", note)
@@ -60,8 +60,8 @@ def fence_is_not_asked(patch: Patch) -> None:
 
 def reserved_money_is_free(patch: Patch) -> None:
     """Admission looks at what was charged only."""
-    real = budgets.balance
-    patch.setattr(budgets, "balance", lambda *given: replace(real(*given), reserved=0))
+    real = standings.balance
+    patch.setattr(standings, "balance", lambda *given: replace(real(*given), reserved=0))
 
 
 def slots_are_not_counted(patch: Patch) -> None:

@@ -49,7 +49,7 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
         body["max_cost_usd"] = chance.randint(500, 60_000) / 1_000_000
     if chance.random() < 0.3:
         body["output_repo"] = chance.choice(REPOS)
-    if chance.random() < 0.3:
+    if chance.random() < 0.4:
         body["secrets"] = {"WANDB_API_KEY": f"sekrit-{chance.getrandbits(64):016x}"}
     if others and chance.random() < 0.15:
         body["after"] = chance.sample(list(others), min(len(others), chance.randint(1, 2)))
@@ -70,9 +70,9 @@ def draw_period(chance: Random) -> Period:
 
 
 def draw_terms(chance: Random) -> Terms:
-    """Room for a few cheap runs, or for many."""
-    ranges = ((300, 4_000), (2_000, 20_000), (20_000, 2_000_000))
-    limit = chance.randint(*chance.choices(ranges, (1, 3, 3))[0])
+    """Room for hardly one cheap run, for one or two, or for many."""
+    ranges = ((300, 2_000), (2_000, 6_000), (20_000, 2_000_000))
+    limit = chance.randint(*chance.choices(ranges, (1, 4, 3))[0])
     return Terms(limit, hard=chance.random() < 0.9, carry_over=chance.random() < 0.3)
 
 

@@ -12,12 +12,13 @@ from sqlmodel import Session
 from service.api import limits, steering
 from service.api.auth import Caller
 from service.api.steering_schemas import ApprovalRulesPut, Decision, RunPatch, TeamStop
-from service.api.team_schemas import LimitsPut, OrganisationPut, TeamPatch
+from service.api.team_schemas import LimitsPut, OrganisationPatch, TeamPatch
 from service.domain.budget import Period
 from service.domain.errors import ServiceError
 from service.store import budgets
 from service.store.budgets import Owner, Terms
 from tests.factories import make_team
+from tests.simulation.process import NAMESPACE
 from tests.simulation.world import World
 
 ADMIN = Caller("admin", None, "admin")
@@ -61,17 +62,26 @@ class Leads:
     def limit(self, team: str, most: int | None, per_user: int | None) -> None:
         """PUT /teams/{team}/limits."""
         body = LimitsPut(max_concurrent_runs=most, max_concurrent_runs_per_user=per_user)
-        self._decide(f"limits of {team}: {most}, {per_user} a user", lambda s: limits._set_limits(s, ADMIN, team, body))
+        self._decide(
+            f"limits of {team}: {most}, {per_user} a user",
+            lambda session: limits._set_limits(session, ADMIN, team, body, self.world.clock.wall()),
+        )
 
     def organisation(self, **fields: Any) -> None:
-        """PUT /organisation."""
-        body = OrganisationPut(**fields)
-        self._decide(f"organisation: {fields}", lambda session: limits._set_organisation(session, body))
+        """PATCH /organisation."""
+        body = OrganisationPatch(**fields)
+        self._decide(
+            f"organisation: {fields}",
+            lambda session: limits._change_organisation(session, ADMIN, body, NAMESPACE, self.world.clock.wall()),
+        )
 
     def team(self, name: str, **fields: Any) -> None:
         """PATCH /teams/{team}: its weight and time zone."""
         body = TeamPatch(**fields)
-        self._decide(f"team {name}: {fields}", lambda session: limits._change_team(session, ADMIN, name, body))
+        self._decide(
+            f"team {name}: {fields}",
+            lambda session: limits._change_team(session, ADMIN, name, body, self.world.clock.wall()),
+        )
 
     def pause(self, run_id: str, stop: bool) -> None:
         """POST /runs/{id}/pause and /resume."""
@@ -82,18 +92,25 @@ class Leads:
 
     def pause_team(self, name: str, stop: bool) -> None:
         """POST /teams/{team}/pause and /resume."""
-        at = self.world.clock.wall() if stop else None
-        self._decide(f"{'pause' if stop else 'resume'} {name}", lambda s: steering._pause_team(s, name, ADMIN, at))
+        self._decide(
+            f"{'pause' if stop else 'resume'} {name}",
+            lambda session: steering._pause_team(session, name, ADMIN, stop, self.world.clock.wall()),
+        )
 
     def pause_queue(self, stop: bool) -> None:
         """POST /queue/pause and /resume."""
-        at = self.world.clock.wall() if stop else None
-        self._decide(f"{'pause' if stop else 'resume'} the queue", lambda s: steering._pause_queue(s, ADMIN, at))
+        self._decide(
+            f"{'pause' if stop else 'resume'} the queue",
+            lambda session: steering._pause_queue(session, ADMIN, stop, self.world.clock.wall()),
+        )
 
     def rules(self, name: str, **fields: Any) -> None:
         """PUT /teams/{team}/approval-rules."""
         body = ApprovalRulesPut(**fields)
-        self._decide(f"approval in {name}: {fields}", lambda s: steering._set_rules(s, name, body, ADMIN))
+        self._decide(
+            f"approval in {name}: {fields}",
+            lambda session: steering._set_rules(session, name, body, ADMIN, self.world.clock.wall()),
+        )
 
     def judge(self, run_id: str, approve: bool) -> None:
         """POST /runs/{id}/approve and /refuse."""

@@ -18,11 +18,13 @@ from service.hub.client import HubClient
 from service.leader import RENEW_SECONDS, LeaseLeader
 from service.store import home
 from service.store.db import Database, Work, _Waiting, open_engine
+from service.store.home import Home
 from service.store.vault import Vault
 
 T = TypeVar("T")
 ENDPOINT = "http://hub.test"
 NAMESPACE = "acme"
+KEY = "the key of the simulation"
 CONTROL_TOKEN = "hf_control_of_the_simulation"
 JOB_TOKEN = "hf_token_that_jobs_get"
 
@@ -63,7 +65,7 @@ class CutDatabase(Database):
         committed: Callable[[], None],
         pause: Callable[[], None],
     ) -> None:
-        self.engine = cut_engine.engine
+        self.engine = self._reading = cut_engine.engine
         self.is_sqlite = True
         self._cut = cut_engine.cut = cut
         self._committed = committed
@@ -124,20 +126,21 @@ class Process:
         db = CutDatabase(engine, partial(around.cut, self), around.committed, around.pause)
         self._leader = None if self._is_alone else LeaseLeader(db, boot, around.wall, monotonic)
         self._renewed_at = -RENEW_SECONDS
+        installation, vault = _move_in(engine, around)
+        engine.cut = partial(around.cut, self)
         gate = Gate(
             db=db,
             hub=HubClient(
                 ENDPOINT, CONTROL_TOKEN, JOB_TOKEN, clock=around.wall, timeout_seconds=30, transport=around.wire
             ),
-            vault=Vault("the key of the simulation"),
+            vault=vault,
             limits=around.limits,
-            installation=_installation(engine, around),
+            installation=installation,
             boot=boot,
             clock=around.wall,
             monotonic=monotonic,
             namespace=NAMESPACE,
         )
-        engine.cut = partial(around.cut, self)
         self.gate = gate if self._leader is None else replace(gate, verify_lead=self._leader.verify)
 
     def is_leading(self) -> bool:
@@ -155,7 +158,8 @@ class Process:
         self.gate.db.close()
 
 
-def _installation(engine: CutEngine, around: Surroundings) -> str:
-    """Whose jobs these are: kept in the database and in its folder, as in a real start. Nothing cuts that."""
+def _move_in(engine: CutEngine, around: Surroundings) -> tuple[str, Vault]:
+    """Whose jobs these are, by the database and its folder as in a real start, and what opens secrets. Nothing cuts
+    that."""
     quiet = CutDatabase(engine, lambda _where: None, lambda: None, lambda: None)
-    return quiet.write(partial(home.installation_id, home=around.path.parent, now=around.wall()))
+    return quiet.write(partial(home.move_in, home=Home(around.path.parent, key_setting=KEY), now=around.wall()))

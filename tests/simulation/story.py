@@ -110,7 +110,8 @@ def _begin(world: World, leads: Leads) -> None:
     world.gate.db.write(lambda session: session.add(listener))
     for name in world.mood.teams:
         leads.found_team(name)
-        leads.limit(name, draw_limit(world.chance), draw_limit(world.chance))
+        if world.chance.random() < 0.5:
+            leads.limit(name, draw_limit(world.chance), draw_limit(world.chance))
         if world.chance.random() < 0.9:
             leads.budget(Owner(name), draw_period(world.chance), draw_terms(world.chance))
     if world.chance.random() < 0.5:

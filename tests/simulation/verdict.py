@@ -14,8 +14,8 @@ from tests.simulation.trace import demand
 from tests.simulation.world import World
 
 MOST_ROUNDS = 80
-SHORT_ROUNDS = 9
-SHORT_MS = 20_000
+SHORT_ROUNDS = 4
+SHORT_MS = 50_000
 LONG_MS = (300_000, 1_200_000, 3_600_000, 7_200_000)
 DAY_MS = 24 * 3_600_000
 PLENTY = Terms(10**12)
@@ -29,7 +29,7 @@ def drain(world: World, leads: Leads) -> None:
     world.faults()
     _let_go(world, leads)
     for round_ in range(MOST_ROUNDS):
-        _pass(world, leads)
+        _pass(world)
         if _is_over(world):
             break
         world.turn(SHORT_MS if round_ < SHORT_ROUNDS else LONG_MS[min(round_ - SHORT_ROUNDS, len(LONG_MS) - 1)])
@@ -37,8 +37,7 @@ def drain(world: World, leads: Leads) -> None:
     demand(not going, 8, f"after {MOST_ROUNDS} calm rounds these go on: {going}")
     # a day later nothing has changed
     world.turn(DAY_MS)
-    for _ in range(2):
-        _pass(world, leads)
+    _pass(world)
 
 
 def judge(world: World, people: People) -> None:
@@ -68,7 +67,7 @@ def _let_go(world: World, leads: Leads) -> None:
     """Money and slots for everyone, and nothing held back."""
     for team, user, period in world.witness.database.execute(BUDGETS).fetchall():
         leads.budget(Owner(team, user), Period(period), PLENTY)
-    leads.organisation()
+    leads.organisation(max_concurrent_runs=None, max_concurrent_runs_by_flavor={}, max_concurrent_runs_by_namespace={})
     leads.pause_queue(False)
     for team in world.mood.teams:
         leads.budget(Owner(team), Period.MONTH, PLENTY)
@@ -84,7 +83,7 @@ def _let_go(world: World, leads: Leads) -> None:
             leads.judge(run_id, True)
 
 
-def _pass(world: World, leads: Leads) -> None:
+def _pass(world: World) -> None:
     for process in world.processes:
         world.threads.run_all(process)
     world.look()

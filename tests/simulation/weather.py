@@ -14,7 +14,7 @@ from tests.simulation.trace import Trace
 
 DEEPEST = 3
 PAUSES = 0.3
-LONG_PAUSES = 0.02
+LONG_PAUSES = 0.04
 LONGEST_PAUSE_MS = 300_000
 
 
