@@ -59,7 +59,7 @@ def estimate_run(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
     recipe = fill(request.recipe, request.flavor)
-    known = gather(app.gate, inputs_of(recipe))
+    known = gather(app.gate, inputs_of(recipe), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)

@@ -26,8 +26,9 @@ GOOD_FOR: Mapping[Outcome, timedelta] = {
 }
 
 
-def gather(gate: Gate, subjects: Sequence[Subject]) -> dict[Subject, Fact] | None:
-    """A fact for each subject; None where Hugging Face should not be asked just now."""
+def gather(gate: Gate, subjects: Sequence[Subject], *, is_step: bool = True) -> dict[Subject, Fact] | None:
+    """A fact for each subject; None where Hugging Face should not be asked just now. Of the steps only the leader's
+    keep what they read; a request's answer is kept by whichever process it came to."""
     with gate.db.read() as session:
         found = facts.known(session, list(subjects), gate.clock())
     fresh: dict[Subject, Fact] = {}
@@ -40,7 +41,7 @@ def gather(gate: Gate, subjects: Sequence[Subject]) -> dict[Subject, Fact] | Non
     if fresh:
         now = gate.clock()
         kept = {subject: (fact, now + GOOD_FOR[fact.outcome]) for subject, fact in fresh.items()}
-        gate.db.write(partial(facts.keep, found=kept, now=now))
+        (gate.write if is_step else gate.db.write)(partial(facts.keep, found=kept, now=now))
     found |= fresh
     return found if len(found) == len(set(subjects)) else None
 

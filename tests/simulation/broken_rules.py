@@ -153,7 +153,7 @@ def logs_are_kept_as_they_are(patch: Patch) -> None:
 RULES = (
     Broken(one_listing_proves_absence, frozenset({3})),
     Broken(call_without_claim, frozenset({3})),
-    Broken(unclear_answer_means_no_job, frozenset({3})),
+    Broken(unclear_answer_means_no_job, frozenset({3, 4})),
     Broken(no_sweep_at_start, frozenset({3}), restores=True, first_seed=36),
     Broken(fence_is_not_asked, frozenset({0}), replicas=2, first_seed=34),
     Broken(reserved_money_is_free, frozenset({4})),

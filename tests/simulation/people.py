@@ -54,6 +54,7 @@ class People:
                 namespace=NAMESPACE,
                 vault=gate.vault,
                 now=gate.clock(),
+                limits=gate.limits,
             )
             try:
                 run, is_replay = gate.db.write(work)
