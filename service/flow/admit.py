@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy import func
+from sqlmodel import Session, col
 
 from service.domain.admission import Admit, Reject, Wait, price_change
 from service.domain.board import Board
@@ -59,6 +60,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     windows.ensure_all(session, given.now)
     queues, told = _open_heads(board.heads_and_shortest(session), given)
     moved = []
+    free: set[str] = set()
     if queues:
         stand = board.read(session, given.most_active, given.now)
         waiting = {one.candidate.id: one for queue in queues.values() for one in queue}
@@ -68,10 +70,16 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
             if isinstance(decision, Wait):
                 told += _news(one, decision.reason, decision.message, decision.parked)
                 spent.update(_spent(decision, stand))
-            elif (outcome := _move(session, one, decision, given.now)) is not None:
+                continue
+            if (outcome := _move(session, one, decision, given.now)) is not None:
                 moved.append((candidate.id, outcome))
+            if isinstance(decision, Admit) and outcome != "admit" and candidate.output_repo is not None:
+                # on the board it was being written to, and others may be parked for that
+                free.add(candidate.output_repo.lower())
         alerts.exhaust_all(session, spent, given.now)
     runs.explain_queued(session, told)
+    if free:
+        runs.unpark(session, "output", func.lower(col(Run.output_repo)).in_(free))
     return moved
 
 

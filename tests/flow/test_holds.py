@@ -148,6 +148,19 @@ def test_a_run_that_became_dearer_while_it_waited_needs_approval(world: World) -
     world.until_end(run_id)
 
 
+def test_a_run_that_is_held_when_its_turn_comes_leaves_its_repository_to_others(world: World) -> None:
+    rules(world, cost_over_micro_usd=5_000)
+    change_team(world, paused_at=world.clock.now)
+    held = world.enqueue(seconds=5, output_repo="acme/model", priority=100)
+    other = world.enqueue(seconds=5, output_repo="acme/Model", timeout="60s")
+    world.db.write(lambda session: make_prices(session, world.clock.now, cpu_basic=1670))
+    change_team(world, paused_at=None)
+    for _ in range(2):
+        admit.run_once(world.gate)
+    assert world.run(held).reason == "awaiting_approval"
+    assert world.run(other).state == "submitting", world.run(other).message
+
+
 def test_a_run_that_is_changed_while_no_price_is_known_is_of_unknown_cost(world: World) -> None:
     rules(world, cost_over_micro_usd=5_000)
     run_id = world.enqueue()

@@ -95,11 +95,13 @@ def _act_aside(actions: Actions) -> None:
 
 
 def _act_without_one(actions: Actions) -> None:
-    """One thread sleeps for minutes; all others go on."""
+    """One thread sleeps for minutes, or its whole process does; all others go on."""
     world = actions.world
+    others = [process for process in world.processes if process is not world.threads.process]
+    awake = others if others and world.chance.random() < 0.5 else world.processes
     for _ in range(world.chance.randint(3, 9)):
         world.turn(world.chance.randint(5_000, 60_000))
-        world.threads.run_all(world.chance.choice(world.processes))
+        world.threads.run_all(world.chance.choice(awake))
 
 
 def _begin(world: World, leads: Leads) -> None:

@@ -93,7 +93,7 @@ class Truth:
         owned = {row[0] for row in database.execute("SELECT hub_job_id FROM attempt WHERE hub_job_id IS NOT NULL")}
         strays = {row[0]: row[1] for row in database.execute("SELECT hub_job_id, ended_at IS NOT NULL FROM stray")}
         for job in self._known():
-            demand(job.id in owned, 3, f"job {_shown(job)} is nobody's")
+            demand(job.id in owned or self._is_beyond_knowing(job), 3, f"job {_shown(job)} is nobody's")
         for job in self.jobs.values():
             demand(job.is_terminal, 8, f"job {_shown(job)} goes on for ever")
             demand(strays.get(job.id, True), 3, f"the stray {_shown(job)} has ended, and its row has not")
@@ -109,7 +109,11 @@ class Truth:
     def _may_be_followed(self, earlier: Job) -> bool:
         if earlier.stage == "CANCELED":
             return earlier.cancel_reason is None
-        return earlier.stage == "DELETED" and earlier.id in self._unseen  # nothing tells of it any more
+        return self._is_beyond_knowing(earlier)
+
+    def _is_beyond_knowing(self, job: Job) -> bool:
+        """Vanished from Hugging Face, and unseen by the backup that was put back: nothing tells of it any more."""
+        return job.stage == "DELETED" and job.id in self._unseen
 
 
 def is_own(job: Job) -> bool:

@@ -14,7 +14,8 @@ from tests.simulation.trace import Trace
 
 DEEPEST = 3
 PAUSES = 0.3
-LONG_PAUSES = 0.04
+# With two processes a long sleep is how the lead is lost in the middle of a step.
+LONG_PAUSES = {1: 0.04, 2: 0.2}
 LONGEST_PAUSE_MS = 300_000
 
 
@@ -22,12 +23,21 @@ class Weather:
     """`aside` is what may happen while a request is under way, `storm` a while in which others go on and one thread
     sleeps; both are given by who makes the world. Calm weather: nothing goes wrong."""
 
-    def __init__(self, chance: Random, mood: Mood, threads: Threads, trace: Trace, turn: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        chance: Random,
+        mood: Mood,
+        threads: Threads,
+        trace: Trace,
+        turn: Callable[[int], None],
+        replicas: int,
+    ) -> None:
         self.is_calm = False
         self.aside: Callable[[], None] = lambda: None
         self.storm: Callable[[], None] = lambda: None
         self.turn = turn
         self._chance = chance
+        self._sleeps = mood.meanwhile * LONG_PAUSES[replicas]
         self._mood = mood
         self._threads = threads
         self._trace = trace
@@ -61,7 +71,7 @@ class Weather:
         """A thread that nobody waits for does not go on for a while: its machine is busy, or was asleep."""
         if self._chance.random() < PAUSES:
             self.meanwhile(LONGEST_PAUSE_MS)
-        elif self.is_calm or self._threads.depth > 1 or self._chance.random() >= self._mood.meanwhile * LONG_PAUSES:
+        elif self.is_calm or self._threads.depth > 1 or self._chance.random() >= self._sleeps:
             return
         else:
             self._trace.note("this thread sleeps, and the others go on")

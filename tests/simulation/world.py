@@ -52,7 +52,7 @@ class World:
         self.trace = Trace(self.clock)
         self.mood = draw_mood(self.chance)
         self.threads = Threads(self.trace)
-        self.weather = Weather(self.chance, self.mood, self.threads, self.trace, self.turn)
+        self.weather = Weather(self.chance, self.mood, self.threads, self.trace, self.turn, replicas)
         self.core = Sandbox(accounts=Accounts(TOKENS), execute=False, page_size=5, seed=seed)
         # prices change here, and only in this world
         self.hardware = copy.deepcopy([row for row in HARDWARE if row["name"] in FLAVORS])
