@@ -88,10 +88,12 @@ def minutes_on(
     moved_bytes: float,
     calibration: Calibration,
 ) -> Minutes | None:
-    """Minutes of the job on a flavor; None where the card's speed or the number of steps is not known. `moved_bytes`
-    is what is downloaded and published."""
+    """Minutes of the job on a flavor; None where the card's speed or the number of steps is not known, or the training is
+    told to use the CPU. `moved_bytes` is what is downloaded and published."""
     card = flavor.card
     steps = steps_of(training, dataset, max(1, flavor.gpus))
+    if training.on_cpu:
+        return None  # the card is not used
     if card is None or card.tflops is None or steps is None or not (card.has_bf16 or training.computes == "fp16"):
         return None
     length = length_of(training, dataset)
