@@ -88,8 +88,8 @@ def minutes_on(
     moved_bytes: float,
     calibration: Calibration,
 ) -> Minutes | None:
-    """Minutes of the job on a flavor; None where the card's speed or the number of steps is not known, or the training is
-    told to use the CPU. `moved_bytes` is what is downloaded and published."""
+    """Minutes of the job on a flavor; None where the card's speed or the number of steps is not known, or the training
+    is told to use the CPU. `moved_bytes` is what is downloaded and published."""
     card = flavor.card
     steps = steps_of(training, dataset, max(1, flavor.gpus))
     if training.on_cpu:
