@@ -41,8 +41,6 @@ class ModelFact(_Fact):
     config: dict[str, Any] | None = None
     parameters: dict[str, int] = Field(default_factory=dict)
     has_chat_template: bool | None = None
-    size_bytes: int | None = None
-    has_tokenizer: bool | None = None
 
     @property
     def parameter_count(self) -> int | None:
@@ -69,20 +67,11 @@ class DatasetFact(_Fact):
     source: str = ""
 
 
-class OutputFact(_Fact):
-    """The repository that a model is to go to, at its head; MISSING is as good as FOUND."""
-
-    sha: str = ""
-    is_empty: bool = True
-
-
 class AccountFact(_Fact):
-    """Whose a token is and what it may do. `writable`: the namespaces in which it may make repositories and commit;
-    `can_pay` as Hugging Face says it of each namespace, which is not a balance."""
+    """Whose a token is and what it may do. `writable`: the namespaces in which it may make repositories and commit."""
 
     name: str = ""
     writable: frozenset[str] = frozenset()
-    can_pay: dict[str, bool] = Field(default_factory=dict)
 
 
 class JobsFact(_Fact):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, OutputFact
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact
 
-Fact = ModelFact | DatasetFact | OutputFact | AccountFact | JobsFact
+Fact = ModelFact | DatasetFact | AccountFact | JobsFact
 
 
 class Kind(StrEnum):
@@ -17,7 +17,6 @@ class Kind(StrEnum):
 
     MODEL = "model"
     DATASET = "dataset"
-    OUTPUT = "output"
     JOB_ACCOUNT = "job_account"
     JOBS = "jobs"
 
@@ -25,7 +24,6 @@ class Kind(StrEnum):
 FACTS: Mapping[Kind, type[Fact]] = {
     Kind.MODEL: ModelFact,
     Kind.DATASET: DatasetFact,
-    Kind.OUTPUT: OutputFact,
     Kind.JOB_ACCOUNT: AccountFact,
     Kind.JOBS: JobsFact,
 }

@@ -54,8 +54,6 @@ def ask(gate: Gate, subject: Subject) -> Fact:
             return lookup.model(subject.id, subject.revision)
         case Kind.DATASET:
             return lookup.dataset(subject.id, subject.revision)
-        case Kind.OUTPUT:
-            return lookup.output(subject.id)
         case Kind.JOB_ACCOUNT:
             return lookup.job_account()
         case Kind.JOBS:

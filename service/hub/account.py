@@ -26,8 +26,7 @@ def account_from_json(told: object) -> AccountFact:
         writable = {str(_object(one, "entity").get("name")) for one in rights}
     else:
         writable = {told["name"], *(org["name"] for org in orgs if org.get("roleInOrg") in WRITING_ROLES)}
-    can_pay = {one["name"]: one["canPay"] for one in (told, *orgs) if isinstance(one.get("canPay"), bool)}
-    return AccountFact(outcome=Outcome.FOUND, name=told["name"], writable=frozenset(writable), can_pay=can_pay)
+    return AccountFact(outcome=Outcome.FOUND, name=told["name"], writable=frozenset(writable))
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome, OutputFact
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.hub.account import account_from_json
 from service.hub.dataset_card import describe_dataset
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, connection_fault
@@ -22,7 +22,6 @@ MAX_FILE_BYTES = 8 * 1024 * 1024  # tokenizer_config.json of some models holds t
 FIRST_LINES_BYTES = 64 * 1024
 REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
 
 
@@ -48,8 +47,6 @@ class Lookup:
                 config=config,
                 parameters=_parameters(info),
                 has_chat_template=self._has_template(repo, sha, names),
-                size_bytes=_weights_bytes(info),
-                has_tokenizer=any(name in names for name in TOKENIZER_FILES),
             )
         except HubFault as error:
             outcome, message = _outcome(error)
@@ -72,16 +69,6 @@ class Lookup:
         except HubFault as error:
             outcome, message = _outcome(error)
             return DatasetFact(outcome=outcome, message=message)
-
-    def output(self, repo: str) -> OutputFact:
-        """The repository that a model is to go to."""
-        try:
-            info = self._info("models", repo, "main")
-            names = set(_file_names(info)) - {".gitattributes", "README.md"}
-            return OutputFact(outcome=Outcome.FOUND, sha=_sha(info), is_empty=not names)
-        except HubFault as error:
-            outcome, message = _outcome(error)
-            return OutputFact(outcome=outcome, message=message)
 
     def job_account(self) -> AccountFact:
         """Whose the token is that jobs are given, and where it may write."""
@@ -207,13 +194,3 @@ def _parameters(info: dict[str, Any]) -> dict[str, int]:
     if not isinstance(counts, dict):
         return {}
     return {str(kind): count for kind, count in counts.items() if isinstance(count, int) and count > 0}
-
-
-def _weights_bytes(info: dict[str, Any]) -> int | None:
-    sizes = [
-        one["size"]
-        for one in _files(info)
-        if isinstance(one.get("size"), int)
-        and str(one.get("rfilename", "")).endswith((".safetensors", ".json", ".model"))
-    ]
-    return sum(sizes) if sizes else None
