@@ -5,20 +5,19 @@ A bill never changes a charge. Where the two differ, that is told as `billing.dr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 
 from sqlmodel import Session, col, select
 
 from service.domain.money import to_usd
 from service.store import events, organisation
+from service.store.batches import batches
 from service.store.tables import Attempt, BillingReading, Event, Run
 
 DRIFT = "billing.drift"
 THE_ONE = 1
-MOST_AT_ONCE = 500
 
 
 @dataclass
@@ -38,7 +37,7 @@ def record(session: Session, bills: Mapping[str, int], source: str, now: datetim
     nothing. `source`: `hub` or `import`."""
     organisation.lock(session)  # two writers of the same bills would tell of a drift twice
     recorded = Recorded()
-    for job_ids in _batches(list(bills)):
+    for job_ids in batches(bills):
         rows = session.exec(
             select(Attempt, Run)
             .join(Run, col(Run.id) == Attempt.run_id)
@@ -99,9 +98,3 @@ def _tell(session: Session, attempt: Attempt, run: Run, billed: int, source: str
     }
     # The job is the subject, told of once: a run's own events keep their sequence.
     events.append(session, str(attempt.hub_job_id), run.team, 1, DRIFT, data, now)
-
-
-def _batches(job_ids: Sequence[str]) -> Iterator[list[str]]:
-    remaining = iter(job_ids)
-    while batch := list(islice(remaining, MOST_AT_ONCE)):
-        yield batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,13 +13,13 @@ from service.domain.money import GRACE_MINUTES, elapsed_ms
 from service.domain.run import TERMINAL, RunState
 from service.domain.stray import CHARGED, Action, Kind, bill
 from service.store import budgets, flavors, ledger, organisation, windows
+from service.store.batches import batches
 from service.store.budgets import Owner
 from service.store.ids import new_id
 from service.store.ledger import StrayJob
 from service.store.tables import Attempt, LedgerEntry, ReservationWindow, Run, Stray, Team
 
 LIVE = [state.value for state in RunState if state not in TERMINAL]
-CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def oldest_unfinished(session: Session, namespace: str) -> datetime | None:
 def runs_named(session: Session, run_ids: Collection[str]) -> dict[str, tuple[Run, Attempt | None]]:
     """Those of these runs that there are, with the attempt that each is on."""
     found: dict[str, tuple[Run, Attempt | None]] = {}
-    for chunk in _chunks(run_ids):
+    for chunk in batches(sorted(set(run_ids))):
         rows = session.exec(
             select(Run, Attempt)
             .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt), isouter=True)
@@ -144,7 +144,7 @@ def runs_named(session: Session, run_ids: Collection[str]) -> dict[str, tuple[Ru
 def payers(session: Session, job_ids: Collection[str]) -> dict[str, str]:
     """By job id the run that pays for it: as its attempt's own job, or as a stray."""
     found: dict[str, str] = {}
-    for chunk in _chunks(job_ids):
+    for chunk in batches(sorted(set(job_ids))):
         charged = col(Stray.kind).in_([kind.value for kind in CHARGED])
         for job_id, run_id in session.exec(
             select(Stray.hub_job_id, Stray.run_id).where(col(Stray.hub_job_id).in_(chunk), charged)
@@ -159,7 +159,7 @@ def payers(session: Session, job_ids: Collection[str]) -> dict[str, str]:
 def submissions_known(session: Session, submissions: Collection[str]) -> set[str]:
     """Those that the ledger knows: each is entered before its create call, and no entry is ever taken away."""
     known: set[str] = set()
-    for chunk in _chunks(submissions):
+    for chunk in batches(sorted(set(submissions))):
         known.update(session.exec(select(LedgerEntry.submission).where(col(LedgerEntry.submission).in_(chunk))))
     return known
 
@@ -224,9 +224,3 @@ def present_windows(session: Session, run: Run, now: datetime) -> list[str]:
     """The windows that a run's money moves in now."""
     above = budgets.above(session, Owner(run.team, run.requested_by))
     return [windows.ensure(session, budget, now).id for budget in above]
-
-
-def _chunks(values: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(set(values))
-    for start in range(0, len(ordered), CHUNK):
-        yield ordered[start : start + CHUNK]
