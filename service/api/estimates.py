@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
@@ -14,17 +14,15 @@ from service.api.examples import RUN_EXAMPLES
 from service.api.problems import responses
 from service.api.state import App
 from service.domain.errors import HubDown, Invalid
-from service.domain.facts import DatasetFact, ModelFact, Outcome
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.money import to_micro_usd
-from service.domain.preflight import Verdict, check_dataset, check_model, check_template
+from service.domain.preflight import Verdict, check_inputs
 from service.domain.request import RunRequest
-from service.domain.subject import Fact, Kind, Subject
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.facts import gather
-from service.flow.foresee import foresee_with, inputs_of
+from service.flow.foresee import foresee_with, inputs_in, inputs_of
 
 router = APIRouter(tags=["estimates"])
 
@@ -59,7 +57,8 @@ def estimate_run(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
     recipe = fill(request.recipe, request.flavor)
-    known = gather(app.gate, inputs_of(recipe), is_step=False)
+    wanted = wanted_of(recipe)
+    known = gather(app.gate, inputs_of(wanted), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)
@@ -70,20 +69,7 @@ def estimate_run(
     named = None if request.flavor == AUTO else request.flavor
     told = foresight.as_json(named)
     told["choice"] = {"flavor": choice.flavor, "reason": choice.reason}
-    told["warnings"] += _problems(recipe, known)
+    problems = [one for one in check_inputs(wanted, *inputs_in(known)) if one.verdict is Verdict.FAILED]
+    told["warnings"] += [f"{one.message}. {one.remedy}" for one in problems]
     told["recipe"] = recipe.model_dump(mode="json")
     return JSONResponse(told)
-
-
-def _problems(recipe: TrlSft, known: dict[Subject, Fact]) -> list[str]:
-    """What preflight would find wrong with model and dataset."""
-    by_kind = {subject.kind: fact for subject, fact in known.items()}
-    model, dataset, wanted = by_kind.get(Kind.MODEL), by_kind.get(Kind.DATASET), wanted_of(recipe)
-    findings: list[Any] = []
-    if isinstance(model, ModelFact):
-        findings += check_model(wanted, model)
-    if isinstance(dataset, DatasetFact) and wanted.data is not None:
-        findings += check_dataset(wanted.data, dataset)
-        if isinstance(model, ModelFact) and model.outcome is Outcome.FOUND:
-            findings.append(check_template(wanted, model, dataset))
-    return [f"{one.message}. {one.remedy}" for one in findings if one.verdict is Verdict.FAILED]

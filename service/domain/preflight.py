@@ -108,6 +108,16 @@ def check_output(repo: str, account: AccountFact) -> Finding:
     )
 
 
+def check_inputs(wanted: Wanted, model: ModelFact | None, dataset: DatasetFact | None) -> list[Finding]:
+    """What a recipe takes in, in the order in which a person would look; nothing is said of what was not asked for."""
+    findings = [] if model is None else check_model(wanted, model)
+    if dataset is not None and wanted.data is not None:
+        findings += check_dataset(wanted.data, dataset)
+        if model is not None:
+            findings.append(check_template(wanted, model, dataset))
+    return findings
+
+
 def check_model(wanted: Wanted, fact: ModelFact) -> list[Finding]:
     """Is the model there, open to the job, and something that TRL can load."""
     name = "model"

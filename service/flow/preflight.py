@@ -23,12 +23,10 @@ from service.domain.moment import iso
 from service.domain.preflight import (
     Finding,
     Verdict,
-    check_dataset,
+    check_inputs,
     check_memory,
-    check_model,
     check_namespace,
     check_output,
-    check_template,
     check_time,
     no_flavor,
     verdict_of,
@@ -40,7 +38,7 @@ from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
 from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
-from service.flow.foresee import foresee_stored
+from service.flow.foresee import foresee_stored, inputs_in, inputs_of
 from service.flow.gate import Gate
 from service.store import checking, flavors, holds, runs
 from service.store.tables import Run
@@ -105,11 +103,7 @@ def subjects_of(run: Run, wanted: Wanted) -> list[Subject]:
     subjects = [Subject(Kind.JOBS, run.namespace)]
     if run.output_repo is not None:
         subjects.append(Subject(Kind.JOB_ACCOUNT))
-    if wanted.model is not None:
-        subjects.append(Subject(Kind.MODEL, wanted.model, wanted.model_revision))
-    if wanted.data is not None:
-        subjects.append(Subject(Kind.DATASET, wanted.data.repo, wanted.data.revision))
-    return subjects
+    return subjects + inputs_of(wanted)
 
 
 def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]:
@@ -120,14 +114,7 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
         findings.append(check_namespace(run.namespace, jobs))
     if isinstance(account := by_kind.get(Kind.JOB_ACCOUNT), AccountFact) and run.output_repo is not None:
         findings.append(check_output(run.output_repo, account))
-    model, dataset = by_kind.get(Kind.MODEL), by_kind.get(Kind.DATASET)
-    if isinstance(model, ModelFact):
-        findings += check_model(wanted, model)
-    if isinstance(dataset, DatasetFact) and wanted.data is not None:
-        findings += check_dataset(wanted.data, dataset)
-        if isinstance(model, ModelFact):
-            findings.append(check_template(wanted, model, dataset))
-    return findings
+    return findings + check_inputs(wanted, *inputs_in(facts))
 
 
 def pins_of(facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
