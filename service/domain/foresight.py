@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.domain.estimate.advice import Change
 from service.domain.estimate.architecture import Architecture, NotCovered, read_architecture
 from service.domain.estimate.calibration import Calibration
 from service.domain.estimate.card import Flavor
@@ -16,7 +17,7 @@ from service.domain.estimate.duration import SETUP_P90, DatasetSize, steps_of
 from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_for, estimate
 from service.domain.estimate.training import Adapters, Training, read_training, targets_of
 from service.domain.estimate.verdict import Verdict
-from service.domain.estimate.wire import estimate_json
+from service.domain.estimate.wire import estimate_json, flavor_json
 from service.domain.facts import DatasetFact, ModelFact
 from service.domain.trl.command import all_flags
 from service.domain.trl_sft import TrlSft
@@ -49,11 +50,8 @@ class Foresight:
     def advice(self, flavor: str) -> str:
         """The smallest change that fits the flavor, and the cheapest flavor that fits as it is."""
         ways = []
-        found = self.on(flavor)
-        if found is not None and isinstance(self.architecture, Architecture) and isinstance(self.training, Training):
-            change = change_for(self.architecture, self.training, found.flavor)
-            if change is not None:
-                ways.append(f"set {change.message}")
+        if (change := self._change(flavor)) is not None:
+            ways.append(f"set {change.message}")
         if self.estimate.recommended is not None:
             ways.append(f"take flavor {self.estimate.recommended}, the cheapest that fits as it is")
         told = ", or ".join(ways) or "No flavor and no single change is known that would fit"
@@ -66,9 +64,10 @@ class Foresight:
     def as_json(self, flavor: str | None = None) -> dict[str, Any]:
         """The answer of POST /estimates; with a flavor, also what would make the training fit it."""
         told = estimate_json(self.estimate)
-        told["change"] = None
-        if flavor is not None and self.refusal(flavor) is not None:
-            told["change"] = self._change_json(flavor)
+        change = None if flavor is None or self.refusal(flavor) is None else self._change(flavor)
+        told["change"] = (
+            None if change is None else {"args": dict(change.args), "lora": change.lora, "message": change.message}
+        )
         return told
 
     def stored(self, flavor: str) -> dict[str, Any] | None:
@@ -76,9 +75,7 @@ class Foresight:
         found = self.on(flavor)
         if found is None:
             return None
-        listed = estimate_json(self.estimate)["flavors"]
-        told: dict[str, Any] = next(one for one in listed if one["flavor"] == flavor)
-        told |= {"recommended": self.estimate.recommended, "warnings": list(self.estimate.warnings)}
+        told = flavor_json(found) | {"recommended": self.estimate.recommended, "warnings": list(self.estimate.warnings)}
         if isinstance(self.training, Training):
             steps = steps_of(self.training, self.dataset, max(1, found.flavor.gpus))
             told["steps"] = None if steps is None else round(steps)
@@ -91,14 +88,12 @@ class Foresight:
             told["recommended_timeout_seconds"] = recommended_timeout(found.minutes)
         return told
 
-    def _change_json(self, flavor: str) -> dict[str, Any] | None:
+    def _change(self, flavor: str) -> Change | None:
+        """The smallest change that makes it fit a flavor."""
         found = self.on(flavor)
         if found is None or isinstance(self.architecture, NotCovered) or isinstance(self.training, NotCovered):
             return None
-        change = change_for(self.architecture, self.training, found.flavor)
-        if change is None:
-            return None
-        return {"args": dict(change.args), "lora": change.lora, "message": change.message}
+        return change_for(self.architecture, self.training, found.flavor)
 
 
 def foresee(

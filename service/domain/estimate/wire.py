@@ -12,14 +12,15 @@ from service.domain.money import to_usd
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
     """`{flavors, recommended, memory, warnings}`: GiB, minutes and dollars; null is what is not known."""
     return {
-        "flavors": [_flavor(one) for one in estimate.flavors],
+        "flavors": [flavor_json(one) for one in estimate.flavors],
         "recommended": estimate.recommended,
         "memory": None if estimate.memory is None else _memory(estimate.memory),
         "warnings": list(estimate.warnings),
     }
 
 
-def _flavor(one: FlavorEstimate) -> dict[str, Any]:
+def flavor_json(one: FlavorEstimate) -> dict[str, Any]:
+    """One item of `flavors`."""
     minutes, cost = one.minutes, one.cost
     return {
         "flavor": one.flavor.name,
