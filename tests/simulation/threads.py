@@ -4,44 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 
-from service.flow import (
-    admit,
-    billing,
-    cancel,
-    card,
-    hold,
-    logs,
-    notify,
-    preflight,
-    prepare,
-    prices,
-    recover,
-    submit,
-    sweep,
-    watch,
-)
+from service import worker
+from service.flow import notify
 from service.store.lease import LeadLost
 from tests.simulation.process import Killed, Process
 from tests.simulation.trace import Trace, Violation
 
-STEPS: dict[str, ModuleType] = {
-    "prices": prices,
-    "recover": recover,
-    "sweep": sweep,
-    "cancel": cancel,
-    "hold": hold,
-    "prepare": prepare,
-    "preflight": preflight,
-    "admit": admit,
-    "submit": submit,
-    "watch": watch,
-    "card": card,
-    "logs": logs,
-    "billing": billing,
-    "notify": notify,
-}
+# what the worker runs, in its order; its intervals do not matter here
+STEPS = {step.name: step for step in worker.steps(poll_seconds=1, sweep_seconds=1)}
 
 
 class Threads:
