@@ -383,13 +383,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("card_due_at IS NOT NULL"),
             postgresql_where=sa.text("card_due_at IS NOT NULL"),
         )
-        batch_op.create_index(
-            "ix_run_fingerprint",
-            ["team", "fingerprint"],
-            unique=False,
-            sqlite_where=sa.text("state = 'succeeded'"),
-            postgresql_where=sa.text("state = 'succeeded'"),
-        )
+        batch_op.create_index("ix_run_fingerprint", ["team", "fingerprint", "state", "id"], unique=False)
         batch_op.create_index(
             "ix_run_not_before",
             ["not_before"],
@@ -423,13 +417,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
         )
-        batch_op.create_index(
-            "ix_run_to_check",
-            ["rank", "id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued' AND checked_at IS NULL"),
-            postgresql_where=sa.text("state = 'queued' AND checked_at IS NULL"),
-        )
+        batch_op.create_index("ix_run_to_check", ["state", "checked_at", "rank", "id"], unique=False)
 
     op.create_table(
         "attempt",
@@ -570,11 +558,7 @@ def downgrade() -> None:
 
     op.drop_table("attempt")
     with op.batch_alter_table("run", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_run_to_check",
-            sqlite_where=sa.text("state = 'queued' AND checked_at IS NULL"),
-            postgresql_where=sa.text("state = 'queued' AND checked_at IS NULL"),
-        )
+        batch_op.drop_index("ix_run_to_check")
         batch_op.drop_index(
             "ix_run_to_cancel",
             sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
@@ -598,11 +582,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("not_before IS NOT NULL"),
             postgresql_where=sa.text("not_before IS NOT NULL"),
         )
-        batch_op.drop_index(
-            "ix_run_fingerprint",
-            sqlite_where=sa.text("state = 'succeeded'"),
-            postgresql_where=sa.text("state = 'succeeded'"),
-        )
+        batch_op.drop_index("ix_run_fingerprint")
         batch_op.drop_index(
             "ix_run_card_due_at",
             sqlite_where=sa.text("card_due_at IS NOT NULL"),

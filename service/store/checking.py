@@ -23,7 +23,7 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
         .where(col(Run.cancel_requested_at).is_(None))
         .where(col(Run.parked).is_(None) | (col(Run.parked) != scripts.PARKED))  # there is nothing to look at yet
         .where(col(Run.check_again_at).is_(None) | (col(Run.check_again_at) <= now))
-        .order_by(col(Run.rank), col(Run.id))
+        .order_by(col(Run.checked_at), col(Run.rank), col(Run.id))  # as the index has them
         .limit(limit)
     )
     return list(session.exec(query))

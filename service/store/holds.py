@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case, false, true
 from sqlmodel import Session, col, exists, select
 
 from service.domain.approval import ApprovalRules, why_held
@@ -137,7 +137,10 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
     is_uncalled = exists().where(
         col(Attempt.run_id) == Run.id, col(Attempt.attempt) == Run.attempt, col(Attempt.called_at).is_(None)
     )
-    has_no_job = (col(Run.state) == RunState.QUEUED) | ((col(Run.state) == RunState.SUBMITTING) & is_uncalled)
+    # by state in CASE: an index on it would be taken for better than that on start_before, and read the whole queue
+    has_no_job = case(
+        {RunState.QUEUED.value: true(), RunState.SUBMITTING.value: is_uncalled}, value=col(Run.state), else_=false()
+    )
     return expired + stop_late(session, has_no_job & is_known, now)
 
 

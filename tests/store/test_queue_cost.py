@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlmodel import Session, text
 from benchmarks.filling import fill, queue, spend_all
 from benchmarks.statements import Sent, recorded
 from service.flow.admit import Pass, admit
-from service.store import board
+from service.store import board, checking, holds
 from service.store.db import Database
 from tests.conftest import Clock
 
@@ -42,7 +42,13 @@ def one_pass(session: Session, now: datetime) -> int:
     return len(admit(session, Pass(SLOTS, {}, now)))
 
 
-def measure(db: Database, now: datetime) -> Cost:
+def look_for_what_is_due(session: Session, now: datetime) -> int:
+    """What preflight and hold ask in every pass, when nothing is due."""
+    checking.forget_old(session, now)
+    return len(checking.due(session, now, SLOTS)) + holds.expire(session, now, ())
+
+
+def measure(db: Database, now: datetime, act: Callable[[Session, datetime], int] = one_pass) -> Cost:
     """A pass that is taken back. Its work: instructions of SQLite's machine, or rows of `run` that PostgreSQL read."""
     found: list[int] = []
 
@@ -52,7 +58,7 @@ def measure(db: Database, now: datetime) -> Cost:
         if db.is_sqlite:
             _on_progress(session, lambda: steps.append(None))
         try:
-            found.append(one_pass(session, now))
+            found.append(act(session, now))
         finally:
             if db.is_sqlite:
                 _on_progress(session, None)
@@ -144,6 +150,14 @@ def test_no_statement_of_a_pass_scans_the_queue(short: Database, clock: Clock) -
     spent = measure(short, clock.now)
     assert spent.admitted == 0
     assert not scans_of_run(short, spent.sent), "no team has money"
+
+
+def test_looking_for_what_is_due_costs_no_more_in_a_longer_queue(short: Database, clock: Clock) -> None:
+    before = measure(short, clock.now, look_for_what_is_due)
+    grow(short, clock)
+    after = measure(short, clock.now, look_for_what_is_due)
+    assert before.admitted == after.admitted == 0, "nothing is due"
+    assert after.work <= before.work * 1.05
 
 
 def test_the_plans_are_read_right(short: Database, clock: Clock) -> None:

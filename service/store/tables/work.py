@@ -27,9 +27,6 @@ READY = (
 )
 
 
-SUCCEEDED = text("state = 'succeeded'")
-
-
 def _index_of_some(column: str) -> Index:
     """An index of the few runs that have a value here."""
     has_value = text(f"{column} IS NOT NULL")
@@ -74,14 +71,9 @@ class Run(SQLModel, table=True):
             sqlite_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
         ),
-        Index(
-            "ix_run_to_check",
-            "rank",
-            "id",
-            sqlite_where=text("state = 'queued' AND checked_at IS NULL"),
-            postgresql_where=text("state = 'queued' AND checked_at IS NULL"),
-        ),
-        Index("ix_run_fingerprint", "team", "fingerprint", sqlite_where=SUCCEEDED, postgresql_where=SUCCEEDED),
+        # not partial: SQLite takes an index of some states only where the query has the state as a literal
+        Index("ix_run_to_check", "state", "checked_at", "rank", "id"),
+        Index("ix_run_fingerprint", "team", "fingerprint", "state", "id"),
         Index("ix_run_state_output_repo", "state", "output_repo"),
     )
     id: str = Field(primary_key=True)
