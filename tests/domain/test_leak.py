@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import string
 import time
 from collections.abc import Callable
@@ -35,10 +36,11 @@ FORMS: dict[str, Callable[[Callable[[int, str], str]], str]] = {
 
 @pytest.mark.parametrize("kind", FORMS)
 @settings(max_examples=30)
-@given(data=st.data(), before=st.sampled_from(["", "x = '", "--token=", "\n", "https://u:", "🤗"]))
-def test_a_token_is_found_wherever_it_stands(kind: str, data: st.DataObject, before: str) -> None:
-    token = FORMS[kind](lambda length, letters: data.draw(st.text(letters, min_size=length, max_size=length)))
-    assume(len(set(token)) >= 16 and leak.PLACEHOLDER.search(token) is None)
+@given(seed=st.integers(0), before=st.sampled_from(["", "x = '", "--token=", "\n", "https://u:", "🤗"]))
+def test_a_token_is_found_wherever_it_stands(kind: str, seed: int, before: str) -> None:
+    draw = random.Random(seed)  # tokens are random; text that is drawn letter by letter repeats itself
+    token = FORMS[kind](lambda length, letters: "".join(draw.choices(letters, k=length)))
+    assume(len(set(token)) >= leak.FEWEST_CHARACTERS and leak.PLACEHOLDER.search(token) is None)
     assert leak.find(f"{before}{token}' # a comment") == kind
 
 
