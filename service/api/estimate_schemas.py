@@ -58,6 +58,14 @@ class ChangeObject(BaseModel):
     message: str
 
 
+class SplitObject(BaseModel):
+    """The batch split otherwise, with the same effective batch, on the flavor that was asked for or chosen."""
+
+    args: dict[str, int]
+    verdict: Literal["fits", "tight", "does_not_fit", "not_covered"]
+    vram_gib: float | None
+
+
 class ChoiceObject(BaseModel):
     """What `"flavor": "auto"` would take, and why."""
 
@@ -73,5 +81,6 @@ class EstimateObject(BaseModel):
     memory: MemoryObject | None
     change: ChangeObject | None
     choice: ChoiceObject
+    splits: list[SplitObject] = Field(description="Offered, never made, unless `recipe.fit_batch` asks for it")
     warnings: list[str]
     recipe: dict[str, Any]

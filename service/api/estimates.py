@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
@@ -14,15 +15,18 @@ from service.api.examples import RUN_EXAMPLES
 from service.api.problems import responses
 from service.api.state import App
 from service.domain.errors import HubDown, Invalid
+from service.domain.estimate.wire import flavor_json
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.money import to_micro_usd
-from service.domain.preflight import Verdict, check_inputs
+from service.domain.preflight import Finding, Verdict, check_inputs
 from service.domain.request import RunRequest
-from service.domain.trl.preset import fill
+from service.domain.settle import Expect, batch_offers, settle
+from service.domain.subject import Fact, Subject
+from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.facts import gather
-from service.flow.foresee import foresee_with, inputs_in, inputs_of
+from service.flow.foresee import expectation, inputs_in, inputs_of
 
 router = APIRouter(tags=["estimates"])
 
@@ -56,20 +60,30 @@ def estimate_run(
         raise Invalid(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
-    recipe = fill(request.recipe, request.flavor)
-    wanted = wanted_of(recipe)
+    wanted = wanted_of(request.recipe)
     known = gather(app.gate, inputs_of(wanted), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
-    cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)
     with app.gate.db.read() as session:
         whose = caller.team or team or request.team or ""
-        foresight = foresee_with(session, recipe, known, whose, app.now(), request.timeout)
-    choice = foresight.choose(request.optimize, cap)
-    named = None if request.flavor == AUTO else request.flavor
-    told = foresight.as_json(named)
-    told["choice"] = {"flavor": choice.flavor, "reason": choice.reason}
+        expect = expectation(session, known, whose, app.now(), request.timeout)
     problems = [one for one in check_inputs(wanted, *inputs_in(known)) if one.verdict is Verdict.FAILED]
+    return JSONResponse(_answer(request, request.recipe, known, expect, problems))
+
+
+def _answer(
+    request: EstimateRequest, recipe: TrlSft, known: Mapping[Subject, Fact], expect: Expect, problems: list[Finding]
+) -> dict[str, Any]:
+    cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)
+    model, _ = inputs_in(known)
+    family = None if model is None else family_in(model.config)
+    settled = settle(recipe, request.flavor, expect, family, request.optimize, cap)
+    choice = settled.choice or settled.foresight.choose(request.optimize, cap)
+    told = settled.foresight.as_json(None if request.flavor == AUTO else request.flavor)
+    told["choice"] = {"flavor": choice.flavor, "reason": choice.reason}
+    told["splits"] = [
+        {"args": args, **{name: flavor_json(one)[name] for name in ("verdict", "vram_gib")}}
+        for args, one in batch_offers(settled, expect)
+    ]
     told["warnings"] += [f"{one.message}. {one.remedy}" for one in problems]
-    told["recipe"] = recipe.model_dump(mode="json")
-    return JSONResponse(told)
+    return told | {"recipe": settled.recipe.model_dump(mode="json")}

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 # Of a stored recipe: how it came about, not what it says.
-NOT_INPUT = frozenset({"filled", "header", "url", "preset"})
+NOT_INPUT = frozenset({"filled", "header", "url", "preset", "fit_batch"})
 
 
 def fingerprint(

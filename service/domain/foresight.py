@@ -40,6 +40,11 @@ class Foresight:
         """The estimate for one flavor."""
         return self.estimate.of(flavor)
 
+    def gpus(self, flavor: str) -> int:
+        """How many GPUs share the work on a flavor; 1 without any."""
+        found = self.on(flavor)
+        return 1 if found is None else max(1, found.flavor.gpus)
+
     def refusal(self, flavor: str) -> tuple[str, str] | None:
         """Why it does not fit a flavor, and what to do; None where it fits, or where nobody knows."""
         found = self.on(flavor)
@@ -77,7 +82,7 @@ class Foresight:
             return None
         told = flavor_json(found) | {"recommended": self.estimate.recommended, "warnings": list(self.estimate.warnings)}
         if isinstance(self.training, Training):
-            steps = steps_of(self.training, self.dataset, max(1, found.flavor.gpus))
+            steps = steps_of(self.training, self.dataset, self.gpus(flavor))
             told["steps"] = None if steps is None else round(steps)
         if isinstance(self.architecture, Architecture):
             told["family"] = self.architecture.model_type

@@ -48,6 +48,7 @@ class Measured:
 
 def pilot_recipe(recipe: TrlSft, pilot: Pilot) -> TrlSft:
     """The same recipe for a few steps."""
+    recipe = recipe.as_asked()
     args = {name: value for name, value in recipe.args.items() if name != "num_train_epochs"}
     return recipe.model_copy(update={"args": {**args, **WITHOUT, "max_steps": pilot.max_steps}, "eval": None})
 

@@ -19,12 +19,15 @@ STORED = "stored"
 
 
 class Filled(Body):
-    """What a preset filled in: its name, where its numbers are from, and the flags and LoRA fields that it set."""
+    """What the service set: the preset's name, where its numbers are from, the flags and LoRA fields that it filled in,
+    the batch as it was split to fit. `asked` is what the caller gave: another flavor is filled for from there."""
 
     preset: str | None
     source: str
     args: dict[str, Any] = Field(default_factory=dict)
     lora: dict[str, Any] = Field(default_factory=dict)
+    batch: dict[str, int] = Field(default_factory=dict)
+    asked: dict[str, Any] = Field(default_factory=dict)
 
 
 class TrlSft(Body):
@@ -49,7 +52,11 @@ class TrlSft(Body):
     eval: Evaluation | None = None
     report_to: Literal["trackio", "wandb", "tensorboard", "none"] = "none"
     preset: Literal["auto"] | None = Field(None, description="Fill what is left out by a preset for model and flavor")
-    filled: Filled | None = Field(None, description="Set by the service: what the preset filled in")
+    fit_batch: bool = Field(
+        False,
+        description="Halve the batch and double the accumulation until it fits the flavor: the same effective batch",
+    )
+    filled: Filled | None = Field(None, description="Set by the service: what a preset or fit_batch set")
     trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = "1.16.0"
 
     @field_validator("filled", mode="before")
@@ -77,6 +84,19 @@ class TrlSft(Body):
             if value is not None:
                 known.check(name, value)
         return self
+
+    def as_asked(self) -> TrlSft:
+        """The recipe without what the service set."""
+        if self.filled is None:
+            return self
+        asked, changes = self.filled.asked, {"args": self.filled.asked["args"], "filled": None}
+        if self.lora is not None:
+            changes["lora"] = Lora.model_validate(asked["lora"])
+        return self.model_copy(update=changes)
+
+    def given(self) -> dict[str, Any]:
+        """What of it the service may add to, as the caller gave it: `asked` of what is filled."""
+        return {"args": self.args, "lora": None if self.lora is None else self.lora.model_dump(exclude_unset=True)}
 
     def field_flags(self) -> dict[str, Any]:
         """The flags of TRL that the optional fields stand for, where they are given."""

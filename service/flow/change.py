@@ -22,6 +22,8 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     run.priority = changes["priority"] if changes.get("priority") is not None else run.priority
     if changes.get("timeout") is not None:
         run.requested_timeout_seconds = changes["timeout"]
+    if run.flavor != flavor:
+        run.estimate = None
     if run.flavor != flavor or changes.get("timeout") is not None:
         look_ahead(session, run, now)
         run.checked_at = None  # what it is expected to need is another question now

@@ -31,9 +31,10 @@ from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
 from service.domain.script_url import script_url_refusal
+from service.domain.settle import Settled
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
-from service.flow.foresee import foresee_stored
+from service.flow.foresee import settle_run
 from service.flow.gate import Limits
 from service.flow.pilot import pilot_of
 from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
@@ -90,17 +91,25 @@ def enqueue(
 def look_ahead(session: Session, run: Run, now: datetime) -> None:
     """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
     Raises DoesNotFit. Otherwise preflight does both."""
-    foresight = foresee_stored(session, run, now)
-    if foresight is None:
+    settled = settle_run(session, run, now)
+    if settled is None:
         return
-    if run.flavor == AUTO:
-        choice = foresight.choose(run.optimize, run.max_cost_micro_usd)
-        if choice.flavor is None:
-            raise DoesNotFit(choice.reason, field="flavor", remedy="Name a flavor, or change what it needs.")
-        run.flavor = choice.flavor
-    elif not run.force and (refusal := foresight.refusal(run.flavor)) is not None:
+    if settled.choice is not None and settled.choice.flavor is None:
+        raise DoesNotFit(settled.choice.reason, field="flavor", remedy="Name a flavor, or change what it needs.")
+    refusal = settled.foresight.refusal(settled.flavor)
+    if refusal is not None and not run.force:
         message, remedy = refusal
-        raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=foresight.stored(run.flavor))
+        raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=settled.stored())
+    take_over(run, settled)
+
+
+def take_over(run: Run, settled: Settled) -> None:
+    """What was decided for the run becomes its own. Why its flavor was chosen is kept as long as it has that flavor."""
+    chosen = (run.estimate or {}).get("choice") if settled.flavor == run.flavor else None
+    run.recipe = settled.recipe.model_dump(mode="json")
+    run.flavor, run.estimate = settled.flavor, settled.stored()
+    if run.estimate is not None and chosen is not None:
+        run.estimate["choice"] = chosen
 
 
 def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:

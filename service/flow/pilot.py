@@ -12,6 +12,7 @@ from service.domain.money import ceiling, dollars
 from service.domain.pilot import TIMEOUT_SECONDS, Measured, Pilot, measured, pilot_recipe
 from service.domain.recipe import read
 from service.domain.run import Reason, RunState
+from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.store import flavors, holds, runs
 from service.store.ids import new_id
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
     """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing. Raises Invalid
     for a recipe that knows no steps."""
-    recipe = read(parent.recipe)
+    recipe, flavor = read(parent.recipe), pilot.flavor or parent.flavor
     if not isinstance(recipe, TrlSft):
         raise Invalid("a script knows no steps", field="pilot", remedy="Pilots are for trl_sft recipes.")
     return Run(
@@ -35,8 +36,8 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
         reason=Reason.CHECKING.value,
         message=f"the pilot of {parent.id}; the gates are checked next",
         requested_by=parent.requested_by,
-        recipe=pilot_recipe(recipe, pilot).model_dump(mode="json"),
-        flavor=pilot.flavor or parent.flavor,
+        recipe=fill(pilot_recipe(recipe, pilot), flavor).model_dump(mode="json"),
+        flavor=flavor,
         requested_timeout_seconds=TIMEOUT_SECONDS,
         timeout_seconds=TIMEOUT_SECONDS,
         max_cost_micro_usd=parent.max_cost_micro_usd,

@@ -18,7 +18,6 @@ from service.domain.errors import Invalid
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.flavor_name import AUTO
-from service.domain.foresight import Foresight
 from service.domain.moment import iso
 from service.domain.preflight import (
     Finding,
@@ -33,12 +32,13 @@ from service.domain.preflight import (
 )
 from service.domain.recipe import read
 from service.domain.run import Reason, RunState
+from service.domain.settle import Settled
 from service.domain.subject import Fact, Kind, Subject
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
-from service.flow.enqueue import refuse_impossible
+from service.flow.enqueue import refuse_impossible, take_over
 from service.flow.facts import gather
-from service.flow.foresee import foresee_stored, inputs_in, inputs_of
+from service.flow.foresee import inputs_in, inputs_of, settle_run
 from service.flow.gate import Gate
 from service.store import checking, flavors, holds, runs
 from service.store.tables import Run
@@ -137,9 +137,9 @@ def _apply(
     run = runs.lock(session, loaded.id)
     if run is None or run.state != RunState.QUEUED or run.recipe != loaded.recipe or run.flavor != loaded.flavor:
         return False
-    foresight = foresee_stored(session, run, now)
-    if foresight is not None:
-        findings = [*findings, *_foreseen(session, run, foresight, now)]
+    settled = settle_run(session, run, now)
+    if settled is not None:
+        findings = [*findings, *_foreseen(session, run, settled, now)]
     verdict = verdict_of(findings)
     run.preflight = {"outcome": verdict.value, "at": iso(now), "checks": [one.as_json() for one in findings]}
     failed = next((finding for finding in findings if finding.verdict is Verdict.FAILED), None)
@@ -171,25 +171,24 @@ def _apply(
     return True
 
 
-def _foreseen(session: Session, run: Run, foresight: Foresight, now: datetime) -> list[Finding]:
+def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> list[Finding]:
     """Memory and time, by the estimate; `auto` gets its flavor here, with all that follows from it."""
-    if run.flavor == AUTO:
-        choice = foresight.choose(run.optimize, run.max_cost_micro_usd)
-        if choice.flavor is None:
-            return [no_flavor(choice.reason)]
-        run.flavor = choice.flavor
+    was_open = run.flavor == AUTO
+    if settled.flavor == AUTO:
+        return [no_flavor("" if settled.choice is None else settled.choice.reason)]
+    take_over(run, settled)
+    if was_open:
         try:
             refuse_impossible(session, run, now)
         except Invalid as error:
-            return [no_flavor(f"{choice.reason} {error.detail}")]
+            return [no_flavor(f"{'' if settled.choice is None else settled.choice.reason} {error.detail}")]
         holds.hold_for_approval(session, run, now)
         runs.line_up(session, run)
-    run.estimate = foresight.stored(run.flavor)
     # a pilot measures what is only guessed here
     is_open = run.force or run.pilot is not None or run.kind == "pilot"
     return [
-        check_memory(run.flavor, foresight, run.force),
-        check_time(foresight.on(run.flavor), run.timeout_seconds, is_open),
+        check_memory(run.flavor, settled.foresight, run.force),
+        check_time(settled.foresight.on(run.flavor), run.timeout_seconds, is_open),
     ]
 
 

@@ -102,6 +102,9 @@ def test_auto_takes_the_cheapest_that_fits_and_the_run_says_what_it_expects(rich
     assert shown["cost"]["estimated_usd"] == shown["estimate"]["cost_usd"]["p50"]
     assert shown["cost"]["ceiling_usd"] > 0
     assert shown["estimate"]["steps"] == 1000
+    assert shown["estimate"]["choice"] == told["choice"]["reason"]
+    patched = rich("PATCH", f"/runs/{run_id}", json={"flavor": "l40sx1"}).json()
+    assert patched["estimate"]["choice"] is None, "this flavor was chosen by a person"
 
 
 def test_a_timeout_that_half_of_such_trainings_would_not_end_in_is_refused(rich: Api) -> None:
@@ -122,3 +125,44 @@ def test_auto_within_a_cap_that_nothing_keeps_says_what_comes_closest(rich: Api)
         "POST", "/runs", json={"recipe": {"kind": "script", "source": "1"}, "flavor": "auto", "timeout": "5m"}
     )
     assert script.status_code == 422
+
+
+WIDE = {**LORA, "args": {"max_steps": 100, "per_device_train_batch_size": 64}}
+
+
+def test_splits_of_the_batch_are_offered_and_made_only_where_asked_for(rich: Api) -> None:
+    told = estimate(rich, WIDE, flavor="a10g-large")
+    assert verdicts(told)["a10g-large"] == "does_not_fit"
+    needs = [one["vram_gib"] for one in told["splits"]]
+    assert needs == sorted(needs, reverse=True)
+    assert all(one["args"]["per_device_train_batch_size"] < 64 for one in told["splits"])
+    assert rich("POST", "/runs", json=body(WIDE)).json()["code"] == "does_not_fit"
+    asked = estimate(rich, {**WIDE, "fit_batch": True}, flavor="a10g-large")
+    assert verdicts(asked)["a10g-large"] != "does_not_fit"
+    enough = [one["args"] for one in told["splits"] if one["verdict"] != "does_not_fit"]
+    assert asked["recipe"]["filled"]["batch"] == enough[0], "the largest batch that fits"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_batch_that_may_be_split_follows_the_flavor(rich: Api, is_known: bool) -> None:
+    if is_known:
+        estimate(rich, WIDE)
+    run_id = rich("POST", "/runs", json=body({**WIDE, "fit_batch": True})).json()["id"]
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{run_id}").json()
+    assert shown["state"] == "queued", shown["message"]
+    sizes = shown["recipe"]["args"]
+    assert sizes["per_device_train_batch_size"] * sizes["gradient_accumulation_steps"] == 64
+    assert sizes["per_device_train_batch_size"] < 64
+    wider = rich("PATCH", f"/runs/{run_id}", json={"flavor": "h200"}).json()["recipe"]
+    assert (wider["args"]["per_device_train_batch_size"], wider["filled"]) == (64, None)
+
+
+def test_a_preset_follows_the_flavor_and_the_models_config(rich: Api) -> None:
+    recipe = {**LORA, "lora": {}, "preset": "auto", "args": {"max_steps": 100}}
+    estimate(rich, recipe)
+    run_id = rich("POST", "/runs", json=body(recipe, force=True)).json()["id"]
+    on_t4 = rich("PATCH", f"/runs/{run_id}", json={"flavor": "t4-small"}).json()["recipe"]
+    assert (on_t4["args"]["fp16"], on_t4["filled"]["preset"]) == (True, "t4+smollm3-lora")
+    back = rich("PATCH", f"/runs/{run_id}", json={"flavor": "a10g-large"}).json()["recipe"]
+    assert ("fp16" in back["args"], back["filled"]["preset"]) == (False, "smollm3-lora")

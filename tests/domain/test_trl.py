@@ -13,9 +13,9 @@ from service.domain import gpus, job
 from service.domain.errors import Invalid, UnknownField
 from service.domain.recipe import Recipe
 from service.domain.script import Script
-from service.domain.trl.batch import Split, effective_batch, offers
+from service.domain.trl.batch import Split, effective_batch, offers, with_split
 from service.domain.trl.flags import described, release
-from service.domain.trl.preset import family_of, fill, presets
+from service.domain.trl.preset import family_in, family_of, fill, presets
 from service.domain.trl.schema import recipe_schema
 from service.domain.trl_sft import STORED, TrlSft
 
@@ -158,7 +158,42 @@ def test_a_preset_fills_only_what_was_left_out_and_says_so() -> None:
     assert recipe.filled.preset == "smollm3-lora"
     assert "learning_rate" not in recipe.filled.args
     assert recipe.filled.source
-    assert fill(recipe, "t4-small") is recipe, "it is filled once"
+    assert fill(recipe, "l4x1") == recipe, "filling again changes nothing"
+
+
+def test_another_flavor_is_filled_for_from_what_was_asked() -> None:
+    asked = recipe_of(preset="auto", lora={"r": 8}, args={"max_steps": 5})
+    on_l4 = fill(asked, "l4x1")
+    kept = ADAPTER.validate_python(on_l4.model_dump(mode="json"), context=STORED)
+    assert kept.as_asked() == asked
+    on_t4 = fill(kept, "t4-small")
+    assert on_t4 == fill(asked, "t4-small")
+    assert on_t4.args["fp16"] is True
+    assert fill(on_t4, "l4x1") == on_l4
+
+
+@pytest.mark.parametrize(
+    ("config", "family"),
+    [
+        ({"model_type": "smollm3"}, "smollm3"),
+        ({"model_type": "gemma3_text"}, "gemma"),
+        ({"model_type": "llama", "vocab_size": 128256}, "llama3"),
+        ({"model_type": "llama", "vocab_size": 32000}, None),
+        ({"model_type": "qwen3_moe"}, None),
+        (None, None),
+    ],
+)
+def test_families_by_the_models_config(config: dict[str, Any] | None, family: str | None) -> None:
+    assert family_in(config) == family
+
+
+def test_a_split_is_noted_and_undone_by_what_was_asked() -> None:
+    asked = recipe_of(args={"per_device_train_batch_size": 8}, fit_batch=True)
+    split = with_split(asked, Split(2, 4, 1))
+    assert (split.args["per_device_train_batch_size"], split.args["gradient_accumulation_steps"]) == (2, 4)
+    assert split.filled is not None
+    assert split.filled.batch == {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    assert split.as_asked() == asked
 
 
 def test_a_batch_is_filled_whole_or_not_at_all() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.domain.trl.flags import Release
+from service.domain.trl_sft import Filled, TrlSft
 
 PER_DEVICE, ACCUMULATION = "per_device_train_batch_size", "gradient_accumulation_steps"
 
@@ -38,6 +39,15 @@ def split_of(args: Mapping[str, Any], release: Release, gpus: int) -> Split:
 def effective_batch(args: Mapping[str, Any], release: Release, gpus: int) -> int:
     """Rows that one optimizer step learns from: per device x accumulation x GPUs."""
     return split_of(args, release, gpus).effective
+
+
+def with_split(recipe: TrlSft, split: Split) -> TrlSft:
+    """The recipe with its batch split so, noted in `filled`."""
+    filled = recipe.filled or Filled(preset=None, source="as asked for, but for the batch", asked=recipe.given())
+    args = split.as_args()
+    return recipe.model_copy(
+        update={"args": {**recipe.args, **args}, "filled": filled.model_copy(update={"batch": args})}
+    )
 
 
 def offers(split: Split) -> list[Split]:

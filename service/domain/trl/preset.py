@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,19 @@ FAMILIES = {
     "gemma": re.compile(r"^gemma"),
     "mistral": re.compile(r"^mistral"),
 }
+
+# The same by config.json's `model_type`, which knows a model under any name. All Llamas share one type; the third
+# generation has a vocabulary of its own.
+TYPES = {
+    "smollm3": "smollm3",
+    "qwen3": "qwen3",
+    "gemma": "gemma",
+    "gemma2": "gemma",
+    "gemma3": "gemma",
+    "gemma3_text": "gemma",
+    "mistral": "mistral",
+}
+LLAMA3_VOCABULARY = 128_256
 
 # Flags that mean something together: where the caller gave one of them, none of the others is filled.
 TOGETHER = (
@@ -66,22 +80,33 @@ def family_of(model: str) -> str | None:
     return next((family for family, pattern in FAMILIES.items() if pattern.search(name)), None)
 
 
+def family_in(config: Mapping[str, Any] | None) -> str | None:
+    """The family that a model's config.json names, or None."""
+    told = config or {}
+    if told.get("model_type") == "llama":
+        return "llama3" if told.get("vocab_size") == LLAMA3_VOCABULARY else None
+    return TYPES.get(str(told.get("model_type")))
+
+
 def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
-    """The recipe with what the caller left out filled in and noted in `filled`; unchanged without `"preset": "auto"`,
-    and where it was filled already. `family` as the model's config tells it; without it, the id is asked."""
-    if recipe.preset is None or recipe.filled is not None:
-        return recipe
-    known = release(recipe.trl_version).flags
-    mode = "full" if recipe.lora is None else "lora"
-    chosen = [one for one in presets() if one.fits(family or family_of(recipe.model_name_or_path), mode, flavor)]
+    """The recipe with what the caller left out filled in for a flavor and noted in `filled`, whatever was filled in
+    before; as it was asked for without `"preset": "auto"`. `family` as the model's config tells it; without it, the id
+    is asked."""
+    asked = recipe.as_asked()
+    if asked.preset is None:
+        return asked
+    known = release(asked.trl_version).flags
+    mode = "full" if asked.lora is None else "lora"
+    given = asked.given()
     args: dict[str, Any] = {}
     lora: dict[str, Any] = {}
     used = []
-    taken = {**recipe.field_flags(), **recipe.args}
-    for one in chosen:
+    taken = {**asked.field_flags(), **asked.args}
+    for one in presets():
+        if not one.fits(family or family_of(asked.model_name_or_path), mode, flavor):
+            continue
         new = _left_out({name: value for name, value in one.args.items() if name in known}, {**taken, **args}, TOGETHER)
-        given = set(() if recipe.lora is None else recipe.lora.model_fields_set)
-        new_lora = {} if recipe.lora is None else _left_out(one.lora, {**dict.fromkeys(given), **lora}, LORA_TOGETHER)
+        new_lora = {} if asked.lora is None else _left_out(one.lora, {**given["lora"], **lora}, LORA_TOGETHER)
         args |= new
         lora |= new_lora
         if new or new_lora:
@@ -91,12 +116,12 @@ def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
         source="; ".join(one.source for one in used) or "no preset is known for what was left out",
         args=args,
         lora=lora,
+        asked=given,
     )
-    stated = {} if recipe.lora is None else recipe.lora.model_dump(exclude_unset=True)
-    changes: dict[str, Any] = {"args": {**args, **recipe.args}, "filled": filled}
-    if recipe.lora is not None:
-        changes["lora"] = Lora.model_validate({**lora, **stated})
-    return recipe.model_copy(update=changes)
+    changes: dict[str, Any] = {"args": {**args, **asked.args}, "filled": filled}
+    if asked.lora is not None:
+        changes["lora"] = Lora.model_validate({**lora, **given["lora"]})
+    return asked.model_copy(update=changes)
 
 
 def _left_out(offered: dict[str, Any], taken: dict[str, Any], together: tuple[set[str], ...]) -> dict[str, Any]:

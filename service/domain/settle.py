@@ -1,0 +1,75 @@
+"""What is decided for a caller who left it open: the flavor, what a preset fills in for it, how the batch is split.
+
+They hang together: a preset is for a model's family and a flavor, the flavor is chosen by what the filled recipe needs,
+and a batch is split for the flavor that was chosen. Decided once, here, for runs and for estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from service.domain.estimate.choice import Choice
+from service.domain.estimate.estimate import FlavorEstimate
+from service.domain.flavor_name import AUTO
+from service.domain.foresight import Foresight
+from service.domain.trl.batch import offers, split_of, with_split
+from service.domain.trl.flags import described, release
+from service.domain.trl.preset import fill
+from service.domain.trl_sft import TrlSft
+
+Expect = Callable[[TrlSft], Foresight]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The recipe that runs, on which flavor (`auto` where none is right), and what it will need. `choice` is None where
+    the caller named the flavor."""
+
+    recipe: TrlSft
+    flavor: str
+    foresight: Foresight
+    choice: Choice | None = None
+
+    def stored(self) -> dict[str, Any] | None:
+        """What a run keeps of the estimate, with the reason for its flavor."""
+        told = self.foresight.stored(self.flavor)
+        return None if told is None else told | {"choice": None if self.choice is None else self.choice.reason}
+
+
+def settle(
+    asked: TrlSft, flavor: str, expect: Expect, family: str | None, goal: str, max_cost_micro_usd: int | None
+) -> Settled:
+    """`expect` makes an estimate of a recipe; `family` is what the model's config names, for the presets."""
+    recipe = fill(asked, flavor, family)
+    foresight, choice = expect(recipe), None
+    if flavor == AUTO:
+        choice = foresight.choose(goal, max_cost_micro_usd)
+        if choice.flavor is None:
+            return Settled(recipe, flavor, foresight, choice)
+        flavor = choice.flavor
+        if (again := fill(asked, flavor, family)) != recipe:
+            recipe, foresight = again, expect(again)
+    if recipe.fit_batch and foresight.refusal(flavor) is not None:
+        for smaller in _smaller_batches(recipe, foresight.gpus(flavor)):
+            if (ahead := expect(smaller)).refusal(flavor) is None:
+                return Settled(smaller, flavor, ahead, choice)
+    return Settled(recipe, flavor, foresight, choice)
+
+
+def batch_offers(settled: Settled, expect: Expect) -> list[tuple[dict[str, int], FlavorEstimate]]:
+    """The splits of the batch that need less memory on the flavor and learn from as many rows per step, as flags with
+    what comes of each. None is made unless the caller asks (`fit_batch`)."""
+    found = []
+    for smaller in _smaller_batches(settled.recipe, settled.foresight.gpus(settled.flavor)):
+        one = expect(smaller).on(settled.flavor)
+        if one is not None and smaller.filled is not None:
+            found.append((smaller.filled.batch, one))
+    return found
+
+
+def _smaller_batches(recipe: TrlSft, gpus: int) -> Iterator[TrlSft]:
+    if recipe.trl_version in described():  # a stored recipe may be of a release that no longer is
+        for split in offers(split_of(recipe.args, release(recipe.trl_version), gpus)):
+            yield with_split(recipe, split)
