@@ -21,6 +21,7 @@ from service.flow import (
     card,
     hold,
     logs,
+    measure,
     notify,
     preflight,
     prepare,
@@ -63,6 +64,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs", "card")),
         Step("card", card.run_once, 15),
         Step("logs", logs.run_once, poll_seconds),
+        Step("measure", measure.run_once, 5),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),
         Step("notify", notify.run_once, 2, repeats=True),

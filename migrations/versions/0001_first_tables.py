@@ -444,6 +444,8 @@ def upgrade() -> None:
         sa.Column("cancel_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cancel_again_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("log_read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("measured_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("machine", sa.JSON(), nullable=True),
         sa.Column("running_ms", sa.BigInteger(), nullable=True),
         sa.Column("minutes", sa.Integer(), nullable=True),
         sa.Column("cost_micro_usd", sa.BigInteger(), nullable=True),

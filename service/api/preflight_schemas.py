@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class CheckObject(BaseModel):
@@ -27,16 +27,20 @@ class PreflightObject(BaseModel):
 
 
 class MeasuredObject(BaseModel):
-    """What a pilot showed: one step, everything around the steps, and what the run's own steps come to by it."""
+    """What a pilot showed on its flavor, and what the run's own steps come to by it; null was not to be seen."""
 
-    step_seconds: float
-    around_seconds: float
-    steps: int
-    expected_minutes: float
+    flavor: str
+    gpu_gib: float | None = Field(description="The most GPU memory that it held, with all that PyTorch keeps in stock")
+    step_seconds: float | None = Field(
+        description="On the run's own flavor, by the estimates where the pilot's is another"
+    )
+    around_seconds: float | None
+    steps: int | None
+    expected_minutes: float | None
 
 
 class PilotObject(BaseModel):
-    """The child run that goes before; `measured` is null until it has passed, or where its log did not say."""
+    """The child run that goes before; `measured` is null until it has passed, or where nothing was to be seen."""
 
     run_id: str
     max_steps: int

@@ -18,6 +18,16 @@ class HubJob(BaseModel):
     url: str | None
 
 
+class MachineObject(BaseModel):
+    """What a job used, at the moments that were looked at; of several GPUs, the one that used most."""
+
+    samples: int
+    memory_peak_bytes: int | None
+    gpu_memory_peak_bytes: int | None
+    gpu_memory_total_bytes: int | None
+    gpu_utilization_mean: float | None = Field(description="Percent")
+
+
 class AttemptObject(BaseModel):
     """One job submitted for a run."""
 
@@ -32,6 +42,7 @@ class AttemptObject(BaseModel):
     metered_source: Literal["hub", "observed"] | None
     cause: str | None
     change: str | None
+    machine: MachineObject | None = Field(description="What it used of its machine, by samples; null before the first")
 
 
 class Cost(BaseModel):

@@ -47,7 +47,7 @@ def sandbox(
         bool,
         typer.Option(
             help="Run the commands. Without, jobs end by the clock; their environment may hold SANDBOX_RUN_SECONDS, "
-            "SANDBOX_EXIT_CODE and SANDBOX_LOG (lines)."
+            "SANDBOX_EXIT_CODE, SANDBOX_LOG (lines) and SANDBOX_GPU_GIB."
         ),
     ] = True,
     run_seconds: Annotated[

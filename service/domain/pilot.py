@@ -17,6 +17,10 @@ TIMEOUT_SECONDS = 600
 # A timeout leaves this much beside what the measured speed comes to: the first steps are not like all others.
 MARGIN = 1.5
 ROUNDED_TO_SECONDS = 300
+# Rows differ and machines too: an assumption.
+P90_OVER_P50 = 1.2
+# PyTorch keeps freed memory in stock while the card has room: the published ratios are 1.15 to 1.22 at worst.
+RESERVED_OVER_ALLOCATED = 1.2
 # What a pilot does not do: it saves, evaluates and publishes nothing.
 WITHOUT = {"save_strategy": "no", "eval_strategy": "no"}
 
@@ -31,19 +35,24 @@ class Pilot(Body):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a pilot showed, in seconds: one step, and everything around the steps."""
+class Pace:
+    """What a pilot showed of time, in seconds: one step, and everything around the steps."""
 
     step_seconds: float
     around_seconds: float
 
     def seconds(self, steps: int) -> float:
-        """How long so many steps take on the same hardware."""
+        """How long so many steps take."""
         return self.around_seconds + self.step_seconds * steps
 
     def timeout_seconds(self, steps: int) -> int:
         """A timeout for so many steps, in whole five minutes."""
         return math.ceil(MARGIN * self.seconds(steps) / ROUNDED_TO_SECONDS) * ROUNDED_TO_SECONDS
+
+    def minutes(self, steps: int) -> dict[str, float]:
+        """Minutes of the whole job, as in an estimate."""
+        expected = self.seconds(steps) / 60
+        return {"p50": round(expected, 1), "p90": round(P90_OVER_P50 * expected, 1)}
 
 
 def pilot_recipe(recipe: TrlSft, pilot: Pilot) -> TrlSft:
@@ -53,11 +62,32 @@ def pilot_recipe(recipe: TrlSft, pilot: Pilot) -> TrlSft:
     return recipe.model_copy(update={"args": {**args, **WITHOUT, "max_steps": pilot.max_steps}, "eval": None})
 
 
-def measured(progress: Mapping[str, Any] | None, running_seconds: float | None) -> Measured | None:
+def pace_of(progress: Mapping[str, Any] | None, running_seconds: float | None) -> Pace | None:
     """Read from a pilot that has ended: Trainer's own `train_runtime` over its steps, and the rest of the job's time.
     None where the log did not say."""
     told = progress or {}
     train_seconds, steps = told.get("train_seconds"), told.get("total_steps") or told.get("step")
     if not train_seconds or not steps or running_seconds is None:
         return None
-    return Measured(train_seconds / steps, max(0.0, running_seconds - train_seconds))
+    return Pace(train_seconds / steps, max(0.0, running_seconds - train_seconds))
+
+
+def pace_on(pace: Pace, here: Mapping[str, Any] | None, there: Mapping[str, Any] | None) -> Pace | None:
+    """The pace that one flavor showed, on another: by how the stored estimates of both compare per step (`here` of the
+    pilot, `there` of the run). None where an estimate has no time."""
+    known = [(one or {}).get("training_minutes") and (one or {}).get("steps") for one in (here, there)]
+    if here is None or there is None or not all(known):
+        return None
+    ratio = (there["training_minutes"] / there["steps"]) / (here["training_minutes"] / here["steps"])
+    return Pace(pace.step_seconds * ratio, pace.around_seconds)
+
+
+def gpu_gib(machine: Mapping[str, Any] | None) -> float | None:
+    """GiB of GPU memory that the job held at most, the CUDA context and what PyTorch keeps in stock included."""
+    peak = (machine or {}).get("gpu_memory_peak_bytes")
+    return None if not peak else peak / 2**30
+
+
+def is_too_big(measured_gib: float, usable_gib: float) -> bool:
+    """Whether what was held on one card is more than another has, the stock that PyTorch keeps taken off."""
+    return measured_gib > RESERVED_OVER_ALLOCATED * usable_gib

@@ -45,7 +45,7 @@ def run_once(gate: Gate) -> int:
 def live_lines(gate: Gate, run: Run, attempt: Attempt, tail: int | None) -> list[LogLine]:
     """A running job's lines so far, masked. Raises HubFault."""
     assert attempt.hub_job_id is not None
-    lines, _ = gate.hub.read_log(
+    lines, _ = gate.hub.streams.log(
         run.namespace, attempt.hub_job_id, tail=tail, silence_seconds=SILENCE_SECONDS, max_seconds=MAX_SECONDS
     )
     return masked(lines, secret_values(gate, run))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlmodel import Session
 
+from service.domain.admission import effective_timeout
 from service.domain.errors import Invalid
+from service.domain.estimate.card import read_flavor
+from service.domain.estimate.cost import cost_of
+from service.domain.estimate.duration import Minutes
+from service.domain.estimate.wire import cost_json
 from service.domain.money import ceiling, dollars
-from service.domain.pilot import TIMEOUT_SECONDS, Measured, Pilot, measured, pilot_recipe
+from service.domain.pilot import TIMEOUT_SECONDS, Pace, Pilot, gpu_gib, is_too_big, pace_of, pace_on, pilot_recipe
 from service.domain.recipe import read
 from service.domain.run import Reason, RunState
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
-from service.store import flavors, holds, runs
+from service.store import flavors, holds, ledger, runs
+from service.store.describe import money_of
 from service.store.ids import new_id
 from service.store.tables import Run
 
@@ -56,41 +63,66 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
 
 
 def conclude(session: Session, run: Run, child: Run, now: datetime) -> None:
-    """Take over what a passed pilot measured: the run's timeout and ceiling follow from it, and where the caller wanted
-    to confirm, it waits for an approval with the numbers. A run that its timeout could not hold fails here."""
+    """Take over what a passed pilot measured: time and memory, and the run's timeout and ceiling by them; where the
+    caller wanted to confirm, it waits for an approval with the numbers. A run that its flavor, its timeout or its cap
+    could not hold fails here."""
     attempt = runs.current_attempt(session, child)
-    seconds = None if attempt is None or attempt.running_ms is None else attempt.running_ms / 1000
-    found = measured(child.progress, seconds)
-    steps = _steps(run)
-    if found is not None and child.flavor == run.flavor and steps is not None:
-        run.pilot = {**(run.pilot or {}), "measured": _shown(found, steps)}
-        if not _retime(session, run, found, steps, now):
-            return
+    running = None if attempt is None or attempt.running_ms is None else attempt.running_ms / 1000
+    gib = None if attempt is None else gpu_gib(attempt.machine)
+    pace, steps = pace_of(child.progress, running), _steps(run)
+    if pace is not None and child.flavor != run.flavor:
+        pace = pace_on(pace, child.estimate, run.estimate)
+    if steps is None:
+        pace = None
+    run.pilot = {**(run.pilot or {}), "measured": _shown(child, pace, steps, gib)}
+    session.add(run)
+    refused = _too_big(session, run, gib)
+    if refused is None and pace is not None and steps is not None:
+        refused = _retime(session, run, child, pace, steps, now)
+    if refused is not None:
+        reason, message = refused
+        runs.advance(session, run, RunState.FAILED, now=now, reason=reason, message=message)
+        return
+    if gib is not None:
+        run.estimate = {**(run.estimate or {}), "vram_gib": round(gib, 1), "measured_by": child.id}
     if (run.pilot or {}).get("confirm"):
         holds.ask_for_approval(session, run, _question(run), now)
     session.add(run)
     holds.say(session, run)
 
 
-def _retime(session: Session, run: Run, found: Measured, steps: int, now: datetime) -> bool:
-    """False: it has failed, as its own timeout would have cut it off."""
-    given = run.requested_timeout_seconds
-    expected = found.seconds(steps)
-    if given is not None and expected > given:
-        session.add(run)
-        minutes = round(expected / 60)
-        message = f"its pilot says that it takes about {minutes} min, and its timeout is {given // 60} min"
-        runs.advance(session, run, RunState.FAILED, now=now, reason=Reason.EXCEEDS_LIMIT, message=message)
-        return False
+def _too_big(session: Session, run: Run, gib: float | None) -> tuple[Reason, str] | None:
+    card = read_flavor(flavors.hardware(session, run.flavor) or {}, None).card
+    if gib is None or card is None or run.force or not is_too_big(gib, card.usable_gib):
+        return None
+    return Reason.DOES_NOT_FIT, f"its pilot held {gib:.1f} GiB, and the {card.name} has {card.usable_gib:.1f}"
+
+
+def _retime(session: Session, run: Run, child: Run, pace: Pace, steps: int, now: datetime) -> tuple[Reason, str] | None:
+    """Timeout, ceiling and expected cost by the measured pace; or why the run could not end in time."""
     price = flavors.fresh_price(session, run.flavor, now)
-    wanted = found.timeout_seconds(steps)
-    run.requested_timeout_seconds = wanted if given is None else min(given, wanted)
+    most, by = run.requested_timeout_seconds, "its timeout is"
+    if most is None:
+        if price is None:
+            return None  # admission works the timeout out by what the cap pays then
+        spent = money_of(ledger.of_run(session, child.id)).charged or 0
+        most = max(0, effective_timeout(None, max(0, (run.max_cost_micro_usd or 0) - spent), price))
+        by = "max_cost_usd pays for"
+    expected, wanted = pace.seconds(steps), pace.timeout_seconds(steps)
+    if expected > most and not run.force:
+        told = f"its pilot says that it takes about {round(expected / 60)} min, and {by} {most // 60} min"
+        return Reason.EXCEEDS_LIMIT, told
+    run.requested_timeout_seconds = min(most, wanted)
+    told_minutes = pace.minutes(steps)
+    run.estimate = {**(run.estimate or {}), "minutes": told_minutes, "timeout_seconds": wanted, "measured_by": child.id}
     if price is not None:
         run.timeout_seconds = run.requested_timeout_seconds
         run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
         run.quoted_price_micro_usd = price
+        cost = cost_of(Minutes(told_minutes["p50"], told_minutes["p90"], 0), price, run.timeout_seconds)
+        run.estimate["cost_usd"] = cost_json(cost)
     log.info("run_retimed", run_id=run.id, timeout_seconds=run.requested_timeout_seconds)
-    return True
+    return None
 
 
 def _steps(run: Run) -> int | None:
@@ -101,18 +133,26 @@ def _steps(run: Run) -> int | None:
     return int(told) if told else None
 
 
-def _shown(found: Measured, steps: int) -> dict[str, float]:
+def _shown(child: Run, pace: Pace | None, steps: int | None, gib: float | None) -> dict[str, Any] | None:
+    if pace is None and gib is None:
+        return None
     return {
-        "step_seconds": round(found.step_seconds, 4),
-        "around_seconds": round(found.around_seconds, 1),
+        "flavor": child.flavor,
+        "gpu_gib": None if gib is None else round(gib, 1),
+        "step_seconds": None if pace is None else round(pace.step_seconds, 4),
+        "around_seconds": None if pace is None else round(pace.around_seconds, 1),
         "steps": steps,
-        "expected_minutes": round(found.seconds(steps) / 60, 1),
+        "expected_minutes": None if pace is None or steps is None else pace.minutes(steps)["p50"],
     }
 
 
 def _question(run: Run) -> str:
-    told = (run.pilot or {}).get("measured")
-    most = "" if run.ceiling_micro_usd is None else f", {dollars(run.ceiling_micro_usd)} at the most"
-    if told is None:
-        return f"its pilot passed, and measured nothing{most}"
-    return f"its pilot says about {told['expected_minutes']} min for {told['steps']} steps{most}"
+    told = (run.pilot or {}).get("measured") or {}
+    said = []
+    if told.get("expected_minutes") is not None:
+        said.append(f"about {told['expected_minutes']} min for {told['steps']} steps")
+    if told.get("gpu_gib") is not None:
+        said.append(f"{told['gpu_gib']} GiB of GPU memory")
+    if run.ceiling_micro_usd is not None:
+        said.append(f"{dollars(run.ceiling_micro_usd)} at the most")
+    return f"its pilot {'says' if told else 'passed, and measured nothing'}: {', '.join(said)}"

@@ -80,7 +80,7 @@ def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[
     if job is None or attempt.hub_job_id is None:
         return [], False
     try:
-        lines, has_ended = gate.hub.read_log(run.namespace, attempt.hub_job_id, tail=MOST_LINES)
+        lines, has_ended = gate.hub.streams.log(run.namespace, attempt.hub_job_id, tail=MOST_LINES)
     except HubFault as error:
         if isinstance(error, HubUnavailable) and gate.clock() - (job.finished_at or gate.clock()) < LOG_PATIENCE:
             raise

@@ -5,10 +5,7 @@ field that it cannot parse.
 
 from __future__ import annotations
 
-import json
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,17 +15,16 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status
 
 from service.domain.job import JobSpec
-from service.domain.text import cleaned
 from service.domain.volume import Volume
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
-from service.hub.models import Job, LogLine, RepoState, bills_from_json, job_from_json
+from service.hub.models import Job, RepoState, bills_from_json, job_from_json
+from service.hub.paths import JOB_ID, job_path, jobs_path
 from service.hub.readme import Readme
-from service.hub.session import HubSession, check, headers, read_json
+from service.hub.session import HubSession, check, read_json
+from service.hub.streams import Streams
 
 MAX_PAGES = 1000
-NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-JOB_ID = re.compile(r"[0-9A-Za-z]{1,64}")
 NOTHING_WAS_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -55,6 +51,7 @@ class HubClient:
         self._control_token = control_token
         self.job_token = job_token
         self.readme = Readme(self._session, job_token)
+        self.streams = Streams(self._session, control_token)
         self.lookup = Lookup(self._session, control_token, job_token, datasets_server)
         # huggingface_hub's own session waits for ever by default.
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))
@@ -73,7 +70,7 @@ class HubClient:
         """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear
         for any other outcome."""
         try:
-            response = self._session.post_within_deadline(_jobs(namespace), self._control_token, _job_body(spec))
+            response = self._session.post_within_deadline(jobs_path(namespace), self._control_token, _job_body(spec))
         except NOTHING_WAS_SENT as error:
             raise connection_fault(error) from None
         except httpx2.HTTPError as error:
@@ -98,7 +95,7 @@ class HubClient:
         if only_active:
             params += [("stage", "SCHEDULING"), ("stage", "RUNNING")]
         jobs: dict[str, Job] = {}
-        url: str | None = str(httpx2.URL(self.endpoint + _jobs(namespace), params=params))
+        url: str | None = str(httpx2.URL(self.endpoint + jobs_path(namespace), params=params))
         for _ in range(MAX_PAGES):
             if url is None:
                 return list(jobs.values())
@@ -121,7 +118,7 @@ class HubClient:
     def get_job(self, namespace: str, job_id: str) -> Job | None:
         """One job, or None where it is gone."""
         try:
-            return job_from_json(read_json(self._session.read(_job(namespace, job_id), self._control_token)))
+            return job_from_json(read_json(self._session.read(job_path(namespace, job_id), self._control_token)))
         except ValueError:
             raise HubUnavailable("an answer that is no job") from None
         except HubRefused as error:
@@ -132,7 +129,7 @@ class HubClient:
     def cancel_job(self, namespace: str, job_id: str) -> None:
         """Ask for a job's end; that it came is seen by reading the job. A job that is gone needs no cancel."""
         try:
-            response = self._session.send("POST", _job(namespace, job_id) + "/cancel", self._control_token)
+            response = self._session.send("POST", job_path(namespace, job_id) + "/cancel", self._control_token)
             check(response)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
@@ -159,46 +156,6 @@ class HubClient:
             return bills_from_json(answer)
         except ValueError as error:
             raise HubUnavailable(str(error)) from None
-
-    def read_log(
-        self,
-        namespace: str,
-        job_id: str,
-        *,
-        tail: int | None = None,
-        silence_seconds: float = 5,
-        max_seconds: float = 30,
-    ) -> tuple[list[LogLine], bool]:
-        """A job's log lines so far, and whether the stream ended by itself (it does once the job has ended).
-
-        The server replays the log and then holds the stream open, so reading stops at a silence or a time limit.
-        """
-        params = {} if tail is None else {"tail": tail}
-        timeout = httpx2.Timeout(self.timeout_seconds, connect=5, read=silence_seconds)
-        lines: list[LogLine] = []
-        stops_at = time.monotonic() + max_seconds
-        try:
-            with self._session.http.stream(
-                "GET",
-                self.endpoint + _job(namespace, job_id) + "/logs",
-                params=params,
-                headers=headers(self._control_token),
-                timeout=timeout,
-            ) as response:
-                if response.status_code != 200:
-                    response.read()
-                    check(response)
-                for line in _log_lines(response.iter_lines()):
-                    lines.append(line)
-                    if time.monotonic() > stops_at:
-                        return lines, False
-            return lines, True
-        except httpx2.ReadTimeout:
-            return lines, False
-        except httpx2.HTTPError as error:
-            if lines:
-                return lines, False
-            raise connection_fault(error) from None
 
     def repo_state(self, repo: str) -> RepoState | None:
         """A model repository's head as the job's token sees it; None where there is none."""
@@ -228,7 +185,7 @@ class HubClient:
         the token's rights and this one is not among them; without `auth-check` only a listed right counts. Raises
         HubFault where neither could be asked."""
         try:
-            check_answer = self._session.send("POST", f"{_jobs(namespace)}/auth-check/write", self.job_token)
+            check_answer = self._session.send("POST", f"{jobs_path(namespace)}/auth-check/write", self.job_token)
             if check_answer.status_code in (401, 403):
                 return False
             whoami = self._session.send("GET", "/api/whoami-v2", self.job_token)
@@ -239,19 +196,6 @@ class HubClient:
                 check(answer)
         listed = _lists_job_write(whoami, namespace)
         return check_answer.is_success if listed is None else listed
-
-
-def _jobs(namespace: str) -> str:
-    # Namespace and id go into the path: "../" in them would reach other endpoints with the token.
-    if not NAMESPACE.fullmatch(namespace) or ".." in namespace:
-        raise HubRefused(f"'{namespace}' is no namespace")
-    return f"/api/jobs/{namespace}"
-
-
-def _job(namespace: str, job_id: str) -> str:
-    if not JOB_ID.fullmatch(job_id):
-        raise HubRefused(f"'{job_id}' is no job id")
-    return f"{_jobs(namespace)}/{job_id}"
 
 
 def _job_body(spec: JobSpec) -> dict[str, Any]:
@@ -277,19 +221,6 @@ def _volume(volume: Volume) -> dict[str, Any]:
     body = {"type": volume.type, "source": volume.source, "mountPath": volume.mount_path}
     more = {"revision": volume.revision, "path": volume.path}
     return {**body, "readOnly": volume.is_read_only, **{name: value for name, value in more.items() if value}}
-
-
-def _log_lines(lines: Iterator[str]) -> Iterator[LogLine]:
-    for line in lines:
-        if not line.startswith("data: {"):
-            continue
-        try:
-            event = json.loads(line.removeprefix("data: "))
-        except ValueError:
-            continue
-        text = event.get("data")
-        if isinstance(text, str) and not text.startswith(("===== Job started", "===== Job finished")):
-            yield LogLine(cleaned(str(event.get("timestamp", ""))), cleaned(text))
 
 
 def _lists_job_write(answer: httpx2.Response, namespace: str) -> bool | None:

@@ -39,6 +39,7 @@ STAGES = {
 }
 
 
+MOST_BYTES = 2**53  # what JSON carries exactly
 MOST_SECONDS = 2**31  # what a database column holds
 
 
@@ -84,6 +85,17 @@ class RepoState:
     files: tuple[tuple[str, int | None], ...]
 
 
+@dataclass(frozen=True)
+class MachineUse:
+    """What a job uses at one moment. GPU numbers are of the one that uses most: bytes, and utilization in percent;
+    None without GPUs."""
+
+    memory_bytes: int | None
+    gpu_memory_bytes: int | None = None
+    gpu_memory_total_bytes: int | None = None
+    gpu_utilization: float | None = None
+
+
 def job_from_json(value: Mapping[str, Any]) -> Job:
     """Read a job object, needing of it only its id: a paid job must not be lost to a field that changed its
     form. Raises ValueError where there is no id."""
@@ -113,6 +125,30 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
         initiator_type=_text(initiator.get("type")),
         initiator_id=_text(initiator.get("id")),
     )
+
+
+def use_from_json(value: Mapping[str, Any]) -> MachineUse | None:
+    """One frame of a job's metrics: `{memory_used_bytes, gpus: {id: {utilization, memory_used_bytes, …}}}`; None where
+    it holds no numbers."""
+    listed = value.get("gpus")
+    gpus = [one for one in listed.values() if isinstance(one, Mapping)] if isinstance(listed, Mapping) else []
+    use = MachineUse(
+        _count(value.get("memory_used_bytes")),
+        max(filter(None, (_count(one.get("memory_used_bytes")) for one in gpus)), default=None),
+        max(filter(None, (_count(one.get("memory_total_bytes")) for one in gpus)), default=None),
+        max((one["utilization"] for one in gpus if _is_percent(one.get("utilization"))), default=None),
+    )
+    return None if use == MachineUse(None) else use
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int | float) or not 0 <= value < MOST_BYTES:  # NaN is in no range
+        return None
+    return int(value)
+
+
+def _is_percent(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
 
 
 def bills_from_json(value: object) -> dict[str, int]:

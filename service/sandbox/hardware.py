@@ -16,12 +16,14 @@ HARDWARE: list[dict[str, Any]] = json.loads(resources.files(__package__).joinpat
 
 @dataclass(frozen=True)
 class Flavor:
-    """One kind of machine; `cpu_cores` counts virtual cores."""
+    """One kind of machine; `cpu_cores` counts virtual cores, `gpu_memory_gb` is that of one GPU."""
 
     name: str
     cpu_cores: int
     memory_gib: float
     has_accelerator: bool
+    gpus: int
+    gpu_memory_gb: float
     micro_usd_per_minute: int
 
     def variables(self) -> dict[str, str]:
@@ -38,7 +40,10 @@ class Flavor:
 
 def _flavor(row: dict[str, Any]) -> Flavor:
     cores, memory = int(_number(row["cpu"])), _number(row["ram"])
-    return Flavor(row["name"], cores, memory, row["accelerator"] is not None, row["unitCostMicroUSD"])
+    accelerator = row["accelerator"] or {"quantity": "0", "vram": "0"}
+    gpus = int(accelerator["quantity"])
+    each = _number(accelerator["vram"]) / max(1, gpus)
+    return Flavor(row["name"], cores, memory, gpus > 0, gpus, each, row["unitCostMicroUSD"])
 
 
 def _number(text: str) -> float:

@@ -25,10 +25,12 @@ class LogLine:
 
 @dataclass
 class Usage:
-    """What a job's processes use now; `cpu_millicores` 1000 is one core kept busy."""
+    """What a job's processes use now; `cpu_millicores` 1000 is one core kept busy. There is no GPU: what one would hold
+    is told by the job itself, where nothing is executed."""
 
     cpu_millicores: int = 0
     memory_bytes: int = 0
+    gpu_memory_bytes: int = 0
 
 
 @dataclass

@@ -6,6 +6,7 @@ and simulations can have thousands of jobs. These variables are honoured only th
 - `SANDBOX_RUN_SECONDS`  how long it runs (default: the sandbox's `run_seconds`)
 - `SANDBOX_EXIT_CODE`    its exit code (default 0)
 - `SANDBOX_LOG`          its log, lines spread evenly over the run
+- `SANDBOX_GPU_GIB`      what its metrics say that each GPU holds
 
 Nothing here reads a clock: moments due are in a heap, and `tick(now)` brings every job up to `now`. A job that moved
 late still carries the moment it was due, so its times do not depend on how often someone asks.
@@ -131,6 +132,7 @@ class Lifecycle:
             self._startable.append(job.id)
             return
         self._run(job, due)
+        job.usage.gpu_memory_bytes = int(_number(job, "SANDBOX_GPU_GIB", 0) * 2**30)
         seconds = _number(job, "SANDBOX_RUN_SECONDS", self._run_seconds)
         lines = [line for line in job.spec.environment.get("SANDBOX_LOG", "").split("\n") if line]
         for index, line in enumerate(lines, 1):

@@ -43,7 +43,14 @@ def _metrics(job: Job) -> dict[str, Any]:
         "memory_total_bytes": int(flavor.memory_gib * 2**30),
         "rx_bps": 0,
         "tx_bps": 0,
-        "gpus": {},
+        "gpus": {
+            str(index): {
+                "utilization": 100 if job.usage.gpu_memory_bytes else 0,
+                "memory_used_bytes": job.usage.gpu_memory_bytes,
+                "memory_total_bytes": int(flavor.gpu_memory_gb * 2**30),
+            }
+            for index in range(flavor.gpus)
+        },
         "replica": job.id[-5:],
     }
 

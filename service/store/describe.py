@@ -153,6 +153,7 @@ def attempt_object(attempt: Attempt) -> dict[str, Any]:
         "metered_source": attempt.metered_source,
         "cause": attempt.cause,
         "change": attempt.change,
+        "machine": attempt.machine,
     }
 
 

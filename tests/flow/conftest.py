@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, hold, logs, preflight, prepare, prices, recover, submit, sweep, watch
+from service.flow import admit, cancel, hold, logs, measure, preflight, prepare, prices, recover, submit, sweep, watch
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate, Limits, Start
 from service.hub.client import HubClient
@@ -111,6 +111,7 @@ class World:
                 ("seconds", "SANDBOX_RUN_SECONDS"),
                 ("exit_code", "SANDBOX_EXIT_CODE"),
                 ("log", "SANDBOX_LOG"),
+                ("gpu_gib", "SANDBOX_GPU_GIB"),
             )
             if field in fields
         }
@@ -140,7 +141,7 @@ class World:
 
     def pass_all(self) -> None:
         """One pass of every step, in the order of a run's life."""
-        for step in (recover, cancel, hold, prepare, preflight, admit, submit, watch, logs):
+        for step in (recover, cancel, hold, prepare, preflight, admit, submit, watch, logs, measure):
             step.run_once(self.gate)
 
     def until_end(self, *run_ids: str, most: int = 60, **turn: float) -> None:

@@ -100,7 +100,7 @@ def test_no_path_is_smuggled_into_a_namespace_or_an_id(namespace: str) -> None:
         lambda: hub.get_job(namespace, "a" * 24),
         lambda: hub.get_job("acme", namespace),
         lambda: hub.cancel_job("acme", namespace + "/cancel"),
-        lambda: hub.read_log("acme", namespace),
+        lambda: hub.streams.log("acme", namespace),
     ):
         with pytest.raises(HubFault):
             call()
@@ -143,9 +143,9 @@ def test_a_log_that_never_ends_is_read_for_a_while_only() -> None:
     noise = b"event: log\n: keep-alive\n\ndata: not json\n\ndata: {broken\n\n"
     started = b'data: {"timestamp":"t","data":"===== Job started at x ====="}\n\n'
     hub = client(answering(200, content=started + noise + lines))
-    read, has_ended = hub.read_log("acme", "a" * 24)
+    read, has_ended = hub.streams.log("acme", "a" * 24)
     assert [line.text for line in read] == [f"line {number}" for number in range(5)]
     assert has_ended
-    read, has_ended = hub.read_log("acme", "a" * 24, max_seconds=-1)
-    assert len(read) == 1
+    read, has_ended = hub.streams.log("acme", "a" * 24, max_seconds=-1)
+    assert (len(read) < 5, has_ended) == (True, False)
     assert not has_ended

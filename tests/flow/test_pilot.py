@@ -40,8 +40,11 @@ def test_a_pilot_goes_first_and_what_it_measures_becomes_the_timeout(world: Worl
     world.pass_all()
     parent = world.show(run_id)
     assert parent["pilot"]["measured"] == {
+        "flavor": "a10g-large", "gpu_gib": None,
         "step_seconds": 0.5, "around_seconds": 20.0, "steps": 1000, "expected_minutes": 8.7,
     }  # fmt: skip
+    assert parent["estimate"]["minutes"] == {"p50": 8.7, "p90": 10.4}
+    assert (parent["estimate"]["measured_by"], parent["cost"]["estimated_usd"]) == (pilot_id, 9 * PRICE / 1_000_000)
     assert parent["timeout_seconds"] == 900  # 1.5 x 520 s, in whole five minutes
     assert parent["cost"]["ceiling_usd"] == 16 * PRICE / 1_000_000
     assert parent["state"] in ("submitting", "starting", "running")
@@ -84,6 +87,46 @@ def test_the_cap_covers_run_and_pilot_together(world: World) -> None:
     world.until_end(run_id, most=200)
     spent = world.show(run_id)["cost"]["metered_usd"] + world.show(pilot_id)["cost"]["metered_usd"]
     assert spent <= 0.5
+
+
+def test_a_cap_without_a_timeout_bounds_what_the_pilot_recommends(world: World) -> None:
+    log = LOG.replace("00:10", "00:20").replace("'10'", "'20'")  # 1 s a step: 17 min, with its margin 30
+    fields: dict[str, Any] = {"timeout": None, "max_cost_usd": 0.6, "log": log, "seconds": 30}
+    run_id, pilot_id = submit(world, {"max_steps": 20}, **fields)
+    world.until_end(pilot_id)
+    world.pass_all()
+    shown, spent = world.show(run_id), world.show(pilot_id)["cost"]["metered_usd"]
+    assert shown["timeout_seconds"] == (round((0.6 - spent) / 0.025) - 1) * 60, "what is left of the cap, not 30 min"
+    assert shown["state"] in ("submitting", "starting", "running")
+    run_id, pilot_id = submit(world, {"max_steps": 20}, **fields | {"max_cost_usd": 0.4})
+    world.until_end(run_id)
+    assert world.show(run_id)["reason"] == "exceeds_limit"
+    assert "max_cost_usd pays for" in world.show(run_id)["message"]
+
+
+def test_memory_is_measured_and_a_run_that_its_flavor_cannot_hold_fails_before_it_costs(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20, "confirm": True}, gpu_gib=17.25)
+    world.until_end(pilot_id)
+    world.pass_all()
+    shown, pilot = world.show(run_id), world.show(pilot_id)
+    assert pilot["attempts"][0]["machine"]["gpu_memory_peak_bytes"] == 17.25 * 2**30
+    assert (shown["pilot"]["measured"]["gpu_gib"], shown["estimate"]["vram_gib"]) == (17.2, 17.2)
+    assert "17.2 GiB of GPU memory" in shown["message"]
+    run_id, _ = submit(world, {"max_steps": 20, "flavor": "a100-large"}, gpu_gib=40)
+    world.until_end(run_id)
+    assert world.show(run_id)["reason"] == "does_not_fit"
+    assert "40.0 GiB, and the A10G has 22.0" in world.show(run_id)["message"]
+
+
+def test_a_pilot_on_another_flavor_tells_the_time_by_how_the_estimates_compare(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20, "flavor": "l4x1"})
+    world.until_end(pilot_id)
+    world.pass_all()
+    told, here = world.show(run_id)["pilot"]["measured"], world.show(pilot_id)["estimate"]
+    per_step = world.show(run_id)["estimate"]["training_minutes"] / 1000 / (here["training_minutes"] / 20)
+    assert told["flavor"] == "l4x1"
+    assert told["step_seconds"] == pytest.approx(0.5 * per_step, rel=0.01)
+    assert 0.5 < per_step < 1.5
 
 
 def test_a_script_knows_no_steps(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.domain.estimate.cost import Cost
 from service.domain.estimate.estimate import Estimate, FlavorEstimate
 from service.domain.estimate.memory import GIB, Memory
 from service.domain.money import to_usd
@@ -31,11 +32,14 @@ def flavor_json(one: FlavorEstimate) -> dict[str, Any]:
         "disk_gb": None if one.disk_gb is None else round(one.disk_gb, 1),
         "minutes": None if minutes is None else {"p50": round(minutes.p50, 1), "p90": round(minutes.p90, 1)},
         "timeout_seconds": one.timeout_seconds,
-        "cost_usd": None
-        if cost is None
-        else {"p50": to_usd(cost.p50), "p90": to_usd(cost.p90), "ceiling": to_usd(cost.ceiling)},
+        "cost_usd": None if cost is None else cost_json(cost),
         "calibration": {"runs": one.calibration.runs, "within_p90": one.calibration.within_p90},
     }
+
+
+def cost_json(cost: Cost) -> dict[str, float]:
+    """`cost_usd`: dollars."""
+    return {"p50": to_usd(cost.p50), "p90": to_usd(cost.p90), "ceiling": to_usd(cost.ceiling)}
 
 
 def _memory(memory: Memory) -> dict[str, Any]:

@@ -214,6 +214,9 @@ class Attempt(SQLModel, table=True):
     cancel_sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     log_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    measured_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # what it used of its machine so far, see `domain.machine`
+    machine: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
     # the end
     running_ms: int | None = Field(default=None, sa_type=BigInteger)

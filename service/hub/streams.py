@@ -1,0 +1,103 @@
+"""A job's server-sent events: its log, and the use of its machine.
+
+Hugging Face replays a log from the start (or its last `tail` lines) on every connection and then holds the stream open,
+so reading stops at a silence, at a time limit, or where the stream ends, as it does once the job has.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+
+from service.domain.text import cleaned
+from service.hub.faults import HubRefused, connection_fault
+from service.hub.models import LogLine, MachineUse, use_from_json
+from service.hub.paths import job_path
+from service.hub.session import HubSession, check, headers
+
+FINISHED = 406  # what the metrics of a job that has ended are answered with
+
+
+class Streams:
+    """Reads them with the control token."""
+
+    def __init__(self, session: HubSession, token: str) -> None:
+        self._session = session
+        self._token = token
+
+    def log(
+        self,
+        namespace: str,
+        job_id: str,
+        *,
+        tail: int | None = None,
+        silence_seconds: float = 5,
+        max_seconds: float = 30,
+    ) -> tuple[list[LogLine], bool]:
+        """A job's log lines so far, and whether the stream ended by itself. Raises HubFault."""
+        params = {} if tail is None else {"tail": tail}
+        lines: list[LogLine] = []
+        stops_at = time.monotonic() + max_seconds
+        try:
+            with self._open(job_path(namespace, job_id) + "/logs", params, silence_seconds) as events:
+                for event in events:
+                    if (line := _line(event)) is not None:
+                        lines.append(line)
+                    if time.monotonic() > stops_at:
+                        return lines, False
+            return lines, True
+        except httpx2.ReadTimeout:
+            return lines, False
+        except httpx2.HTTPError as error:
+            if lines:
+                return lines, False
+            raise connection_fault(error) from None
+
+    def use(self, namespace: str, job_id: str, *, silence_seconds: float = 3) -> MachineUse | None:
+        """What a running job uses at this moment; None where it has ended, or does not say. Raises HubFault."""
+        try:
+            with self._open(job_path(namespace, job_id) + "/metrics", {}, silence_seconds) as events:
+                return next((use for event in events if (use := use_from_json(event)) is not None), None)
+        except httpx2.ReadTimeout:
+            return None
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        except HubRefused as error:
+            if error.status == FINISHED:
+                return None
+            raise
+
+    @contextmanager
+    def _open(self, path: str, params: dict[str, int], silence_seconds: float) -> Iterator[Iterator[dict[str, Any]]]:
+        timeout = httpx2.Timeout(self._session.timeout_seconds, connect=5, read=silence_seconds)
+        with self._session.http.stream(
+            "GET", self._session.endpoint + path, params=params, headers=headers(self._token), timeout=timeout
+        ) as response:
+            if response.status_code != 200:
+                response.read()
+                check(response)
+            yield _events(response.iter_lines())
+
+
+def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """Whatever is no JSON object (keep-alives, names of events, torn frames) is passed over."""
+    for line in lines:
+        if not line.startswith("data: {"):
+            continue
+        try:
+            yield json.loads(line.removeprefix("data: "))
+        except ValueError:
+            continue
+
+
+def _line(event: dict[str, Any]) -> LogLine | None:
+    text = event.get("data")
+    # Hugging Face's own first and last line, which its client hides too
+    if not isinstance(text, str) or text.startswith(("===== Job started", "===== Job finished")):
+        return None
+    return LogLine(cleaned(str(event.get("timestamp", ""))), cleaned(text))
