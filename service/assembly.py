@@ -66,6 +66,7 @@ def open_gate(settings: Settings) -> Gate:
         settings.job_hf_token.get_secret_value(),
         clock=now,
         timeout_seconds=settings.hub_timeout_seconds,
+        datasets_server=settings.viewer,
     )
     return Gate(
         db=db,

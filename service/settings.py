@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.image import DEFAULT_ALLOWED
 
+# Public endpoints and the dataset viewers that go with them.
+VIEWERS = {"https://huggingface.co": "https://datasets-server.huggingface.co"}
+
 
 class Settings(BaseSettings):
     """Values are checked at start; a wrong one ends the program with its name and the rule it broke."""
@@ -24,6 +27,9 @@ class Settings(BaseSettings):
         Path("data"), description="Where keys and the installation's id are kept when the database is not a file."
     )
     hf_endpoint: str = Field("https://huggingface.co", description="Base address of Hugging Face.")
+    datasets_server: str | None = Field(
+        None, description="Base address of the dataset viewer; Hugging Face's own where the endpoint is Hugging Face."
+    )
     hf_token: SecretStr | None = Field(None, description="Control token: starts and stops jobs; never enters a job.")
     job_hf_token: SecretStr | None = Field(
         None, description="What a job gets as its `HF_TOKEN` secret: rights on repositories only."
@@ -87,12 +93,12 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
-    @field_validator("hf_endpoint")
+    @field_validator("hf_endpoint", "datasets_server")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")):
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// (http:// for the sandbox)")
-        return value.rstrip("/")
+        return None if value is None else value.rstrip("/")
 
     @field_validator("webhook_allowed_targets", "script_allowed_targets", "image_allowlist", mode="before")
     @classmethod
@@ -109,6 +115,11 @@ class Settings(BaseSettings):
             if "/" in target:
                 ip_network(target)  # raises ValueError with the reason
         return targets
+
+    @property
+    def viewer(self) -> str | None:
+        """Where the dataset viewer is asked; None where nobody has one."""
+        return self.datasets_server or VIEWERS.get(self.hf_endpoint)
 
     @property
     def is_sqlite(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.wanted import MAIN
 from service.hub.account import account_from_json
 from service.hub.dataset_card import describe_dataset
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, connection_fault
@@ -60,7 +61,7 @@ class Lookup:
             fact = describe_dataset(
                 sha,
                 info,
-                self._served(repo),
+                self._served(repo) if revision == MAIN else None,
                 lambda path: self._first_line(f"datasets/{repo}/resolve/{sha}/{path}"),
             )
             if info.get("gated"):
@@ -113,7 +114,8 @@ class Lookup:
         return None if config is None else bool(config.get("chat_template"))
 
     def _served(self, repo: str) -> dict[str, Any] | None:
-        """The dataset viewer's own description; None where there is no such server or it knows nothing."""
+        """The dataset viewer's own description, of the main branch; None where there is no such server, where it knows
+        nothing, or not yet everything."""
         if self._datasets_server is None:
             return None
         try:
@@ -122,7 +124,8 @@ class Lookup:
             told = answer.json() if answer.is_success else None
         except (httpx2.HTTPError, ValueError):
             return None
-        return told if isinstance(told, dict) else None
+        is_whole = isinstance(told, dict) and not any(told.get(name) for name in ("pending", "failed", "partial"))
+        return told if is_whole else None
 
     def _probe(self, repo: str, sha: str, names: list[str]) -> None:
         """Raise where a gated dataset's files are not given out. Its description is given to everybody."""
