@@ -18,6 +18,7 @@ from service.domain.errors import Invalid
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.flavor_name import AUTO
+from service.domain.job import IMAGE
 from service.domain.moment import iso
 from service.domain.preflight import (
     Finding,
@@ -71,7 +72,7 @@ def check_one(gate: Gate, run: Run) -> bool:
             _apply,
             loaded=run,
             findings=findings,
-            pins=pins_of(facts, gate.clock()),
+            pins=pins_of(run.image or IMAGE, facts, gate.clock()),
             waits_until=_waits_until(run, facts),
             now=gate.clock(),
         )
@@ -84,7 +85,7 @@ def is_as_checked(gate: Gate, run: Run) -> bool:
     if run.pins is None:
         return True
     facts = gather(gate, subjects_of(run, wanted_of(read(run.recipe))))
-    now = pins_of(facts or {}, gate.clock())
+    now = pins_of(run.image or IMAGE, facts or {}, gate.clock())
     return all(run.pins.get(name) == sha for name, sha in now.items() if name.endswith("_revision"))
 
 
@@ -117,9 +118,11 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
     return findings + check_inputs(wanted, *inputs_in(facts))
 
 
-def pins_of(facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
-    """The commits of what was found, and the day of the packages."""
+def pins_of(image: str, facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
+    """The commits of what was found, the day of the packages, and the image's digest where it is named by one."""
     pins = {"exclude_newer": dependency_date(now)}
+    if (digest := image.partition("@")[2]) != "":
+        pins["image_digest"] = digest
     for subject, fact in facts.items():
         if isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
             pins[f"{subject.kind}_revision"] = fact.sha

@@ -249,6 +249,13 @@ def test_what_was_pinned_is_what_runs(world: World) -> None:
     assert pins["dataset_revision"] in sent
 
 
+def test_an_image_by_digest_is_a_pin(world: World) -> None:
+    digest = "sha256:" + "a1" * 32
+    named = world.enqueue(image=f"ghcr.io/astral-sh/uv:python3.12-bookworm@{digest}")
+    assert world.show(named)["pins"]["image_digest"] == digest
+    assert "image_digest" not in world.show(world.enqueue())["pins"]
+
+
 def test_a_dataset_that_moves_on_while_the_run_waits_is_checked_again_before_the_job_is_made(world: World) -> None:
     model(world)
     dataset(world)
