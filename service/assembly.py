@@ -16,6 +16,7 @@ from service.app import create_app
 from service.domain.stray import Policy
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
+from service.hub.follower import Followers
 from service.leader import FileLeader, Leader, LeaseLeader
 from service.migrate import migrate
 from service.settings import Settings
@@ -86,7 +87,8 @@ def assemble(settings: Settings) -> Assembly:
     AlreadyRunning where another process runs the steps on this SQLite file."""
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
-    gate = replace(gate, verify_lead=leader.verify)
+    followers = Followers(gate.hub.streams, settings.log_followers)
+    gate = replace(gate, verify_lead=leader.verify, followers=followers)
     worker = Worker(gate, leader, settings.poll_seconds, settings.sweep_seconds)
     runs_steps = settings.role != "api"
     state = State(
@@ -131,6 +133,9 @@ def _limits(settings: Settings) -> Limits:
         webhook_allowed_targets=settings.webhook_allowed_targets,
         script_allowed_targets=settings.script_allowed_targets,
         image_allowlist=settings.image_allowlist,
+        log_bytes=round(settings.log_mib * 2**20),
+        all_logs_bytes=round(settings.logs_gib * 2**30),
+        log_age=timedelta(days=settings.log_days),
     )
 
 

@@ -74,6 +74,14 @@ class Settings(BaseSettings):
     script_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that scripts may be fetched from although private, and over http."
     )
+    log_followers: int = Field(
+        200, ge=0, description="Logs of running jobs that are followed over a connection each; further ones are polled."
+    )
+    log_mib: float = Field(
+        64, gt=0, description="What is kept of one attempt's log, unpacked: its beginning and its end."
+    )
+    logs_gib: float = Field(20, gt=0, description="What all logs together may take, unpacked; then the oldest go.")
+    log_days: float = Field(90, gt=0, description="How long logs of ended jobs are kept.")
     image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
     )

@@ -27,6 +27,7 @@ from service.flow import (
     prepare,
     prices,
     recover,
+    retain,
     submit,
     sweep,
     watch,
@@ -65,6 +66,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("card", card.run_once, 15),
         Step("logs", logs.run_once, poll_seconds),
         Step("measure", measure.run_once, 5),
+        Step("retain", retain.run_once, 3600, repeats=True),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),
         Step("notify", notify.run_once, 2, repeats=True),
@@ -157,6 +159,8 @@ class Worker:
         self._alarm.shutdown(wait=False)
         for thread in self._threads.values():
             thread.stop()
+        if self.gate.followers is not None:
+            self.gate.followers.stop()
         self.leader.stop()
 
     def ages(self) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.api.preflight_schemas import PilotObject, PreflightObject
+from service.api.watch_schemas import MachineObject, ProgressObject
 from service.domain.body import Body
 
 
@@ -16,16 +17,6 @@ class HubJob(BaseModel):
 
     id: str
     url: str | None
-
-
-class MachineObject(BaseModel):
-    """What a job used, at the moments that were looked at; of several GPUs, the one that used most."""
-
-    samples: int
-    memory_peak_bytes: int | None
-    gpu_memory_peak_bytes: int | None
-    gpu_memory_total_bytes: int | None
-    gpu_utilization_mean: float | None = Field(description="Percent")
 
 
 class AttemptObject(BaseModel):
@@ -86,16 +77,6 @@ class FailureObject(BaseModel):
         description="`same`: unchanged is sensible; `changed`: something must change; `never`: a person must act",
     )
     confidence: float | None = Field(default=None, description="From 0 to 1: how often such a diagnosis is right")
-
-
-class ProgressObject(BaseModel):
-    """What the training log last said."""
-
-    step: int | None
-    total_steps: int | None
-    loss: float | None
-    eta_seconds: int | None
-    train_seconds: float | None = Field(None, description="Trainer's own runtime, once training has ended")
 
 
 class ApprovalObject(BaseModel):
@@ -169,22 +150,6 @@ class EventObject(BaseModel):
     type: str
     timestamp: datetime
     data: dict[str, Any]
-
-
-class LogLineObject(BaseModel):
-    """One line of a job's log."""
-
-    timestamp: str
-    line: str
-
-
-class LogObject(BaseModel):
-    """A log. `is_kept`: the job has ended and this is the kept copy; `is_whole` False: the end may be missing."""
-
-    data: list[LogLineObject]
-    attempt: int
-    is_kept: bool
-    is_whole: bool
 
 
 class LedgerEntryObject(BaseModel):

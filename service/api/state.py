@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.streams import OpenStreams
 from service.flow.gate import Gate
 
 
@@ -22,6 +23,7 @@ class State:
     wake: Callable[..., None]
     ages: Callable[[], dict[str, float | None]]
     is_leading: Callable[[], bool]
+    streams: OpenStreams = field(default_factory=OpenStreams)
 
     def now(self) -> datetime:
         """The time of this request."""

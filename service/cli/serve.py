@@ -11,6 +11,8 @@ from service.settings import Settings
 
 SHORT_KEY = 16
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
+# Streams of logs and events end with their readers; at a stop they are given so long.
+STREAMS_SECONDS = 3
 
 
 def serve(
@@ -43,7 +45,14 @@ def serve(
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    config = uvicorn.Config(assembly.app, host=host, port=port, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        assembly.app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=STREAMS_SECONDS,
+    )
     try:
         listener = config.bind_socket()
     except SystemExit:
@@ -70,7 +79,7 @@ def step(
         str,
         typer.Argument(
             help="prices, recover, sweep, cancel, hold, prepare, preflight, admit, submit, watch, card, logs, "
-            "billing or notify"
+            "measure, retain, billing or notify"
         ),
     ],
 ) -> None:

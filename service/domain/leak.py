@@ -7,12 +7,17 @@ with a prefix of their own: hex of some length is as often a commit. A finding s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 MASK = "[secret]"
 # Anything shorter is found in innocent words.
 SHORTEST_SECRET = 6
+# Of a secret that is cut by a line's end, less than this is found at the end of too many lines.
+SHORTEST_BEGINNING = 3
 
 # `hf_xxxxxxxx`, `sk-your-key-here`, AWS's own AKIA…EXAMPLE: few different characters, or words that say so.
 FEWEST_CHARACTERS = 8
@@ -62,6 +67,13 @@ KINDS = (
 )
 
 
+# What at least one of them begins with: most lines of a log hold none, and are read once instead of for each kind.
+BEGINNINGS = re.compile(
+    r"hf_|api_org_|sk-|gh[pousr]_|github_pat_|gl(?:pat|ptt|dt|rt)-|A3T|AKIA|ASIA|ABIA|ACCA|AIza|xox[abeoprs]-|npm_|"
+    r"pypi-AgE|[rs]k_(?:live|prod)_|tg_|whsec_|-----BEGIN|(?i:aws_?(?:secret|session))"
+)
+
+
 def find(text: str) -> str | None:
     """The kind of the first token in a text, or None. Placeholders are no tokens."""
     return next((kind.name for kind, _ in _tokens(text)), None)
@@ -84,6 +96,55 @@ def mask(text: str, parts: Iterable[str]) -> str:
     for part in parts:
         text = text.replace(part, MASK)
     return text
+
+
+def mask_lines(lines: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Lines of a log with every one of `secret_parts` taken out, also where one goes on from a line to the next (a long
+    line may come in pieces), and everything that looks like a token."""
+    across = _across(lines, parts)
+    return [_without_tokens(mask(_cut(line, across.get(index, ())), parts)) for index, line in enumerate(lines)]
+
+
+def may_go_on(line: str, parts: Iterable[str]) -> bool:
+    """Whether a secret may have begun at the end of a line, to go on in the next one."""
+    return any(line.endswith(part[:length]) for part in parts for length in range(SHORTEST_BEGINNING, len(part)))
+
+
+def _across(lines: Sequence[str], parts: Sequence[str]) -> dict[int, list[tuple[int, int]]]:
+    """Where secrets stand that cross the border of two lines or more: by the line's index, from and to."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    if len(lines) < 2 or not parts:
+        return found
+    starts = list(accumulate(map(len, lines), initial=0))
+    whole = "".join(lines)
+    for part in parts:
+        at = whole.find(part)
+        while at >= 0:
+            first, last = bisect_right(starts, at) - 1, bisect_left(starts, at + len(part)) - 1
+            if first != last:
+                for index in range(first, last + 1):
+                    begin = max(0, at - starts[index])
+                    found[index].append((begin, min(len(lines[index]), at + len(part) - starts[index])))
+            at = whole.find(part, at + 1)
+    return found
+
+
+def _without_tokens(text: str) -> str:
+    if BEGINNINGS.search(text) is None:
+        return text
+    return _cut(text, [found.span() for _, found in _tokens(text)])
+
+
+def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text with these parts masked; those that touch become one."""
+    pieces, done = [], 0
+    for begin, end in sorted(spans):
+        if end <= done:
+            continue
+        if begin >= done:
+            pieces += [text[done:begin], MASK] if begin < end else [text[done:begin]]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _tokens(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:

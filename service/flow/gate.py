@@ -12,6 +12,7 @@ from sqlmodel import Session
 from service.domain.image import DEFAULT_ALLOWED
 from service.domain.stray import Policy
 from service.hub.client import HubClient
+from service.hub.follower import Followers
 from service.store import organisation
 from service.store.db import Database
 from service.store.vault import Vault
@@ -32,6 +33,10 @@ class Limits:
     webhook_allowed_targets: tuple[str, ...] = ()
     script_allowed_targets: tuple[str, ...] = ()
     image_allowlist: tuple[str, ...] = DEFAULT_ALLOWED
+    # of one attempt's log, unpacked; of all logs together; and for how long they are kept
+    log_bytes: int = 64 * 2**20
+    all_logs_bytes: int = 20 * 2**30
+    log_age: timedelta = timedelta(days=90)
 
 
 @dataclass
@@ -65,6 +70,8 @@ class Gate:
     # The installation's own namespace; None where each run names one.
     namespace: str | None = None
     start: Start = field(default_factory=Start)
+    # Follows the logs of running jobs; None where they are polled.
+    followers: Followers | None = None
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 

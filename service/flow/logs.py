@@ -1,112 +1,202 @@
-"""The logs of jobs: read from Hugging Face while they run, kept here once they have ended."""
+"""logs: what running jobs say is taken in: their lines are kept, and step, loss and ETA are read from them.
+
+Jobs are followed, each over a connection of its own (`hub.follower`); what has come is stored here, once. Jobs that
+are not followed, as there are more than the cap or nobody follows, are polled, a few at a time. Either way lines are
+counted, and what is stored says where to go on: after a cut, a restart, or in another process.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import structlog
-from cryptography.fernet import InvalidToken
 from sqlmodel import Session
 
-from service.domain import leak, progress
-from service.domain.progress import Progress
+from service.domain import leak
+from service.domain.log_line import LogLine
+from service.domain.log_resume import Resume
+from service.domain.progress import Reader
 from service.domain.run import RunState
 from service.flow.each import each
 from service.flow.gate import Gate
+from service.flow.masking import masked, secret_values
+from service.flow.progress import hints_of, note
 from service.hub.faults import HubFault
-from service.hub.models import LogLine
-from service.store import runs
-from service.store.tables import Attempt, Run, RunLog
+from service.hub.follower import JobLog, Start
+from service.hub.streams import Until
+from service.store import logs, runs
+from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 
-# One pass reads the few runs whose progress is oldest, each for a moment only.
-SAMPLED_PER_PASS = 4
-TAIL = 40
+# One pass polls the few jobs that were looked at longest ago, each for a moment only.
+POLLED_PER_PASS = 4
 SILENCE_SECONDS = 1.5
-MAX_SECONDS = 4.0
+MAX_SECONDS = 10.0
+BATCH = 20_000
+# Of an ended job's log: more than this at once is not read, but for its end.
+MOST_LINES, TAIL = 300_000, 20_000
+
+
+@dataclass(frozen=True)
+class News:
+    """New lines of a job's log, masked, and what follows from them."""
+
+    run_id: str
+    submission: str
+    base: int
+    lines: Sequence[LogLine]
+    reader: Reader
 
 
 def run_once(gate: Gate) -> int:
-    """Look at the last lines of some running jobs for step, loss and ETA; how many runs have news."""
-    if not gate.hub.governor.may_poll(gate.clock()):
-        return 0
+    """Store what running jobs have said since the last pass; how many said something."""
     with gate.db.read() as session:
-        running = runs.in_states(session, [RunState.RUNNING], 1000)
-    running.sort(key=lambda row: row[1].log_read_at or row[1].admitted_at)
-    chosen = running[:SAMPLED_PER_PASS]
-    return sum(bool(each("logs", run.id, partial(_sample, gate, run, attempt))) for run, attempt in chosen)
+        running = [pair for pair in runs.in_states(session, [RunState.RUNNING], BATCH) if pair[1].hub_job_id]
+    by_job = {job_log(run, attempt): (run, attempt) for run, attempt in running}
+    if gate.followers is not None:
+        gate.followers.follow(by_job, partial(_start, gate, by_job))
+    found = [_fetched(gate, job, *pair) for job, pair in by_job.items()]
+    found += _polled(gate, [pair for job, pair in by_job.items() if not _is_followed(gate, job)])
+    news = [one for one in found if one is not None]
+    if not news:
+        return 0
+    stored = gate.write(partial(_store, news=news, most_bytes=gate.limits.log_bytes, now=gate.clock()))
+    for job, (_, attempt) in by_job.items():
+        if attempt.submission not in stored and any(one.submission == attempt.submission for one in news):
+            _leave(gate, job)  # somebody else stored other lines: it is begun anew from there
+    return len(stored)
 
 
-def live_lines(gate: Gate, run: Run, attempt: Attempt, tail: int | None) -> list[LogLine]:
-    """A running job's lines so far, masked. Raises HubFault."""
-    assert attempt.hub_job_id is not None
-    lines, _ = gate.hub.streams.log(
-        run.namespace, attempt.hub_job_id, tail=tail, silence_seconds=SILENCE_SECONDS, max_seconds=MAX_SECONDS
-    )
-    return masked(lines, secret_values(gate, run))
+def rest_of_log(gate: Gate, run: Run, attempt: Attempt) -> tuple[News, bool]:
+    """What an ended job has said since its log was last stored, and whether that is all of it. Raises HubFault."""
+    job, secrets, resume = job_log(run, attempt), secret_values(gate, run), resume_of(gate, run, attempt)
+    read, until = _read_to_end(gate, job)
+    lines = resume.new(read) + resume.at_end()
+    if until is Until.LIMIT:  # far too long: its end is worth more than its middle
+        last, (tail, _) = lines[-1:], gate.hub.streams.log(job.namespace, job.job_id, tail=TAIL)
+        lines += [line for line in tail if not last or (line.at and last[0].at and line.at > last[0].at)]
+    return _news(run, attempt, lines, secrets), until is Until.END
 
 
-def pack(lines: Iterable[LogLine]) -> bytes:
-    """Lines as they are stored."""
-    text = "\n".join(json.dumps([line.timestamp, line.text], ensure_ascii=False) for line in lines)
-    return gzip.compress(text.encode("utf-8", "surrogatepass"), mtime=0)
+def _read_to_end(gate: Gate, job: JobLog) -> tuple[list[LogLine], Until]:
+    """A silence is no end: a connection may be dead without a word. Where it is there again after as many lines,
+    nothing more is coming."""
+    read, until = gate.hub.streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
+    if until is not Until.SILENCE:
+        return read, until
+    again, until = gate.hub.streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
+    is_all = until is Until.SILENCE and len(again) == len(read)
+    return max(read, again, key=len), Until.END if is_all else until
 
 
-def keep(session: Session, attempt: Attempt, packed: bytes, is_whole: bool) -> None:
-    """Store an ended job's log."""
-    session.merge(RunLog(run_id=attempt.run_id, attempt=attempt.attempt, lines=packed, is_whole=is_whole))
-
-
-def kept_lines(session: Session, run_id: str, attempt: int) -> tuple[list[LogLine], bool] | None:
-    """An ended job's log and whether it is whole; None where none was kept."""
-    kept = session.get(RunLog, (run_id, attempt))
-    if kept is None:
-        return None
-    text = gzip.decompress(kept.lines).decode("utf-8", "surrogatepass")
-    return [LogLine(*json.loads(line)) for line in text.split("\n") if line], kept.is_whole
-
-
-def secret_values(gate: Gate, run: Run) -> list[str]:
-    """What must not be seen in this run's log, longest first, so that no part of a longer one is left standing."""
-    values = [gate.hub.job_token]
-    if run.sealed_secrets is not None:
-        try:
-            values += gate.vault.open(run.sealed_secrets).values()
-        except InvalidToken:
-            log.error("secrets_unreadable", run_id=run.id)
-    return leak.secret_parts(values)
-
-
-def masked(lines: Iterable[LogLine], secrets: Iterable[str]) -> list[LogLine]:
-    """The lines with every secret value taken out."""
-    secrets = list(secrets)
-    return [LogLine(line.timestamp, leak.mask(line.text, secrets)) for line in lines]
-
-
-def _sample(gate: Gate, run: Run, attempt: Attempt) -> bool:
-    try:
-        lines = live_lines(gate, run, attempt, TAIL)
-    except HubFault as error:
-        log.info("progress_unavailable", run_id=run.id, problem=error.message)
-        lines = []
-    known = Progress(**run.progress) if run.progress else None
-    news = progress.read((line.text for line in lines), known)
-    return gate.write(partial(_note, loaded=attempt, news=news, now=gate.clock()))
-
-
-def _note(session: Session, loaded: Attempt, news: Progress, now: datetime) -> bool:
-    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
-        return False
-    run, attempt = found
-    attempt.log_read_at = now
+def finish(
+    session: Session, run: Run, attempt: Attempt, news: News, is_whole: bool, most_bytes: int, now: datetime
+) -> None:
+    """Store the rest of an ended job's log. What a pass of the step has stored meanwhile is not stored twice."""
+    lines, reader = news.lines, news.reader
+    if attempt.log_lines != news.base:
+        lines, reader = lines[attempt.log_lines - news.base :], Reader.from_json(attempt.reading, hints_of(run))
+        reader.read(lines)
+    if logs.append(session, attempt, attempt.log_lines, lines, now, most_bytes):
+        note(session, run, attempt, reader)
+    if is_whole and attempt.log_state != "shortened":
+        attempt.log_state = "whole"
     session.add(attempt)
-    if not news.is_known or run.progress == news.as_json():
-        return False
-    run.progress = news.as_json()
-    session.add(run)
-    return True
+
+
+def nothing_new(attempt: Attempt) -> News:
+    """Of a log that could not be read any more."""
+    return News(attempt.run_id, attempt.submission, attempt.log_lines, [], Reader())
+
+
+def job_log(run: Run, attempt: Attempt) -> JobLog:
+    """Whose log it is."""
+    assert attempt.hub_job_id is not None
+    return JobLog(run.namespace, attempt.hub_job_id)
+
+
+def resume_of(gate: Gate, run: Run, attempt: Attempt) -> Resume:
+    """What is stored already, against which a log is read."""
+    start = _start_of(gate, run, attempt)
+    return Resume(start.known, start.last, start.kept)
+
+
+def _start(gate: Gate, by_job: Mapping[JobLog, tuple[Run, Attempt]], job: JobLog) -> Start:
+    return _start_of(gate, *by_job[job])
+
+
+def _start_of(gate: Gate, run: Run, attempt: Attempt) -> Start:
+    secrets = secret_values(gate, run)
+    with gate.db.read() as session:
+        last = logs.last_line(session, attempt)
+    return Start(attempt.log_lines, last, lambda line: masked([line], secrets)[0])
+
+
+def _is_followed(gate: Gate, job: JobLog) -> bool:
+    return gate.followers is not None and gate.followers.has(job)
+
+
+def _leave(gate: Gate, job: JobLog) -> None:
+    if gate.followers is not None:
+        gate.followers.leave(job)
+
+
+def _fetched(gate: Gate, job: JobLog, run: Run, attempt: Attempt) -> News | None:
+    if gate.followers is None or not (lines := gate.followers.fetch(job)):
+        return None
+    secrets = secret_values(gate, run)
+    whole = _without_an_open_end(lines, secrets)
+    gate.followers.put_back(job, lines[len(whole) :])
+    return _news(run, attempt, whole, secrets) if whole else None
+
+
+def _polled(gate: Gate, running: list[tuple[Run, Attempt]]) -> list[News | None]:
+    if not gate.hub.governor.may_poll(gate.clock()):
+        return []
+    running.sort(key=lambda pair: pair[1].log_read_at or pair[1].admitted_at)
+    return [each("logs", run.id, partial(_poll, gate, run, attempt)) for run, attempt in running[:POLLED_PER_PASS]]
+
+
+def _poll(gate: Gate, run: Run, attempt: Attempt) -> News | None:
+    job, resume, secrets = job_log(run, attempt), resume_of(gate, run, attempt), secret_values(gate, run)
+    lines: list[LogLine] = []
+    try:
+        read, _ = gate.hub.streams.log(
+            job.namespace, job.job_id, silence_seconds=SILENCE_SECONDS, max_seconds=MAX_SECONDS
+        )
+        lines = _without_an_open_end(resume.new(read) + resume.at_end(), secrets)
+    except HubFault as error:
+        log.info("log_unavailable", run_id=run.id, problem=error.message)
+    return _news(run, attempt, lines, secrets)
+
+
+def _without_an_open_end(lines: Sequence[LogLine], secrets: Sequence[str]) -> list[LogLine]:
+    """The last line waits for the next one where a secret may go on there: only together do they show it."""
+    is_open = bool(lines) and leak.may_go_on(lines[-1].text, secrets)
+    return list(lines[:-1] if is_open else lines)
+
+
+def _news(run: Run, attempt: Attempt, lines: Sequence[LogLine], secrets: Sequence[str]) -> News:
+    kept = masked(lines, secrets)
+    reader = Reader.from_json(attempt.reading, hints_of(run))
+    reader.read(kept)
+    return News(run.id, attempt.submission, attempt.log_lines, kept, reader)
+
+
+def _store(session: Session, news: Sequence[News], most_bytes: int, now: datetime) -> set[str]:
+    """The submissions whose lines were stored."""
+    stored = set()
+    for one in news:
+        if (found := runs.lock_submission(session, one.run_id, one.submission)) is None:
+            continue
+        run, attempt = found
+        attempt.log_read_at = now
+        session.add(attempt)
+        if logs.append(session, attempt, one.base, one.lines, now, most_bytes):
+            note(session, run, attempt, one.reader)
+            stored.add(one.submission)
+    return stored

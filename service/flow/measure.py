@@ -14,7 +14,7 @@ from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
 from service.hub.models import MachineUse
-from service.store import runs
+from service.store import metrics, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -62,5 +62,6 @@ def _note(session: Session, loaded: Attempt, use: MachineUse | None, now: dateti
         attempt.machine = known.with_sample(
             use.memory_bytes, use.gpu_memory_bytes, use.gpu_memory_total_bytes, use.gpu_utilization
         ).as_json()
+        metrics.add_machine(session, attempt, use.as_numbers(), now)
     session.add(attempt)
     return use is not None

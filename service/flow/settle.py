@@ -12,18 +12,19 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from service.domain import money, progress
+from service.domain import money
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
 from service.domain.run import Reason, RunState
 from service.flow import logs
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
-from service.hub.models import Job, JobPhase, LogLine, RepoState
+from service.hub.models import Job, JobPhase, RepoState
 from service.store import ledger, runs
+from service.store import logs as log_store
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
-MOST_LINES = 20_000
+DIAGNOSED_LINES = 20_000
 LOG_PATIENCE = timedelta(minutes=2)
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
 # A job that ended well may have trained nothing of use: its log says so.
@@ -40,27 +41,19 @@ class Ending:
     output: RepoState | None
     refused: HubRefused | None
     diagnosis: Failure
-    progress: dict[str, Any] | None
-    packed_log: bytes
+    news: logs.News
     log_is_whole: bool
 
 
 def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
     """Finish a run whose job has ended. Raises HubFault where Hugging Face does not answer just now: then the next pass
     tries again, and the money stays reserved until the outcome is known."""
-    lines, is_whole = _log(gate, run, attempt, job)
-    texts = [line.text for line in lines]
+    news, is_whole = _log(gate, run, attempt, job)
+    with gate.db.read() as session:
+        known = log_store.read(session, run.id, attempt.attempt, log_store.Wanted(tail=DIAGNOSED_LINES))
+    texts = [line.text for _, line in known] + [line.text for line in news.lines]
     output, refused = _look_at_output(gate, run, job)
-    seen = progress.read(texts)
-    ending = Ending(
-        job=job,
-        output=output,
-        refused=refused,
-        diagnosis=_diagnosis(job, texts),
-        progress=seen.as_json() if seen.is_known else run.progress,
-        packed_log=logs.pack(lines),
-        log_is_whole=is_whole,
-    )
+    ending = Ending(job, output, refused, _diagnosis(job, texts), news, is_whole)
     moved = gate.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
         log.info("run_settled", run_id=run.id, attempt=attempt.attempt, hub_job_id=attempt.hub_job_id)
@@ -75,18 +68,21 @@ def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
     return failure(Reason.CANCELLED_OUTSIDE, found.evidence) if found.cause is Reason.CANCELLED else found
 
 
-def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[list[LogLine], bool]:
-    """The ended job's log, masked. A log that cannot be read for a while must not keep a run from ending."""
+def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[logs.News, bool]:
+    """What is left of the ended job's log. One that cannot be read for a while must not keep a run from ending."""
     if job is None or attempt.hub_job_id is None:
-        return [], False
+        return logs.nothing_new(attempt), False
+    is_early = gate.clock() - (job.finished_at or gate.clock()) < LOG_PATIENCE
     try:
-        lines, has_ended = gate.hub.streams.log(run.namespace, attempt.hub_job_id, tail=MOST_LINES)
+        news, is_whole = logs.rest_of_log(gate, run, attempt)
     except HubFault as error:
-        if isinstance(error, HubUnavailable) and gate.clock() - (job.finished_at or gate.clock()) < LOG_PATIENCE:
+        if isinstance(error, HubUnavailable) and is_early:
             raise
         log.warning("log_unavailable", run_id=run.id, problem=error.message)
-        return [], False
-    return logs.masked(lines, logs.secret_values(gate, run)), has_ended and len(lines) < MOST_LINES
+        return logs.nothing_new(attempt), False
+    if not is_whole and is_early:
+        raise HubUnavailable("its log broke off")
+    return news, is_whole
 
 
 def _look_at_output(gate: Gate, run: Run, job: Job | None) -> tuple[RepoState | None, HubRefused | None]:
@@ -109,7 +105,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     charge(session, attempt, ending.job, now)
     attempt.cause = None if diagnosis is None else diagnosis.cause.value
     session.add(attempt)
-    logs.keep(session, attempt, ending.packed_log, ending.log_is_whole)
+    logs.finish(session, run, attempt, ending.news, ending.log_is_whole, gate.limits.log_bytes, now)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))
     return runs.advance(
@@ -121,7 +117,6 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None else diagnosis.as_json(),
         output=_output(gate, run, ending.output) if to is RunState.SUCCEEDED else None,
-        progress=ending.progress,
     )
 
 

@@ -21,9 +21,9 @@ from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
-from service.flow import logs
 from service.flow.each import each
 from service.flow.gate import Gate
+from service.flow.masking import secret_values
 from service.flow.preflight import is_as_checked
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
@@ -93,9 +93,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
-        shown = HubRefused(
-            leak.mask(error.message, logs.secret_values(gate, run)), error.status, error.retry_after_seconds
-        )
+        shown = HubRefused(leak.mask(error.message, secret_values(gate, run)), error.status, error.retry_after_seconds)
         return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.

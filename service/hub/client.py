@@ -65,6 +65,7 @@ class HubClient:
     def close(self) -> None:
         """Close the connections."""
         self._session.http.close()
+        self.streams.close()
 
     def create_job(self, namespace: str, spec: JobSpec) -> Job:
         """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -70,14 +70,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class LogLine:
-    """One line of a job's log."""
-
-    timestamp: str
-    text: str
-
-
-@dataclass(frozen=True)
 class RepoState:
     """A repository's head: the commit's sha and its files with their sizes in bytes (None where not told)."""
 
@@ -94,6 +86,10 @@ class MachineUse:
     gpu_memory_bytes: int | None = None
     gpu_memory_total_bytes: int | None = None
     gpu_utilization: float | None = None
+
+    def as_numbers(self) -> dict[str, float]:
+        """What is known, as numbers of a series."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def job_from_json(value: Mapping[str, Any]) -> Job:

@@ -21,6 +21,10 @@ from service.hub.governor import Governor
 CONNECT_SECONDS = 5
 
 
+# httpx2's own
+DEFAULT_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+
+
 class HubSession:
     """Sends requests below one endpoint. `transport` is for tests and simulations; every call has a timeout."""
 
@@ -40,11 +44,13 @@ class HubSession:
         self._transport = transport
         self.http = self.new_http(follow_redirects=False)
 
-    def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
+    def new_http(self, *, follow_redirects: bool, limits: httpx2.Limits = DEFAULT_LIMITS) -> httpx2.Client:
         """A client with this session's timeouts."""
         connect = min(CONNECT_SECONDS, self.timeout_seconds)
         timeout = httpx2.Timeout(self.timeout_seconds, connect=connect, pool=connect)
-        return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects, transport=self._transport)
+        return httpx2.Client(
+            timeout=timeout, follow_redirects=follow_redirects, transport=self._transport, limits=limits
+        )
 
     def read(self, url: str, token: str, *, follow: bool = False) -> httpx2.Response:
         """GET a path, or a page's absolute URL; `follow` redirects. Raises HubFault for anything but a success."""

@@ -10,17 +10,28 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any
 
 import httpx2
 
+from service.domain.log_line import LogLine
 from service.domain.text import cleaned
 from service.hub.faults import HubRefused, connection_fault
-from service.hub.models import LogLine, MachineUse, use_from_json
+from service.hub.models import MachineUse, use_from_json
 from service.hub.paths import job_path
 from service.hub.session import HubSession, check, headers
 
 FINISHED = 406  # what the metrics of a job that has ended are answered with
+
+
+class Until(StrEnum):
+    """What a reading of a log went on until: the stream's own end, a silence, our limit, or a connection that broke."""
+
+    END = "end"
+    SILENCE = "silence"
+    LIMIT = "limit"
+    CUT = "cut"
 
 
 class Streams:
@@ -29,6 +40,12 @@ class Streams:
     def __init__(self, session: HubSession, token: str) -> None:
         self._session = session
         self._token = token
+        # streams are held for hours: each has a connection of its own, so that no other call waits for one of them
+        self._http = session.new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def log(
         self,
@@ -38,25 +55,33 @@ class Streams:
         tail: int | None = None,
         silence_seconds: float = 5,
         max_seconds: float = 30,
-    ) -> tuple[list[LogLine], bool]:
-        """A job's log lines so far, and whether the stream ended by itself. Raises HubFault."""
-        params = {} if tail is None else {"tail": tail}
+        most_lines: int | None = None,
+    ) -> tuple[list[LogLine], Until]:
+        """A job's log lines so far, no more than `most_lines`, and why there are no more. Raises HubFault where none
+        came for another reason."""
         lines: list[LogLine] = []
         stops_at = time.monotonic() + max_seconds
         try:
-            with self._open(job_path(namespace, job_id) + "/logs", params, silence_seconds) as events:
-                for event in events:
-                    if (line := _line(event)) is not None:
-                        lines.append(line)
-                    if time.monotonic() > stops_at:
-                        return lines, False
-            return lines, True
+            for line in self.follow(namespace, job_id, tail=tail, silence_seconds=silence_seconds):
+                lines.append(line)
+                if time.monotonic() > stops_at or len(lines) == most_lines:
+                    return lines, Until.LIMIT
         except httpx2.ReadTimeout:
-            return lines, False
+            return lines, Until.SILENCE
         except httpx2.HTTPError as error:
             if lines:
-                return lines, False
+                return lines, Until.CUT
             raise connection_fault(error) from None
+        return lines, Until.END
+
+    def follow(
+        self, namespace: str, job_id: str, *, tail: int | None = None, silence_seconds: float
+    ) -> Iterator[LogLine]:
+        """A job's log lines as they come, until the stream ends. Raises HubFault for an answer that is no stream, and
+        httpx2's errors where the connection breaks or says nothing for so long (keep-alives count)."""
+        params = {} if tail is None else {"tail": tail}
+        with self._open(job_path(namespace, job_id) + "/logs", params, silence_seconds) as events:
+            yield from (line for event in events if (line := _line(event)) is not None)
 
     def use(self, namespace: str, job_id: str, *, silence_seconds: float = 3) -> MachineUse | None:
         """What a running job uses at this moment; None where it has ended, or does not say. Raises HubFault."""
@@ -75,7 +100,7 @@ class Streams:
     @contextmanager
     def _open(self, path: str, params: dict[str, int], silence_seconds: float) -> Iterator[Iterator[dict[str, Any]]]:
         timeout = httpx2.Timeout(self._session.timeout_seconds, connect=5, read=silence_seconds)
-        with self._session.http.stream(
+        with self._http.stream(
             "GET", self._session.endpoint + path, params=params, headers=headers(self._token), timeout=timeout
         ) as response:
             if response.status_code != 200:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.api import money_schemas, schemas, team_schemas, usage_schemas
+from service.api import money_schemas, schemas, series, team_schemas, usage_schemas, watch_schemas
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -201,7 +201,7 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
     usage_schemas.UsageObject.model_validate(spent)
     answers: list[tuple[type[BaseModel], Any]] = [
         (schemas.RunObject, api("GET", f"/runs/{run_id}").json()),
-        (schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
+        (watch_schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
         (schemas.NewEndpointObject, endpoint),
         (money_schemas.BudgetObject, api("GET", "/teams/research/budget").json()),
         (team_schemas.LimitsObject, api("GET", "/teams/research/limits").json()),
@@ -210,6 +210,7 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
         (usage_schemas.ImportObject, imported),
         (usage_schemas.UsageSum, spent["total"]),
         (usage_schemas.WasteObject, spent["waste"]),
+        (series.SeriesObject, api("GET", f"/runs/{run_id}/metrics").json()),
         *((schemas.EventObject, event) for event in api("GET", f"/runs/{run_id}/events").json()["data"]),
         *((schemas.LedgerEntryObject, entry) for entry in api("GET", f"/runs/{run_id}/ledger").json()["data"]),
         *((schemas.FlavorObject, flavor) for flavor in api("GET", "/flavors").json()["data"]),

@@ -100,3 +100,37 @@ def test_a_secret_of_several_lines_is_known_by_each_of_them() -> None:
     assert leak.holds("see second-line here", parts)
     assert not leak.holds("ab", parts)
     assert leak.mask("x second-line y first-line\nsecond-line\nab", parts) == "x [secret] y [secret]"
+
+
+def test_a_secret_that_goes_on_in_the_next_line_is_taken_out_of_both() -> None:
+    parts = leak.secret_parts(["correct-horse-battery"])
+    assert leak.mask_lines(["x correct-ho", "rse-battery y"], parts) == ["x [secret]", "[secret] y"]
+    assert leak.mask_lines(["x corr", "", "ect-horse-", "battery y"], parts) == [
+        "x [secret]",
+        "",
+        "[secret]",
+        "[secret] y",
+    ]
+    assert leak.mask_lines(["correct-horse", "cart"], parts) == ["correct-horse", "cart"]
+    assert leak.may_go_on("x corr", parts)
+    assert not leak.may_go_on("x co", parts)
+    assert not leak.may_go_on("correct-horse-battery", parts)
+
+
+def test_tokens_in_a_log_are_masked_and_placeholders_stay() -> None:
+    token = "hf_" + "".join(random.Random(7).choices(LETTERS, k=34))
+    assert leak.mask_lines([f"token={token}, {token}!", "hf_xxxxxxxx"], []) == [
+        "token=[secret], [secret]!",
+        "hf_xxxxxxxx",
+    ]
+
+
+@given(st.data(), st.lists(st.text("abcdef", max_size=9), min_size=1, max_size=6))
+def test_nothing_of_a_secret_is_left_wherever_lines_are_cut(data: st.DataObject, around: list[str]) -> None:
+    secret = "zyxwvutsrq"
+    text = f"{''.join(around[:2])}{secret}{''.join(around[2:])}{secret}"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    lines = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    masked = leak.mask_lines(lines, leak.secret_parts([secret]))
+    left = "".join(masked).replace(leak.MASK, "")
+    assert left == "".join(around)

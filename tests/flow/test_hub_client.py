@@ -11,6 +11,7 @@ import pytest
 from service.domain.job import JobSpec
 from service.hub.client import HubClient
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
+from service.hub.streams import Until
 from tests.conftest import Clock
 
 SPEC = JobSpec("image", ("true",), "cpu-basic", 60, {}, {"HF_TOKEN": "hf_job"}, {})
@@ -143,9 +144,10 @@ def test_a_log_that_never_ends_is_read_for_a_while_only() -> None:
     noise = b"event: log\n: keep-alive\n\ndata: not json\n\ndata: {broken\n\n"
     started = b'data: {"timestamp":"t","data":"===== Job started at x ====="}\n\n'
     hub = client(answering(200, content=started + noise + lines))
-    read, has_ended = hub.streams.log("acme", "a" * 24)
+    read, until = hub.streams.log("acme", "a" * 24)
     assert [line.text for line in read] == [f"line {number}" for number in range(5)]
-    assert has_ended
-    read, has_ended = hub.streams.log("acme", "a" * 24, max_seconds=-1)
-    assert (len(read) < 5, has_ended) == (True, False)
-    assert not has_ended
+    whole = read
+    assert until is Until.END
+    read, until = hub.streams.log("acme", "a" * 24, max_seconds=-1)
+    assert (len(read), until) == (1, Until.LIMIT)
+    assert hub.streams.log("acme", "a" * 24, most_lines=3)[0] == whole[:3]

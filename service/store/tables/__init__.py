@@ -4,11 +4,12 @@
 """
 
 from service.store.tables.facts import HubFact
+from service.store.tables.logs import LogChunk, MetricPoint
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
 from service.store.tables.strays import Stray
-from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run, RunLog
+from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run
 
 __all__ = [
     "ApiKey",
@@ -27,10 +28,11 @@ __all__ = [
     "Lane",
     "Lease",
     "LedgerEntry",
+    "LogChunk",
+    "MetricPoint",
     "Organisation",
     "ReservationWindow",
     "Run",
-    "RunLog",
     "Stray",
     "Team",
 ]

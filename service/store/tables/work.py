@@ -10,7 +10,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
-    ForeignKeyConstraint,
     Index,
     LargeBinary,
     text,
@@ -186,7 +185,10 @@ class Attempt(SQLModel, table=True):
     """One job of a run. The price is frozen at admission; a new `submission` is drawn before each create call."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_flavor_admitted_at", "flavor", "admitted_at"),)
+    __table_args__ = (
+        Index("ix_attempt_flavor_admitted_at", "flavor", "admitted_at"),
+        Index("ix_attempt_finished_at", "finished_at"),
+    )
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     attempt: int = Field(primary_key=True)
     submission: str = Field(unique=True)
@@ -213,7 +215,14 @@ class Attempt(SQLModel, table=True):
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cancel_again_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # its log: lines taken in so far, bytes kept, when it was last read, and what is kept of it (see `store.logs`)
+    log_lines: int = 0
+    log_bytes: int = Field(default=0, sa_type=BigInteger)
     log_read_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    log_state: str | None = None
+    # what the reader of its log needs for the next lines, and how many points it found (see `domain.progress`)
+    reading: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    metric_points: int = 0
     measured_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     # what it used of its machine so far, see `domain.machine`
     machine: dict[str, Any] | None = Field(default=None, sa_type=JSON)
@@ -228,17 +237,6 @@ class Attempt(SQLModel, table=True):
     billed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cause: str | None = None
     change: str | None = None
-
-
-class RunLog(SQLModel, table=True):
-    """The kept copy of an attempt's log, gzipped JSON lines, with secret values masked before it was stored."""
-
-    __tablename__ = "run_log"
-    __table_args__ = (ForeignKeyConstraint(["run_id", "attempt"], ["attempt.run_id", "attempt.attempt"]),)
-    run_id: str = Field(primary_key=True)
-    attempt: int = Field(primary_key=True)
-    lines: bytes = Field(sa_type=LargeBinary)
-    is_whole: bool = True
 
 
 class IdempotencyKey(SQLModel, table=True):

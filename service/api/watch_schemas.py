@@ -1,0 +1,58 @@
+"""What is seen of a job as it runs, on the wire."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class MachineObject(BaseModel):
+    """What a job used, at the moments that were looked at; of several GPUs, the one that used most."""
+
+    samples: int
+    memory_peak_bytes: int | None
+    gpu_memory_peak_bytes: int | None
+    gpu_memory_total_bytes: int | None
+    gpu_utilization_mean: float | None = Field(description="Percent")
+
+
+class ProgressObject(BaseModel):
+    """What the training log last said."""
+
+    step: int | None
+    total_steps: int | None
+    loss: float | None
+    eta_seconds: int | None = Field(description="Until the last step, as of the last line; saving comes after it")
+    eta_low_seconds: int | None = Field(None, description="At the pace of the fastest tenth of late")
+    eta_high_seconds: int | None = Field(None, description="At the pace of the slowest tenth of late")
+    train_seconds: float | None = Field(None, description="Trainer's own runtime, once training has ended")
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    epoch: float | None = None
+    tokens: int | None = None
+    eval_loss: float | None = None
+    steps_per_second: float | None = None
+    phase: Literal["setup", "data", "train", "save", "push"] | None = None
+    dashboard: str | None = Field(None, description="Where the job's log says that its charts are")
+
+
+class LogLineObject(BaseModel):
+    """One line of a job's log. `number` counts from 0, and leaves out what was let go of a log that is too long."""
+
+    number: int
+    timestamp: str
+    line: str
+
+
+class LogObject(BaseModel):
+    """A log. `is_kept`: the job has ended, and nothing will follow."""
+
+    data: list[LogLineObject]
+    attempt: int
+    is_kept: bool
+    is_whole: bool
+    state: Literal["partial", "whole", "shortened", "dropped"] | None = Field(
+        description="`partial`: more may come, or could not be read; `shortened`: too long, its middle is gone; "
+        "`dropped`: too old; null: nothing came yet"
+    )

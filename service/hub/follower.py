@@ -1,0 +1,150 @@
+"""Follows the logs of running jobs: one connection and one thread per job, up to a cap. What is new is fetched from
+here by whoever stores it; nothing here writes, and what is lost with it is read again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import httpx2
+import structlog
+
+from service.domain.log_line import LogLine
+from service.domain.log_resume import Resume
+from service.hub.faults import HubFault
+from service.hub.streams import Streams
+
+log = structlog.get_logger()
+
+# The real service sends a keep-alive every 30 s, and huggingface_hub waits four times as long.
+SILENCE_SECONDS = 120.0
+# After a broken or an ended stream: so long until the next one, growing while they bring nothing new.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+# A job that writes faster than its lines are fetched is made to wait.
+MOST_HELD = 20_000
+
+
+@dataclass(frozen=True)
+class JobLog:
+    """Whose log is followed."""
+
+    namespace: str
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a log is gone on with: how many of its lines are known, the last of them, and what is made of a line before
+    it is kept."""
+
+    known: int
+    last: LogLine | None
+    kept: Callable[[LogLine], LogLine]
+
+
+class Follower(threading.Thread):
+    """One job's log, over as many connections as it takes: each line once."""
+
+    def __init__(self, streams: Streams, job: JobLog, start: Start) -> None:
+        super().__init__(name=f"log-{job.job_id}", daemon=True)
+        self._streams = streams
+        self._job = job
+        self._known, self._last, self._kept = start.known, start.last, start.kept
+        self._lock = threading.Lock()
+        self._fresh: list[LogLine] = []
+        self._stopping = threading.Event()
+        self._has_room = threading.Event()
+        self._has_room.set()
+
+    def fetch(self) -> list[LogLine]:
+        """The lines that have come since the last time."""
+        with self._lock:
+            found, self._fresh = self._fresh, []
+            self._has_room.set()
+        return found
+
+    def put_back(self, lines: Sequence[LogLine]) -> None:
+        """Lines that come again with the next ones."""
+        with self._lock:
+            self._fresh = [*lines, *self._fresh]
+
+    def stop(self) -> None:
+        """No further connection; the present one is left at its next line."""
+        self._stopping.set()
+        self._has_room.set()
+
+    def run(self) -> None:
+        """Connect, again and again."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            known = self._known
+            self._read()
+            pause = FIRST_PAUSE if self._known > known else min(2 * pause, LONGEST_PAUSE)
+            self._stopping.wait(pause)
+
+    def _read(self) -> None:
+        resume = Resume(self._known, self._last, self._kept)
+        try:
+            for line in self._streams.follow(self._job.namespace, self._job.job_id, silence_seconds=SILENCE_SECONDS):
+                self._take(resume.new([line]))
+                self._has_room.wait()
+                if self._stopping.is_set():
+                    return
+        except (httpx2.HTTPError, HubFault) as error:
+            log.debug("log_stream_broke", hub_job_id=self._job.job_id, problem=type(error).__name__)
+        self._take(resume.at_end())
+
+    def _take(self, lines: Sequence[LogLine]) -> None:
+        if not lines:
+            return
+        with self._lock:
+            self._fresh += lines
+            self._known += len(lines)
+            self._last = self._kept(lines[-1])
+            if len(self._fresh) >= MOST_HELD:
+                self._has_room.clear()
+
+
+class Followers:
+    """The followers of one process, at most `most` of them."""
+
+    def __init__(self, streams: Streams, most: int) -> None:
+        self._streams = streams
+        self._most = most
+        self._by_job: dict[JobLog, Follower] = {}
+
+    def follow(self, wanted: Iterable[JobLog], start: Callable[[JobLog], Start]) -> None:
+        """Follow these and no others; those that came first if there are too many. `start` says where one begins."""
+        wanted = list(wanted)
+        for job in self._by_job.keys() - set(wanted):
+            self.leave(job)
+        for job in wanted:
+            if job not in self._by_job and len(self._by_job) < self._most:
+                self._by_job[job] = Follower(self._streams, job, start(job))
+                self._by_job[job].start()
+
+    def has(self, job: JobLog) -> bool:
+        """Whether a job is followed."""
+        return job in self._by_job
+
+    def fetch(self, job: JobLog) -> list[LogLine]:
+        """What is new in a job's log."""
+        follower = self._by_job.get(job)
+        return [] if follower is None else follower.fetch()
+
+    def put_back(self, job: JobLog, lines: Sequence[LogLine]) -> None:
+        """Lines that come again with the next ones."""
+        if lines and (follower := self._by_job.get(job)) is not None:
+            follower.put_back(lines)
+
+    def leave(self, job: JobLog) -> None:
+        """Follow a job no more. Where what was fetched could not be stored, it is begun anew from what is stored."""
+        if (follower := self._by_job.pop(job, None)) is not None:
+            follower.stop()
+
+    def stop(self) -> None:
+        """Leave all."""
+        for job in list(self._by_job):
+            self.leave(job)
