@@ -10,9 +10,10 @@ from service.domain.argument import Argument
 from service.domain.body import Body
 from service.domain.errors import Invalid
 from service.domain.hub_name import HubId
-from service.domain.trl.fields import Evaluation, Lora, Quantization
+from service.domain.trl.fields import FIELD_OF, Evaluation, Lora, Quantization
 from service.domain.trl.flags import release
-from service.domain.trl.owned import OWNED_FLAGS
+from service.domain.trl.owned import OWNED_FLAGS, owned_remedy
+from service.domain.trl.rules import broken
 
 # The validation context of a recipe out of the database: it was checked when it came, maybe against other descriptions.
 STORED = "stored"
@@ -76,14 +77,35 @@ class TrlSft(Body):
         fields = self.field_flags()
         for name, value in self.args.items():
             if (reason := OWNED_FLAGS.get(name)) is not None:
-                raise Invalid(f"'{name}' is set by the service: {reason}", field=f"recipe.args.{name}")
+                raise Invalid(
+                    f"'{name}' is set by the service: {reason}", field=f"recipe.args.{name}", remedy=owned_remedy(name)
+                )
             if name in fields:
-                raise Invalid(f"'{name}' is given as a field of the recipe, too", field=f"recipe.args.{name}")
-            known.check(name, value)
+                raise Invalid(
+                    f"'{name}' is given as a field of the recipe, too",
+                    field=f"recipe.args.{name}",
+                    remedy=f"Give it once: leave it out of args, or leave {FIELD_OF.get(name, f'recipe.{name}')} out.",
+                )
+            known.check(name, value, f"recipe.args.{name}")
         for name, value in fields.items():
             if value is not None:
-                known.check(name, value)
+                known.check(name, value, self.field_of(name))
+        if (found := broken(self.flags(), known)) is not None:
+            rule, message = found
+            raise Invalid(message, field=self.field_of(rule.flag), remedy=rule.remedy, trl=known.version)
         return self
+
+    def flags(self) -> dict[str, Any]:
+        """Every flag that decides how it trains, by fields and `args`; the model and the dataset are not among them."""
+        return {**self.field_flags(), **self.args, "report_to": self.report_to}
+
+    def field_of(self, flag: str) -> str:
+        """The field of the body in which a flag is given, or would be."""
+        if flag in self.args:
+            return f"recipe.args.{flag}"
+        if flag in OWNED_FLAGS or flag in self.field_flags():
+            return FIELD_OF.get(flag, f"recipe.{flag}")
+        return f"recipe.args.{flag}"
 
     def as_asked(self) -> TrlSft:
         """The recipe without what the service set."""

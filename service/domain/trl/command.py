@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.domain.trl.flags import Release, described, kind_of, release
+from service.domain.trl.packages import packages_of
 from service.domain.trl_sft import TrlSft
 
 TRL_SCRIPT_URL = "https://raw.githubusercontent.com/huggingface/trl/v{version}/trl/scripts/sft.py"
@@ -35,16 +36,6 @@ AT_REVISION = (
 
 # What the script's own header asks for (sft.py, PEP 723), where it does not run by its address.
 IN_TRL_HEADER = ("peft", "trackio", "kernels")
-# transformers 5.23, trainer_optimizer.py: the optimizers that bitsandbytes implements
-BITSANDBYTES = frozenset(
-    re.findall(
-        r"\S+",
-        """adamw_8bit adamw_bnb_8bit ademamix ademamix_8bit lion_32bit lion_8bit paged_adamw_32bit paged_adamw_8bit
-    paged_ademamix_32bit paged_ademamix_8bit paged_lion_32bit paged_lion_8bit rmsprop_bnb rmsprop_bnb_32bit
-    rmsprop_bnb_8bit""",
-    )
-)
-REPORTERS = frozenset({"wandb", "tensorboard"})
 
 
 def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int, options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -65,12 +56,7 @@ def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int, options: Seq
 
 def all_flags(recipe: TrlSft) -> dict[str, Any]:
     """Every flag of TRL that the recipe sets: its fields, then `args`. None unsets a flag that has another default."""
-    fields = {
-        "model_name_or_path": recipe.model_name_or_path,
-        "dataset_name": recipe.dataset_name,
-        **recipe.field_flags(),
-    }
-    return {**fields, **recipe.args, "report_to": recipe.report_to}
+    return {"model_name_or_path": recipe.model_name_or_path, "dataset_name": recipe.dataset_name, **recipe.flags()}
 
 
 def flag(name: str, value: object) -> list[str]:
@@ -101,7 +87,7 @@ def _launch(recipe: TrlSft, known: Release | None, gpus: int, options: Sequence[
     if known is not None:
         # a good half of the flags are transformers': another release may have others
         argv += _with(f"transformers=={known.versions['transformers']}")
-    for package in _extra_packages(recipe):
+    for package in packages_of(all_flags(recipe)):
         argv += _with(package)
     if gpus == 1 and recipe.dataset_revision is None:
         # The script's own header pins nothing, so a tagged URL alone would run the newest TRL under yesterday's script.
@@ -113,16 +99,6 @@ def _launch(recipe: TrlSft, known: Release | None, gpus: int, options: Sequence[
     if recipe.dataset_revision is not None:
         return [*argv, *(["--no_python"] if gpus > 1 else []), "python", "-c", AT_REVISION, recipe.dataset_revision]
     return [*argv, "--module", MODULE]
-
-
-def _extra_packages(recipe: TrlSft) -> list[str]:
-    """What the recipe needs beside the script's header."""
-    packages: list[str] = [recipe.report_to] if recipe.report_to in REPORTERS else []
-    if recipe.quantization is not None or recipe.args.get("optim") in BITSANDBYTES:
-        packages.append("bitsandbytes")
-    if recipe.args.get("use_liger_kernel"):
-        packages.append("liger-kernel")
-    return packages
 
 
 def _publish(output_repo: str | None) -> list[str]:

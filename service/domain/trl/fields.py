@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
+
+# A module's name, or the end of one; `all-linear` has a dash and is none.
+PLAIN = re.compile(r"[A-Za-z0-9_.]+")
 
 
 class Lora(Body):
@@ -24,19 +28,27 @@ class Lora(Body):
 
     def as_flags(self) -> dict[str, Any]:
         """The same as flags of TRL."""
-        targets = [self.target_modules] if isinstance(self.target_modules, str) else self.target_modules
         flags: dict[str, Any] = {
             "use_peft": True,
             "lora_r": self.r,
             "lora_alpha": self.alpha,
             "lora_dropout": self.dropout,
-            "lora_target_modules": targets,
+            "lora_target_modules": _targets(self.target_modules),
         }
         if self.target_parameters is not None:
             flags["lora_target_parameters"] = self.target_parameters
         if self.modules_to_save is not None:
             flags["lora_modules_to_save"] = self.modules_to_save
         return flags | ({"use_rslora": True} if self.rslora else {}) | ({"use_dora": True} if self.dora else {})
+
+
+def _targets(asked: str | list[str]) -> list[str]:
+    """The modules as TRL's list. TRL makes one text of a list of one, and PEFT takes a text for a regular expression of
+    a module's whole name (TRL 1.16 and 0.29.1, ModelConfig.__post_init__; peft 0.21, check_target_module_exists). A
+    plain name is said twice, so that it stays a list: of names, each of which may be the end of a module's."""
+    targets = [asked] if isinstance(asked, str) else list(asked)
+    is_one_name = len(targets) == 1 and PLAIN.fullmatch(targets[0]) is not None
+    return targets * 2 if is_one_name else targets
 
 
 class Quantization(Body):
@@ -86,3 +98,26 @@ class Evaluation(Body):
             "per_device_eval_batch_size": self.batch_size,
         }
         return {name: value for name, value in flags.items() if value is not None}
+
+
+# Where a caller gives what these flags stand for.
+FIELD_OF = {
+    "use_peft": "recipe.lora",
+    "lora_r": "recipe.lora.r",
+    "lora_alpha": "recipe.lora.alpha",
+    "lora_dropout": "recipe.lora.dropout",
+    "lora_target_modules": "recipe.lora.target_modules",
+    "lora_target_parameters": "recipe.lora.target_parameters",
+    "lora_modules_to_save": "recipe.lora.modules_to_save",
+    "use_rslora": "recipe.lora.rslora",
+    "use_dora": "recipe.lora.dora",
+    "load_in_4bit": "recipe.quantization",
+    "load_in_8bit": "recipe.quantization",
+    "bnb_4bit_quant_type": "recipe.quantization.type",
+    "use_bnb_nested_quant": "recipe.quantization.nested",
+    "bnb_4bit_quant_storage": "recipe.quantization.storage",
+    "eval_strategy": "recipe.eval.strategy",
+    "eval_steps": "recipe.eval.steps",
+    "dataset_test_split": "recipe.eval.split",
+    "per_device_eval_batch_size": "recipe.eval.batch_size",
+}

@@ -17,16 +17,13 @@ from typing import Any
 from packaging.version import Version
 
 from service.domain.errors import Invalid, UnknownField
+from service.domain.trl.names import nearest
+from service.domain.trl.ranges import range_refusal
+from service.domain.trl.remedy import NAMES, remedy_for
 
 MAX_TEXT = 8192
-NAMES = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "text": "a text",
-    "object": "an object",
-    "list": "a list of texts or numbers",
-}
+# The largest whole number that any flag takes: `data_seed`, 64 bits.
+MOST = 2**64
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,10 @@ class Flag:
             return None if self.null else f"takes {self._expected}; leave it out for its default, {self.default!r}"
         kind = kind_of(value)
         if kind not in self.takes and not (kind == "int" and "float" in self.takes):
-            given = repr(value) if kind in ("int", "float") else NAMES.get(kind, kind)
+            given = repr(value) if kind == "float" or (kind == "int" and is_finite(value)) else NAMES.get(kind, kind)
             return f"takes {self._expected}, not {given}"
-        if isinstance(value, float) and not isfinite(value):
-            return "takes a finite number"
+        if not is_finite(value):
+            return "takes finite numbers of at most 64 bits" if kind in ("list", "object") else "takes a finite number"
         if isinstance(value, list):
             return self._list_refusal(value)
         if isinstance(value, dict) and len(json.dumps(value)) > MAX_TEXT:
@@ -60,6 +57,10 @@ class Flag:
         if isinstance(value, str) and (not value or len(value) > MAX_TEXT or "\0" in value):
             return f"takes a text of 1 to {MAX_TEXT} characters, without NUL"
         return self._choice_refusal(value)
+
+    def remedy(self, value: object) -> str:
+        """What to send in place of a value that is refused."""
+        return remedy_for(value, self.takes, self.choices, self.default, self.null)
 
     @property
     def _expected(self) -> str:
@@ -108,24 +109,20 @@ class Release:
     versions: Mapping[str, str]
     flags: Mapping[str, Flag]
 
-    def check(self, name: str, value: object) -> None:
-        """Raise UnknownField for a flag that the release has not, Invalid for a value that it would not take."""
-        field = f"recipe.args.{name}"
+    def check(self, name: str, value: object, field: str) -> None:
+        """Raise UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that
+        leads nowhere. `field` is where the caller gave it."""
         if (flag := self.flags.get(name)) is None:
             raise UnknownField(
-                f"TRL {self.version} has no flag '{name}'", field=field, remedy=self._nearest(name), trl=self.version
+                f"TRL {self.version} has no flag '{name}'",
+                field=field,
+                remedy=nearest(name, self.flags),
+                trl=self.version,
             )
         if (refusal := flag.refusal(value)) is not None:
-            raise Invalid(f"'{name}' {refusal}", field=field, remedy=flag.help or None, trl=self.version)
-
-    def _nearest(self, name: str) -> str:
-        plain = name.lstrip("-").replace("-", "_").lower()
-        if plain.startswith("no_") and plain[3:] in self.flags:
-            return f"Write '{plain[3:]}': false."
-        # argparse takes any unique beginning for the whole flag, so that is the first thing a caller may have meant
-        begun = [flag for flag in self.flags if flag.startswith(plain)] if plain else []
-        close = begun[:1] or get_close_matches(plain, self.flags, n=1)
-        return f"Did you mean '{close[0]}'?" if close else "GET /recipes/trl_sft/schema lists the flags."
+            raise Invalid(f"'{name}' {refusal}", field=field, remedy=flag.remedy(value), trl=self.version)
+        if (beyond := range_refusal(name, value)) is not None:
+            raise Invalid(f"'{name}' {beyond[0]}", field=field, remedy=beyond[1], trl=self.version)
 
 
 def kind_of(value: object) -> str:
@@ -144,6 +141,20 @@ def kind_of(value: object) -> str:
         case dict():
             return "object"
     return "null" if value is None else type(value).__name__
+
+
+def is_finite(value: object) -> bool:
+    """Whether every number in a JSON value is one that a job can be given: finite, and no longer than 64 bits."""
+    match value:
+        case float():
+            return isfinite(value)
+        case int():
+            return -MOST < value < MOST
+        case list():
+            return all(map(is_finite, value))
+        case dict():
+            return all(map(is_finite, value.values()))
+    return True
 
 
 @cache

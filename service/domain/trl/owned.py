@@ -45,3 +45,10 @@ OWNED_FLAGS = {
     **_OF_QUANTIZATION,
     **{name: f"give recipe.{name}" for name in ("model_name_or_path", "dataset_name", "dataset_config", "report_to")},
 }
+
+
+def owned_remedy(name: str) -> str:
+    """What to do in place of setting a flag that the service sets."""
+    reason = OWNED_FLAGS[name]
+    _, gives, field = reason.partition("give ")
+    return f"Leave it out of args, and give {field}." if gives else "Leave it out."

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.domain.trl.flags import described, release
 from service.domain.trl.owned import OWNED_FLAGS
+from service.domain.trl.ranges import ranges
 from service.domain.trl_sft import TrlSft
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,7 +24,11 @@ def recipe_schema(version: str) -> dict[str, Any]:
         "type": "object",
         "title": "args",
         "description": f"TRL's own flags, without dashes, as of {_spelt(dict(known.versions))}",
-        "properties": {name: one.as_json_schema() for name, one in known.flags.items() if _offered(name, one.takes)},
+        "properties": {
+            name: one.as_json_schema() | (ranges()[name].as_json_schema() if name in ranges() else {})
+            for name, one in known.flags.items()
+            if _offered(name, one.takes)
+        },
         "additionalProperties": False,
         "default": {},
     }

@@ -1,0 +1,39 @@
+"""The nearest known name for a flag that there is not: what people type for it, its beginning, its spelling."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def aliases() -> dict[str, dict[str, str]]:
+    """aliases.toml: `flags`, `fields` and `advice`, by what is typed."""
+    found: dict[str, dict[str, str]] = tomllib.loads(
+        files("service.domain.trl").joinpath("aliases.toml").read_text("utf-8")
+    )
+    return found
+
+
+def nearest(name: str, flags: Mapping[str, Any]) -> str:
+    """A sentence that names what was probably meant among a release's flags."""
+    plain = name.partition("=")[0].strip().lstrip("-").replace("-", "_").lower()
+    known = aliases()
+    if plain in flags:
+        return f"Did you mean '{plain}'?"
+    if plain in known["advice"]:
+        return known["advice"][plain]
+    if (meant := known["flags"].get(plain)) in flags:
+        return f"Did you mean '{meant}'?"
+    if (field := known["fields"].get(plain)) is not None:
+        return f"Give {field}, a field beside 'args'."
+    if plain.startswith("no_") and plain[3:] in flags:
+        return f"Write '{plain[3:]}': false."
+    # argparse takes any unique beginning for the whole flag, so that is the first thing a caller may have meant
+    begun = [flag for flag in flags if flag.startswith(plain)] if plain else []
+    close = begun[:1] or get_close_matches(plain, flags, n=1)
+    return f"Did you mean '{close[0]}'?" if close else "GET /recipes/trl_sft/schema lists the flags."
