@@ -16,10 +16,11 @@ from service.domain.estimate.cost import recommended_timeout
 from service.domain.estimate.duration import SETUP_P90, DatasetSize, steps_of
 from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_for, estimate
 from service.domain.estimate.training import Adapters, Training, read_training, targets_of
-from service.domain.estimate.verdict import Verdict
+from service.domain.estimate.verdict import Verdict, without_card
 from service.domain.estimate.wire import estimate_json, flavor_json
 from service.domain.facts import DatasetFact, ModelFact
 from service.domain.trl.command import all_flags
+from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
 
@@ -59,6 +60,8 @@ class Foresight:
             ways.append(f"set {change.message}")
         if self.estimate.recommended is not None:
             ways.append(f"take flavor {self.estimate.recommended}, the cheapest that fits as it is")
+        elif (found := self.on(flavor)) is not None and found.flavor.card is None:
+            ways.append("take a flavor with a GPU (GET /flavors lists them)")
         told = ", or ".join(ways) or "No flavor and no single change is known that would fit"
         return f'{told[0].upper()}{told[1:]}. "force": true submits it all the same.'
 
@@ -120,6 +123,7 @@ def foresee(
         dataset=size,
         timeout_seconds=timeout_seconds,
         calibrations=calibrations,
+        unfit=_unfit(recipe, flavors),
     )
     return Foresight(found, architecture, training, size)
 
@@ -148,6 +152,17 @@ def _training(recipe: TrlSft) -> Training | NotCovered:
         return read_training(all_flags(recipe), adapters)
     except NotCovered as reason:
         return reason
+
+
+def _unfit(recipe: TrlSft, flavors: Sequence[Flavor]) -> dict[str, str]:
+    """The flavors that have not what the recipe's flags ask for beside memory, with the reason."""
+    flags, found = recipe.flags(), {}
+    for one in flavors:
+        if (refusal := hardware_refusal(flags, one)) is not None:
+            found[one.name] = f"{refusal[1][0].upper()}{refusal[1][1:]}."
+        elif one.card is None and flags.get("use_cpu") is not True:
+            found[one.name] = without_card(one)
+    return found
 
 
 def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize:

@@ -21,8 +21,29 @@ ROUNDED_TO_SECONDS = 300
 P90_OVER_P50 = 1.2
 # PyTorch keeps freed memory in stock while the card has room: the published ratios are 1.15 to 1.22 at worst.
 RESERVED_OVER_ALLOCATED = 1.2
-# What a pilot does not do: it saves, evaluates and publishes nothing.
+# What a pilot does not do: it saves, evaluates and publishes nothing, and begins at the beginning.
 WITHOUT = {"save_strategy": "no", "eval_strategy": "no"}
+# What of a recipe is about that, or about the whole length of a run. A schedule changes neither time nor memory of a
+# step, and some follow an evaluation.
+LEFT_OUT = frozenset(
+    (
+        "num_train_epochs",
+        "do_eval",
+        "eval_delay",
+        "eval_on_start",
+        "eval_packing",
+        "eval_steps",
+        "greater_is_better",
+        "load_best_model_at_end",
+        "lr_scheduler_kwargs",
+        "lr_scheduler_type",
+        "metric_for_best_model",
+        "resume_from_checkpoint",
+        "save_only_model",
+        "save_steps",
+        "save_total_limit",
+    )
+)
 
 
 class Pilot(Body):
@@ -58,7 +79,7 @@ class Pace:
 def pilot_recipe(recipe: TrlSft, pilot: Pilot) -> TrlSft:
     """The same recipe for a few steps."""
     recipe = recipe.as_asked()
-    args = {name: value for name, value in recipe.args.items() if name != "num_train_epochs"}
+    args = {name: value for name, value in recipe.args.items() if name not in LEFT_OUT}
     return recipe.model_copy(update={"args": {**args, **WITHOUT, "max_steps": pilot.max_steps}, "eval": None})
 
 

@@ -108,6 +108,23 @@ def check_output(repo: str, account: AccountFact) -> Finding:
     )
 
 
+def check_space(space: str, account: AccountFact) -> Finding:
+    """May the job's token make or write the trackio Space that it reports to."""
+    if not account.is_found:
+        return _unknown("trackio_space", account.message)
+    owner = space.partition("/")[0]
+    if owner.lower() in {name.lower() for name in account.writable}:
+        return Finding("trackio_space", Verdict.PASSED, f"the jobs' token may write to {owner}")
+    return Finding(
+        "trackio_space",
+        Verdict.FAILED,
+        f"the Space {space} is not the service's: the token that jobs are given may not write there",
+        Reason.HUB_FORBIDDEN,
+        "recipe.args.trackio_space_id",
+        f"Name a Space of {', '.join(sorted(account.writable)) or 'an owner it may write to'}, or leave it out.",
+    )
+
+
 def check_inputs(wanted: Wanted, model: ModelFact | None, dataset: DatasetFact | None) -> list[Finding]:
     """What a recipe takes in, in the order in which a person would look; nothing is said of what was not asked for."""
     findings = [] if model is None else check_model(wanted, model)

@@ -10,12 +10,15 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.domain.body import AwareMoment, Body, Usd
 from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
+from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.hub_name import RepoId
 from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe
+from service.domain.trl.places import missing_file
+from service.domain.trl.reporting import reporting_refusal
 from service.domain.trl_sft import TrlSft
 from service.domain.volume import MOST_VOLUMES, Volume, check_apart
 
@@ -113,6 +116,7 @@ class RunRequest(Body):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunRequest:
+        self._refuse_what_is_not_there()
         if self.timeout is None and self.max_cost_usd is None:
             raise ValueError("give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything")
         if isinstance(self.recipe, TrlSft) and self.output_repo is None:
@@ -124,6 +128,24 @@ class RunRequest(Body):
         if both := sorted(self.env.keys() & self.secrets.keys()):
             raise ValueError(f"'{both[0]}' is in env and in secrets; choose one")
         return self
+
+    def _refuse_what_is_not_there(self) -> None:
+        """Raise Invalid where the recipe needs what the job will not have, or a pilot would be longer than the run."""
+        recipe = self.recipe
+        if not isinstance(recipe, TrlSft):
+            return
+        flags = recipe.flags()
+        if (found := missing_file(flags, [volume.mount_path for volume in self.volumes])) is not None:
+            raise Invalid(found[1], field=recipe.field_of(found[0]), remedy=found[2])
+        if (refusal := reporting_refusal(flags, self.env, self.secrets)) is not None:
+            raise Invalid(refusal[1], field=refusal[0], remedy=refusal[2])
+        steps = flags.get("max_steps", -1)
+        if self.pilot is not None and 0 < steps <= self.pilot.max_steps:
+            raise Invalid(
+                f"a pilot of {self.pilot.max_steps} steps is no shorter than the run, which has {steps}",
+                field="pilot.max_steps",
+                remedy="Leave the pilot out." if steps == 1 else f"Set it below {steps}, or leave the pilot out.",
+            )
 
 
 def check_labels(labels: dict[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.domain.script import Script
+from service.domain.trl.reporting import space_of
 from service.domain.trl_sft import TrlSft
 
 MAIN = "main"
@@ -24,11 +25,13 @@ class WantedData:
 
 @dataclass(frozen=True)
 class Wanted:
-    """`template_from`: another place that the chat template is taken from, so that the model need not have one."""
+    """`template_from`: another place that the chat template is taken from, so that the model need not have one.
+    `space`: the trackio Space that the job reports to."""
 
     model: str | None = None
     model_revision: str = MAIN
     template_from: str | None = None
+    space: str | None = None
     data: WantedData | None = None
 
 
@@ -44,6 +47,7 @@ def wanted_of(recipe: TrlSft | Script) -> Wanted:
         model=recipe.model_name_or_path,
         model_revision=str(flags.get("model_revision") or MAIN),
         template_from=_text(flags.get("chat_template_path")),
+        space=space_of(recipe.flags()),
         data=WantedData(
             repo=recipe.dataset_name,
             revision=recipe.dataset_revision or MAIN,

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from service.flow.enqueue import look_ahead, refuse_impossible
+from service.flow.enqueue import refuse_impossible
+from service.flow.look_ahead import look_ahead, refuse_short
 from service.store import holds, runs, scripts
 from service.store.tables import Run
 
@@ -25,7 +26,8 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     if run.flavor != flavor:
         run.estimate = None
     if run.flavor != flavor or changes.get("timeout") is not None:
-        look_ahead(session, run, now)
+        if (settled := look_ahead(session, run, now)) is not None:
+            refuse_short(run, settled)
         run.checked_at = None  # what it is expected to need is another question now
     refuse_impossible(session, run, now)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before

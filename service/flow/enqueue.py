@@ -15,7 +15,6 @@ from sqlmodel import Session
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
 from service.domain.errors import (
-    DoesNotFit,
     ExceedsBudget,
     ExceedsLimit,
     IdempotencyConflict,
@@ -31,11 +30,10 @@ from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
 from service.domain.script_url import script_url_refusal
-from service.domain.settle import Settled
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
-from service.flow.foresee import settle_run
 from service.flow.gate import Limits
+from service.flow.look_ahead import look_ahead, refuse_hardware
 from service.flow.pilot import pilot_of
 from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
 from service.store.budgets import Owner
@@ -88,30 +86,6 @@ def enqueue(
     return describe_run(session, run, now), False
 
 
-def look_ahead(session: Session, run: Run, now: datetime) -> None:
-    """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
-    Raises DoesNotFit. Otherwise preflight does both."""
-    settled = settle_run(session, run, now)
-    if settled is None:
-        return
-    if settled.choice is not None and settled.choice.flavor is None:
-        raise DoesNotFit(settled.choice.reason, field="flavor", remedy="Name a flavor, or change what it needs.")
-    refusal = settled.foresight.refusal(settled.flavor)
-    if refusal is not None and not run.force:
-        message, remedy = refusal
-        raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=settled.stored())
-    take_over(run, settled)
-
-
-def take_over(run: Run, settled: Settled) -> None:
-    """What was decided for the run becomes its own. Why its flavor was chosen is kept as long as it has that flavor."""
-    chosen = (run.estimate or {}).get("choice") if settled.flavor == run.flavor else None
-    run.recipe = settled.recipe.model_dump(mode="json")
-    run.flavor, run.estimate = settled.flavor, settled.stored()
-    if run.estimate is not None and chosen is not None:
-        run.estimate["choice"] = chosen
-
-
 def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
     run.open_dependencies = len(after)
     holds.hold_for_approval(session, run, now)
@@ -124,6 +98,7 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
 
 def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     child = pilot_of(run, asked, now)
+    refuse_hardware(session, child, field=None if asked.flavor is None else "pilot.flavor")
     refuse_impossible(session, child, now)
     _refuse_cap(run, child)
     run.pilot = {"run_id": child.id, "max_steps": asked.max_steps, "confirm": asked.confirm, "measured": None}

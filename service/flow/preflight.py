@@ -27,6 +27,7 @@ from service.domain.preflight import (
     check_memory,
     check_namespace,
     check_output,
+    check_space,
     check_time,
     no_flavor,
     verdict_of,
@@ -37,10 +38,11 @@ from service.domain.settle import Settled
 from service.domain.subject import Fact, Kind, Subject
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
-from service.flow.enqueue import refuse_impossible, take_over
+from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
 from service.flow.foresee import inputs_in, inputs_of, settle_run
 from service.flow.gate import Gate
+from service.flow.look_ahead import take_over
 from service.store import checking, flavors, holds, runs
 from service.store.tables import Run
 
@@ -102,7 +104,7 @@ def _waits_until(run: Run, facts: dict[Subject, Fact]) -> datetime | None:
 def subjects_of(run: Run, wanted: Wanted) -> list[Subject]:
     """What has to be asked for a run."""
     subjects = [Subject(Kind.JOBS, run.namespace)]
-    if run.output_repo is not None:
+    if run.output_repo is not None or wanted.space is not None:
         subjects.append(Subject(Kind.JOB_ACCOUNT))
     return subjects + inputs_of(wanted)
 
@@ -115,6 +117,8 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
         findings.append(check_namespace(run.namespace, jobs))
     if isinstance(account := by_kind.get(Kind.JOB_ACCOUNT), AccountFact) and run.output_repo is not None:
         findings.append(check_output(run.output_repo, account))
+    if isinstance(account, AccountFact) and wanted.space is not None:
+        findings.append(check_space(wanted.space, account))
     return findings + check_inputs(wanted, *inputs_in(facts))
 
 

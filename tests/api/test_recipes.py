@@ -10,7 +10,7 @@ from tests.api.conftest import Api
 
 BODY: dict[str, Any] = {
     "recipe": {"kind": "trl_sft", "model_name_or_path": "Qwen/Qwen3-8B", "dataset_name": "acme/rows", "lora": {}},
-    "flavor": "cpu-basic",
+    "flavor": "a10g-large",
     "timeout": 60,
     "output_repo": "acme/out",
 }
@@ -36,8 +36,8 @@ def test_the_schema_of_each_described_release(api: Api) -> None:
     ("recipe", "code", "field", "remedy"),
     [
         ({"args": {"learning_rat": 1}}, "unknown_field", "recipe.args.learning_rat", "Did you mean 'learning_rate'?"),
-        ({"args": {"max_steps": "9"}}, "invalid", "recipe.args.max_steps", "Overrides"),
-        ({"args": {"push_to_hub": True}}, "invalid", "recipe.args.push_to_hub", ""),
+        ({"args": {"max_steps": "9"}}, "invalid", "recipe.args.max_steps", "Send 9, without quotes."),
+        ({"args": {"push_to_hub": True}}, "invalid", "recipe.args.push_to_hub", "Leave it out."),
         ({"trl_version": "1.0.0"}, "invalid", "recipe.trl_version", "Described are"),
         ({"quantization": {}, "lora": None}, "invalid", "recipe.quantization", "Add"),
     ],

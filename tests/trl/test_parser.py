@@ -22,7 +22,7 @@ from service.domain.script import Script
 from service.domain.trl.flags import Flag, kind_of, release
 from service.domain.trl.owned import OWNED_FLAGS
 from service.domain.trl.preset import fill, presets
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import STORED, TrlSft
 
 RELEASE = release(trl.__version__)
 FREE = {name: flag for name, flag in RELEASE.flags.items() if name not in OWNED_FLAGS and flag.takes}
@@ -36,7 +36,8 @@ LEAST = {
 
 
 def recipe_of(**fields: Any) -> TrlSft:
-    recipe = ADAPTER.validate_python({**LEAST, **fields})
+    # as stored: it is what the command says that is looked at here, not which values go together
+    recipe = ADAPTER.validate_python({**LEAST, **fields}, context=STORED)
     assert isinstance(recipe, TrlSft)
     return recipe
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from service.domain.estimate.advice import Change, smallest_change
 from service.domain.estimate.architecture import Architecture, NotCovered
@@ -17,6 +18,7 @@ from service.domain.estimate.training import Training
 from service.domain.estimate.verdict import Verdict, judge, needed_gib
 
 UNKNOWN = DatasetSize()
+BEYOND = "numbers so large or so small that nothing can be said of them"
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,29 @@ def estimate(
     dataset: DatasetSize = UNKNOWN,
     timeout_seconds: int | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
+    unfit: Mapping[str, str] | None = None,
 ) -> Estimate:
     """Every flavor for one training. `calibrations` are by flavor's name and of the model's family; with no
-    `timeout_seconds` the ceiling is that of the recommended timeout."""
+    `timeout_seconds` the ceiling is that of the recommended timeout. `unfit` are flavors, by name with a sentence, that
+    do not fit whatever the arithmetic says, and also where it says nothing."""
     by_price = sorted(flavors, key=_price)
     for unreached in (architecture, training):
         if isinstance(unreached, NotCovered):
-            return _not_covered(by_price, unreached)
+            return _not_covered(by_price, unreached, unfit or {})
     assert isinstance(architecture, Architecture)
     assert isinstance(training, Training)
     try:
         memory = memory_of(architecture, training)
+        found = tuple(
+            _on(one, architecture, training, memory, dataset, timeout_seconds, (calibrations or {}).get(one.name))
+            if one.name not in (unfit or {})
+            else _unfit(one, (unfit or {})[one.name])
+            for one in by_price
+        )
     except NotCovered as reason:
-        return _not_covered(by_price, reason)
-    found = tuple(
-        _on(one, architecture, training, memory, dataset, timeout_seconds, (calibrations or {}).get(one.name))
-        for one in by_price
-    )
+        return _not_covered(by_price, reason, unfit or {})
+    except (ArithmeticError, ValueError):  # infinite, or no number at all: of such sizes nothing can be said
+        return _not_covered(by_price, NotCovered(BEYOND), unfit or {})
     usable = [one for one in found if one.is_usable and one.flavor.price_per_minute_micro_usd is not None]
     best = min(usable, key=_rank, default=None)
     name = None if best is None else best.flavor.name
@@ -86,7 +94,10 @@ def estimate(
 
 def change_for(architecture: Architecture, training: Training, flavor: Flavor) -> Change | None:
     """What would make a training fit one flavor's memory; None where nothing does."""
-    return None if flavor.card is None else smallest_change(architecture, training, flavor.card.usable_gib)
+    try:
+        return None if flavor.card is None else smallest_change(architecture, training, flavor.card.usable_gib)
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _on(
@@ -101,6 +112,8 @@ def _on(
     calibration = calibration or Calibration()
     steps = steps_of(training, dataset, max(1, flavor.gpus))
     disk_gb = disk_bytes(architecture, training, memory, steps, dataset.bytes) / GB
+    if not isfinite(memory.peak_gib) or not isfinite(disk_gb):
+        raise NotCovered(BEYOND)
     verdict, message = judge(flavor, memory.peak_gib, disk_gb, training.on_cpu)
     minutes = cost = timeout = None
     if verdict in (Verdict.FITS, Verdict.TIGHT):
@@ -114,13 +127,19 @@ def _on(
     return FlavorEstimate(flavor, verdict, message, vram, disk_gb, minutes, timeout, cost, calibration)
 
 
-def _not_covered(flavors: Sequence[Flavor], reason: NotCovered) -> Estimate:
+def _not_covered(flavors: Sequence[Flavor], reason: NotCovered, unfit: Mapping[str, str]) -> Estimate:
     message = f"not covered: {reason}"
     found = (
-        FlavorEstimate(one, Verdict.NOT_COVERED, message, None, None, None, None, None, Calibration())
+        _unfit(one, unfit[one.name])
+        if one.name in unfit
+        else FlavorEstimate(one, Verdict.NOT_COVERED, message, None, None, None, None, None, Calibration())
         for one in flavors
     )
     return Estimate(tuple(found), None, None, (message,))
+
+
+def _unfit(flavor: Flavor, message: str) -> FlavorEstimate:
+    return FlavorEstimate(flavor, Verdict.DOES_NOT_FIT, message, None, None, None, None, None, Calibration())
 
 
 def _price(flavor: Flavor) -> tuple[bool, int, str]:

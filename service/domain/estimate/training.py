@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from service.domain.estimate.architecture import NotCovered
@@ -211,15 +212,20 @@ def _on(flags: Mapping[str, Any], name: str, default: bool = False) -> bool:
 def _number(flags: Mapping[str, Any], name: str, default: float) -> float:
     value = flags.get(name, default)
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
         raise NotCovered(f"'{name}' is not a number") from None
+    except OverflowError:  # a whole number of some hundred digits
+        raise NotCovered(f"'{name}' is beyond all bounds") from None
+    if not isfinite(number):
+        raise NotCovered(f"'{name}' is not finite")
+    return number
 
 
 def _count(flags: Mapping[str, Any], name: str, default: int) -> int:
     number = _number(flags, name, default)
     if not 1 <= number <= 10**7 or number != int(number):
-        raise NotCovered(f"'{name}' is not a positive number")
+        raise NotCovered(f"'{name}' is not a whole number from 1 to ten million")
     return int(number)
 
 

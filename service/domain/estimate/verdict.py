@@ -33,12 +33,17 @@ def memory_verdict(peak_gib: float, usable_gib: float) -> Verdict:
     return Verdict.FITS if 1.20 * peak_gib + 0.6 <= usable_gib else Verdict.TIGHT
 
 
+def without_card(flavor: Flavor) -> str:
+    """Why a flavor without a GPU does not fit any training that is not told to use the CPU."""
+    return f"{flavor.name} has no GPU, and the training is not told to do without ('use_cpu')."
+
+
 def judge(flavor: Flavor, peak_gib: float, disk_gb: float, on_cpu: bool) -> tuple[Verdict, str]:
     """The verdict on a flavor and the reason in a sentence. Several GPUs train in parallel, each with the same need."""
     if flavor.card is None:
         if on_cpu:
             return Verdict.NOT_COVERED, "The memory of a training on CPUs is not covered."
-        return Verdict.DOES_NOT_FIT, f"{flavor.name} has no GPU, and TRL's defaults need one."
+        return Verdict.DOES_NOT_FIT, without_card(flavor)
     each = " each" if flavor.gpus > 1 else ""
     card = flavor.card
     need = f"needs {needed_gib(peak_gib):.1f} GiB of GPU memory{each}; the {card.name} has {card.usable_gib:.1f}"

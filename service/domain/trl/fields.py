@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
+from service.domain.errors import Invalid
 
 # A module's name, or the end of one; `all-linear` has a dash and is none.
 PLAIN = re.compile(r"[A-Za-z0-9_.]+")
@@ -25,6 +26,19 @@ class Lora(Body):
     modules_to_save: list[Argument] | None = Field(None, description="Layers that are trained whole, such as lm_head")
     rslora: bool = Field(False, description="Scale by alpha/√r")
     dora: bool = Field(False, description="Magnitude and direction apart; slower")
+
+    @field_validator("target_modules", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        # told here once: as a union of types it would be told once for each
+        names = value if isinstance(value, list) else [value]
+        if not names or not all(isinstance(one, str) and one and "\0" not in one for one in names):
+            raise Invalid(
+                "'target_modules' takes a name, a regular expression or a list of names",
+                field="recipe.lora.target_modules",
+                remedy='Send \'all-linear\', or a list such as ["q_proj", "v_proj"].',
+            )
+        return value
 
     def as_flags(self) -> dict[str, Any]:
         """The same as flags of TRL."""
@@ -62,7 +76,11 @@ class Quantization(Body):
     @model_validator(mode="after")
     def _four_bits_only(self) -> Quantization:
         if self.bits == 8 and (self.type, self.nested, self.storage) != ("nf4", False, None):
-            raise ValueError("'type', 'nested' and 'storage' go with 4 bits")
+            raise Invalid(
+                "'type', 'nested' and 'storage' go with 4 bits",
+                field="recipe.quantization.bits",
+                remedy="Set bits 4, or leave the others out.",
+            )
         return self
 
     def as_flags(self) -> dict[str, Any]:
@@ -86,7 +104,11 @@ class Evaluation(Body):
     @model_validator(mode="after")
     def _steps_go_with_steps(self) -> Evaluation:
         if self.strategy == "epoch" and self.steps is not None:
-            raise ValueError("'steps' goes with the strategy 'steps'")
+            raise Invalid(
+                "'steps' goes with the strategy 'steps'",
+                field="recipe.eval.steps",
+                remedy="Leave it out, or set strategy 'steps'.",
+            )
         return self
 
     def as_flags(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Flag:
         if value is None:
             return None if self.null else f"takes {self._expected}; leave it out for its default, {self.default!r}"
         kind = kind_of(value)
-        if kind not in self.takes and not (kind == "int" and "float" in self.takes):
+        if not self.is_kind(value):
             given = repr(value) if kind == "float" or (kind == "int" and is_finite(value)) else NAMES.get(kind, kind)
             return f"takes {self._expected}, not {given}"
         if not is_finite(value):
@@ -57,6 +57,11 @@ class Flag:
         if isinstance(value, str) and (not value or len(value) > MAX_TEXT or "\0" in value):
             return f"takes a text of 1 to {MAX_TEXT} characters, without NUL"
         return self._choice_refusal(value)
+
+    def is_kind(self, value: object) -> bool:
+        """Whether it takes values of this one's kind; a whole number is a number as well."""
+        kind = kind_of(value)
+        return kind in self.takes or (kind == "int" and "float" in self.takes)
 
     def remedy(self, value: object) -> str:
         """What to send in place of a value that is refused."""
@@ -119,10 +124,10 @@ class Release:
                 remedy=nearest(name, self.flags),
                 trl=self.version,
             )
+        if flag.is_kind(value) and (beyond := range_refusal(name, value, flag.default)) is not None:
+            raise Invalid(f"'{name}' {beyond[0]}", field=field, remedy=beyond[1], trl=self.version)
         if (refusal := flag.refusal(value)) is not None:
             raise Invalid(f"'{name}' {refusal}", field=field, remedy=flag.remedy(value), trl=self.version)
-        if (beyond := range_refusal(name, value)) is not None:
-            raise Invalid(f"'{name}' {beyond[0]}", field=field, remedy=beyond[1], trl=self.version)
 
 
 def kind_of(value: object) -> str:

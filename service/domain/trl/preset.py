@@ -12,6 +12,7 @@ from typing import Any
 
 from service.domain.trl.fields import Lora
 from service.domain.trl.flags import release
+from service.domain.trl.rules import broken
 from service.domain.trl_sft import Filled, TrlSft
 
 # The family by the name of the model's repository, where its config was not read.
@@ -106,6 +107,7 @@ def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
         if not one.fits(family or family_of(asked.model_name_or_path), mode, flavor):
             continue
         new = _left_out({name: value for name, value in one.args.items() if name in known}, {**taken, **args}, TOGETHER)
+        new = _going_together(asked, args, new)
         new_lora = {} if asked.lora is None else _left_out(one.lora, {**given["lora"], **lora}, LORA_TOGETHER)
         args |= new
         lora |= new_lora
@@ -122,6 +124,16 @@ def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
     if asked.lora is not None:
         changes["lora"] = Lora.model_validate({**lora, **given["lora"]})
     return asked.model_copy(update=changes)
+
+
+def _going_together(asked: TrlSft, args: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Those new values that break no rule with the others: what a preset fills in never makes a recipe wrong."""
+    while new and (found := broken({**args, **new, **asked.flags()}, release(asked.trl_version))) is not None:
+        kept = {name: value for name, value in new.items() if name not in found[0].reads}
+        if kept == new:  # broken by what the caller gave
+            break
+        new = kept
+    return new
 
 
 def _left_out(offered: dict[str, Any], taken: dict[str, Any], together: tuple[set[str], ...]) -> dict[str, Any]:

@@ -55,12 +55,17 @@ def ranges() -> dict[str, Range]:
     return {name: Range(**{**one, "also": tuple(one.get("also", ()))}) for name, one in told.items()}
 
 
-def range_refusal(name: str, value: object) -> tuple[str, str] | None:
+def range_refusal(name: str, value: object, default: object) -> tuple[str, str] | None:
     """The rule that a flag's number breaks, and what to send; None where it is within, or no number."""
     known = ranges().get(name)
     if known is None or isinstance(value, bool) or not isinstance(value, int | float) or known.holds(value):
         return None
-    return f"takes a number {known.words}, not {_short(value)}", f"Send a number {known.words}, or leave it out."
+    is_example = isinstance(default, int | float) and known.holds(default) and default not in known.also
+    example = f", such as {default}" if is_example else ""
+    return (
+        f"takes a number {known.words}, not {_short(value)}",
+        f"Send a number {known.words}{example}; or leave it out.",
+    )
 
 
 def _plain(value: float | None) -> str:

@@ -59,7 +59,7 @@ RULES = (
         "optimizer_elsewhere",
         ("optim",),
         lambda flags: flags["optim"] in NEVER,
-        "the optimizer '{optim}' does not run on a job's GPUs: it needs other hardware, or a package that is not on PyPI",
+        "the optimizer '{optim}' never runs on a job's GPUs: it needs other hardware, or a package that PyPI has not",
         "Take 'adamw_torch_fused', or 'adamw_8bit' for less memory.",
         OPTIMIZERS,
     ),

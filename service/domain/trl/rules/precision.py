@@ -59,14 +59,6 @@ RULES = (
         TRAINING_ARGUMENTS,
     ),
     Rule(
-        "fp16_on_cpu",
-        ("fp16", "use_cpu"),
-        lambda flags: flags.on("fp16") and flags.on("use_cpu"),
-        "'fp16' needs a GPU, and 'use_cpu' is true",
-        "Leave fp16 out, or use_cpu.",
-        "accelerate/accelerator.py, Accelerator.__init__",
-    ),
-    Rule(
         "half_weights_scaled",
         ("dtype", "fp16", "use_peft", "model_init_kwargs", "deepspeed"),
         _trains_half,

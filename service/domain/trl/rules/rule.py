@@ -104,5 +104,7 @@ def read_object(text: str) -> Mapping[str, Any] | None:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, list) and len(set(map(str, value))) == 1:
+        value = value[0]  # a name that is said twice, by `Lora.as_flags`
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -14,8 +14,9 @@ SFT_TRAINER = "trl/trainer/sft_trainer.py, SFTTrainer.__init__"
 STRATEGIES = ("full_shard", "shard_grad_op", "no_shard", "hybrid_shard", "hybrid_shard_zero2")
 OPTIONS = ("offload", "auto_wrap")
 WRAP_POLICIES = ("TRANSFORMER_BASED_WRAP", "SIZE_BASED_WRAP", "NO_WRAP")
-# torch/utils/checkpoint.py, checkpoint; `selective` is TRL's own since 1.16
-CHECKPOINT_KEYS = frozenset({"use_reentrant", "preserve_rng_state", "determinism_check", "debug", "early_stop"})
+# torch/utils/checkpoint.py, checkpoint; two of transformers' own (trainer.py, Trainer.train). `selective` is TRL's.
+OF_TRANSFORMERS = {"every_n_layers", "offload"}
+CHECKPOINT_KEYS = OF_TRANSFORMERS | {"use_reentrant", "preserve_rng_state", "determinism_check", "debug", "early_stop"}
 
 
 def _config(flags: Flags) -> Mapping[str, Any]:
@@ -45,6 +46,8 @@ def _kwargs(flags: Flags) -> Mapping[str, Any]:
 
 
 def _unknown_checkpointing(flags: Flags) -> bool:
+    if _kwargs(flags).get("use_reentrant") is False:
+        return False  # then they are handed on to the layer, which takes any
     known = CHECKPOINT_KEYS | ({"selective"} if flags.release.version != "0.29.1" else set())
     return flags.checkpointing and bool(_kwargs(flags).keys() - known)
 
