@@ -32,13 +32,14 @@ class Body(BaseModel):
                     f"'{name}' is not built yet: {cls.not_available[name]}", field=name, remedy=f"Leave '{name}' out."
                 )
             if name not in cls.model_fields:
-                raise UnknownField(f"there is no field '{name}'", field=str(name), remedy=_suggestion(cls, str(name)))
+                raise UnknownField(f"there is no field '{name}'", field=str(name), remedy=cls.suggestion(str(name)))
         return value
 
-
-def _suggestion(body: type[Body], name: str) -> str:
-    close = get_close_matches(name, body.model_fields, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Known fields: {', '.join(body.model_fields)}."
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """A sentence that names what was probably meant by a field that there is not."""
+        close = get_close_matches(name, cls.model_fields, n=1)
+        return f"Did you mean '{close[0]}'?" if close else f"Known fields: {', '.join(cls.model_fields)}."
 
 
 def _decimal(value: object) -> object:

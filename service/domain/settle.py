@@ -17,6 +17,7 @@ from service.domain.foresight import Foresight
 from service.domain.trl.batch import offers, split_of, with_split
 from service.domain.trl.flags import described, release
 from service.domain.trl.preset import fill
+from service.domain.trl.rules import broken
 from service.domain.trl_sft import TrlSft
 
 Expect = Callable[[TrlSft], Foresight]
@@ -71,5 +72,8 @@ def batch_offers(settled: Settled, expect: Expect) -> list[tuple[dict[str, int],
 
 def _smaller_batches(recipe: TrlSft, gpus: int) -> Iterator[TrlSft]:
     if recipe.trl_version in described():  # a stored recipe may be of a release that no longer is
-        for split in offers(split_of(recipe.args, release(recipe.trl_version), gpus)):
-            yield with_split(recipe, split)
+        known = release(recipe.trl_version)
+        for split in offers(split_of(recipe.args, known, gpus)):
+            smaller = with_split(recipe, split)
+            if broken(smaller.flags(), known) is None:  # some optimizers cannot accumulate
+                yield smaller

@@ -12,11 +12,13 @@ from service.domain.errors import Invalid
 from service.domain.hub_name import HubId
 from service.domain.trl.fields import FIELD_OF, Evaluation, Lora, Quantization
 from service.domain.trl.flags import release
+from service.domain.trl.names import aliases, field_meant
 from service.domain.trl.owned import OWNED_FLAGS, owned_remedy
 from service.domain.trl.rules import broken
 
 # The validation context of a recipe out of the database: it was checked when it came, maybe against other descriptions.
 STORED = "stored"
+DEFAULT_RELEASE = "1.16.0"
 
 
 class Filled(Body):
@@ -58,7 +60,7 @@ class TrlSft(Body):
         description="Halve the batch and double the accumulation until it fits the flavor: the same effective batch",
     )
     filled: Filled | None = Field(None, description="Set by the service: what a preset or fit_batch set")
-    trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = "1.16.0"
+    trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = DEFAULT_RELEASE
 
     @field_validator("filled", mode="before")
     @classmethod
@@ -106,6 +108,15 @@ class TrlSft(Body):
         if flag in OWNED_FLAGS or flag in self.field_flags():
             return FIELD_OF.get(flag, f"recipe.{flag}")
         return f"recipe.args.{flag}"
+
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """Also for what people call a field, and for flags, whose place is `args`."""
+        if (meant := field_meant(name, cls.model_fields)) is not None:
+            return meant
+        flags = release(DEFAULT_RELEASE).flags
+        flag = aliases()["flags"].get(name, name)
+        return f"Give '{flag}' in 'args'." if flag in flags and name not in OWNED_FLAGS else super().suggestion(name)
 
     def as_asked(self) -> TrlSft:
         """The recipe without what the service set."""

@@ -112,7 +112,9 @@ def test_a_run_that_waits_for_its_script_says_so(api: Api) -> None:
 
 def test_a_trl_run_may_use_them_too(api: Api) -> None:
     recipe = {"kind": "trl_sft", "model_name_or_path": "acme/base", "dataset_name": "acme/d", "args": {}}
-    run = submit(api, recipe=recipe, output_repo="acme/x", volumes=[VOLUME], image="vllm/vllm-openai:v1")
+    run = submit(
+        api, recipe=recipe, flavor="t4-small", output_repo="acme/x", volumes=[VOLUME], image="vllm/vllm-openai:v1"
+    )
     assert (run["image"], run["volumes"][0]["mount_path"]) == ("vllm/vllm-openai:v1", "/base")
 
 

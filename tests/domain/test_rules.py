@@ -17,7 +17,7 @@ from service.domain.facts import ModelFact, Outcome
 from service.domain.foresight import foresee
 from service.domain.pilot import Pilot, pilot_recipe
 from service.domain.request import RunRequest
-from service.domain.trl.batch import offers, split_of, with_split
+from service.domain.settle import _smaller_batches
 from service.domain.trl.command import trl_command
 from service.domain.trl.fields import Lora
 from service.domain.trl.flags import Flag, described, release
@@ -172,6 +172,22 @@ def test_every_refused_value_has_a_remedy(value: object) -> None:
 )
 def test_names_that_people_type_lead_to_the_right_one(typed: str, remedy: str) -> None:
     assert nearest(typed, KNOWN.flags) == remedy
+
+
+@pytest.mark.parametrize(
+    ("fields", "remedy"),
+    [
+        ({"model": "a/b"}, "Did you mean 'model_name_or_path'?"),
+        ({"dataset": "a/b"}, "Did you mean 'dataset_name'?"),
+        ({"learning_rate": 1e-5}, "Give 'learning_rate' in 'args'."),
+        ({"epochs": 1}, "Give 'num_train_epochs' in 'args'."),
+        ({"lora": {"rank": 8}}, "Did you mean 'r'?"),
+        ({"lora": {"lora_alpha": 8}}, "Did you mean 'alpha'?"),
+        ({"lora": {"use_dora": True}}, "Did you mean 'dora'?"),
+    ],
+)
+def test_fields_by_other_names_and_flags_beside_args_are_led_home(fields: dict[str, Any], remedy: str) -> None:
+    assert refusal(**fields).remedy == remedy
 
 
 def test_every_alias_leads_to_what_there_is_and_hides_no_flag() -> None:
@@ -353,9 +369,8 @@ def test_what_the_service_makes_of_a_valid_recipe_is_valid(
     pilot = pilot_recipe(filled, Pilot())
     assert broken(pilot.flags(), KNOWN) is None
     assert broken(fill(pilot, flavor, family).flags(), KNOWN) is None
-    if not str(filled.args.get("optim")).endswith("_layerwise"):  # no split is offered for what the estimate has not
-        for split in offers(split_of(filled.args, KNOWN, 1)):
-            assert broken(with_split(filled, split).flags(), KNOWN) is None
+    for smaller in _smaller_batches(filled, 1):
+        assert broken(smaller.flags(), KNOWN) is None
 
 
 @pytest.mark.parametrize(

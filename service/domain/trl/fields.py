@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from service.domain.argument import Argument
 from service.domain.body import Body
 from service.domain.errors import Invalid
+from service.domain.trl.names import field_meant
 
 # A module's name, or the end of one; `all-linear` has a dash and is none.
 PLAIN = re.compile(r"[A-Za-z0-9_.]+")
@@ -26,6 +27,12 @@ class Lora(Body):
     modules_to_save: list[Argument] | None = Field(None, description="Layers that are trained whole, such as lm_head")
     rslora: bool = Field(False, description="Scale by alpha/√r")
     dora: bool = Field(False, description="Magnitude and direction apart; slower")
+
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """Also for the names of TRL's flags, and of PEFT's."""
+        plain = name.removeprefix("use_").removeprefix("lora_")
+        return field_meant(plain, cls.model_fields) or super().suggestion(plain)
 
     @field_validator("target_modules", mode="before")
     @classmethod

@@ -19,6 +19,12 @@ def aliases() -> dict[str, dict[str, str]]:
     return found
 
 
+def field_meant(name: str, fields: Mapping[str, Any]) -> str | None:
+    """The field of a body that people mean by a name; None where none of its fields is known to be."""
+    meant = aliases()["fields"].get(name.replace("-", "_").lower(), "").rpartition(".")[2]
+    return f"Did you mean '{meant}'?" if meant in fields else None
+
+
 def nearest(name: str, flags: Mapping[str, Any]) -> str:
     """A sentence that names what was probably meant among a release's flags."""
     plain = name.partition("=")[0].strip().lstrip("-").replace("-", "_").lower()

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import isfinite
 from typing import Any
 
 
@@ -60,6 +61,8 @@ def range_refusal(name: str, value: object, default: object) -> tuple[str, str] 
     known = ranges().get(name)
     if known is None or isinstance(value, bool) or not isinstance(value, int | float) or known.holds(value):
         return None
+    if isinstance(value, float) and not isfinite(value):
+        return None  # a rule of its own
     is_example = isinstance(default, int | float) and known.holds(default) and default not in known.also
     example = f", such as {default}" if is_example else ""
     return (
