@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.diagnosis import Failure, Retry
+from service.domain.duration import MAX_SECONDS
 from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.foresight import Foresight
@@ -227,7 +228,9 @@ def check_time(found: FlavorEstimate | None, timeout_seconds: int | None, is_for
     if timeout_seconds >= p50 * 60 or is_forced:
         return Finding("timeout", Verdict.PASSED, about)
     message = f"the timeout is {timeout_seconds // 60} min, and the training takes {about}"
-    remedy = f'Set timeout to {(found.timeout_seconds or 0) // 60}m, or shorten the training. "force": true submits it.'
+    wanted = found.timeout_seconds or 0
+    longer = f"Set timeout to {wanted // 60}m, or shorten" if wanted <= MAX_SECONDS else "Shorten"
+    remedy = f'{longer} the training, by max_steps or num_train_epochs. "force": true submits it.'
     return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "timeout", remedy)
 
 

@@ -133,6 +133,18 @@ def test_an_output_that_is_not_ours_and_a_namespace_that_is_closed(world: World)
     assert world.show(closed)["reason"] == "hub_forbidden"
 
 
+def test_a_space_to_report_to_is_one_that_the_jobs_may_write(world: World) -> None:
+    model(world)
+    dataset(world)
+    foreign = world.show(run(world, report_to="trackio", args={"trackio_space_id": "someoneelse/track"}))
+    assert (foreign["state"], foreign["failure"]["cause"]) == ("failed", "hub_forbidden")
+    assert checks(world, foreign["id"])["trackio_space"] == "failed"
+    assert "acme, sandbox" in foreign["failure"]["remedy"]
+    for space in ("acme/track", "track"):
+        own = world.show(run(world, report_to="trackio", args={"trackio_space_id": space}))
+        assert own["preflight"]["outcome"] == "passed", own["preflight"]
+
+
 def test_where_the_hub_is_down_nothing_fails_and_the_run_goes_on_after_a_while(world: World) -> None:
     model(world)
     dataset(world)

@@ -31,9 +31,12 @@ MODES = frozenset({"default", "lite", "reduce-overhead", "max-autotune", "max-au
 
 
 def _trains_half(flags: Flags) -> bool:
-    """Gradients of weights in float16 cannot be unscaled. Adapters are in float32, and deepspeed scales by itself."""
+    """Gradients of weights in float16 cannot be unscaled, which clipping does first. Adapters are in float32; deepspeed
+    and FSDP scale by themselves, and nothing is scaled on a CPU."""
     loaded = flags.table("model_init_kwargs").get("dtype", flags["dtype"])
-    return flags.on("fp16") and loaded == "float16" and not flags.on("use_peft") and not flags["deepspeed"]
+    is_scaled = flags.on("fp16") and flags["max_grad_norm"] > 0 and not flags.on("use_cpu")
+    is_plain = not flags.on("use_peft") and not flags["deepspeed"] and not flags["fsdp"]
+    return loaded == "float16" and is_scaled and is_plain
 
 
 def _backend(flags: Flags) -> str | None:
@@ -60,7 +63,7 @@ RULES = (
     ),
     Rule(
         "half_weights_scaled",
-        ("dtype", "fp16", "use_peft", "model_init_kwargs", "deepspeed"),
+        ("dtype", "fp16", "use_peft", "model_init_kwargs", "deepspeed", "fsdp", "max_grad_norm", "use_cpu"),
         _trains_half,
         "weights of dtype float16 cannot be trained with 'fp16': their gradients cannot be unscaled",
         "Set dtype 'float32', or give recipe.lora.",
