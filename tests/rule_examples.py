@@ -273,6 +273,12 @@ EXAMPLES = (
     ),
     Example("unknown_attention", {"attn_implementation": "bogus"}, {"attn_implementation": "eager"}, "training"),
     Example(
+        "flex_attention_on_cpu",
+        {"attn_implementation": "flex_attention", "use_cpu": True},
+        {"attn_implementation": "sdpa", "use_cpu": True},
+        "training",
+    ),
+    Example(
         "unknown_attention_inside",
         {"model_init_kwargs": {"attn_implementation": "bogus"}},
         {"model_init_kwargs": {"attn_implementation": "sdpa"}},

@@ -261,6 +261,9 @@ def test_a_file_can_be_there_only_below_a_mount(flags: dict[str, Any], mounts: l
         ({"optim": "galore_adamw_layerwise"}, Flavor("l4x4", 1, CARDS["L4"], 4), "optim"),
         ({"ddp_backend": "mpi"}, Flavor("l4x4", 1, CARDS["L4"], 4), "ddp_backend"),
         ({"ddp_backend": "gloo"}, Flavor("l4x4", 1, CARDS["L4"], 4), None),
+        ({"activation_offloading": True, "use_cpu": True}, Flavor("cpu-basic", 1), "activation_offloading"),
+        ({"tf32": True, "use_cpu": True}, Flavor("cpu-basic", 1), "tf32"),
+        ({"tf32": True}, Flavor("cpu-basic", 1), None),
         ({}, Flavor("cpu-basic", 1), None),
     ],
 )

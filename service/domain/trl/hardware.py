@@ -40,6 +40,13 @@ RULES = (
         "transformers/training_args.py, TrainingArguments.__post_init__: is_torch_tf32_available",
     ),
     HardwareRule(
+        "activation_offloading",
+        lambda flags, flavor: flags.get("activation_offloading") is True and flavor.card is None,
+        "'activation_offloading' moves what a GPU holds, and {flavor} has none",
+        "Leave activation_offloading out, or take a flavor with a GPU.",
+        "trl/models/activation_offloading.py, OffloadActivations.__init__",
+    ),
+    HardwareRule(
         "fsdp",
         lambda flags, flavor: bool(flags.get("fsdp")) and flavor.gpus < 2,
         "'fsdp' shards over several GPUs, which {flavor} has not",
@@ -64,7 +71,10 @@ RULES = (
 
 
 def hardware_refusal(flags: Mapping[str, Any], flavor: Flavor) -> tuple[HardwareRule, str] | None:
-    """The first rule that these flags break on a flavor, with its message; None where it has all that they ask for."""
+    """The first rule that these flags break on a flavor, with its message; None where it has all that they ask for, or
+    where it has no GPU and they are not told to do without: then the flavor itself is wrong."""
+    if flavor.card is None and flags.get("use_cpu") is not True:
+        return None
     for rule in RULES:
         if rule.broken(flags, flavor):
             return rule, rule.says.format(flavor=flavor.name)

@@ -38,6 +38,14 @@ RULES = (
         "transformers/modeling_utils.py, PreTrainedModel.get_correct_attn_implementation",
     ),
     Rule(
+        "flex_attention_on_cpu",
+        ("attn_implementation", "use_cpu"),
+        lambda flags: flags["attn_implementation"] == "flex_attention" and flags.on("use_cpu"),
+        "'attn_implementation' flex_attention cannot learn on a CPU, and 'use_cpu' is true",
+        "Take 'sdpa', or leave use_cpu out.",
+        "torch/nn/attention/flex_attention.py: FlexAttention does not support backward on CPU",
+    ),
+    Rule(
         "unknown_attention_inside",
         ("model_init_kwargs",),
         lambda flags: _unknown_attention(_inner(flags, "attn_implementation")),
