@@ -23,7 +23,6 @@ from service.domain.run import Reason
 CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.8, Weight.HINTS: 0.5}
 # an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
 OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.45, 0.4
-LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3")
 FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 
@@ -76,7 +75,9 @@ def diagnose(seen: Seen) -> Failure:
         if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):
             return _ended_well(training, [], 0.5)
         return _as_failure(decisive, training)
-    if decisive is not None and not (_is_doubtful(decisive, training) and code in status.EXIT_CODES):
+    if decisive is not None and not (
+        _is_doubtful(decisive, training) and status.as_shells_say(code) in status.EXIT_CODES
+    ):
         return _as_failure(decisive, training)
     return _silent(code, seen.status_message, lines, training, decisive)
 
@@ -153,7 +154,7 @@ def _as_failure(clue: Clue, training: Training) -> Failure:
 def _of_unknown(clue: Clue) -> float:
     if clue.chain is None or not clue.ended:
         return BARE_EXCEPTION
-    return FOREIGN_EXCEPTION if LIBRARY.search(clue.chain[-1].innermost) else OWN_EXCEPTION
+    return OWN_EXCEPTION if clue.chain[-1].is_own else FOREIGN_EXCEPTION
 
 
 def _is_publication(clue: Clue, training: Training) -> bool:
@@ -173,8 +174,7 @@ def _silent(
     """The log does not say why."""
     if training.broken is not None:
         return failure(Reason.NAN_LOSS, training.broken, confidence=0.7)
-    signal = 128 - code if code is not None and code < 0 else code
-    if signal in status.EXIT_CODES:
+    if (signal := status.as_shells_say(code)) in status.EXIT_CODES:
         cause, confidence, words = status.EXIT_CODES[signal]
         return failure(cause, words, confidence=confidence)
     if clue is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.diagnosis.lines import Line
 from service.domain.diagnosis.signature import Signature, Weight, Where
 from service.domain.diagnosis.signatures import SIGNATURES
-from service.domain.diagnosis.tracebacks import FRAME, Chain, Raised, chains
+from service.domain.diagnosis.tracebacks import EXCEPTION, FRAME, NESTED, Chain, Raised, chains
 from service.domain.run import Reason
 
 # A line without any of these is passed over: signatures for lines each need one. A test holds them to it.
@@ -37,7 +37,10 @@ HARMLESS = re.compile(
 CAUGHT_BEFORE = re.compile(
     r"Exception ignored in|--- Logging error ---|^Exception in thread|Task exception was never retrieved"
     r"|Error in (?:atexit|sys\.excepthook)"
-    r"|\bWARNING\b|\[WARN|(?:[Ff]ailed|[Cc]ould not|[Uu]nable) to (?:report|send|log|upload (?:log|metric))"
+)
+# As these may be, where the program goes on after it: a warning of something else often stands before the last one.
+TOLD_BEFORE = re.compile(
+    r"\bWARNING\b|\[WARN|(?:[Ff]ailed|[Cc]ould not|[Uu]nable) to (?:report|send|log|upload (?:log|metric))"
     r"|[Tt]elemetry|non-fatal|[Cc]ontinuing"
 )
 LOGGED = re.compile(r"^\[?(?:INFO|DEBUG|WARN\w*)(?::[\w.]+)?\]?:?$")
@@ -55,9 +58,22 @@ CONSEQUENCE = re.compile(
     r"|Connection reset by peer|remote process exited|[Ss]ee (?:the )?(?:root cause|errors?|stack trace|logs?"
     r"|traceback)s? above|store->get|leaked semaphore",
 )
+# What launchers, trackers and the interpreter print after a program's end.
+AFTERMATH = re.compile(
+    r"^$|^wandb:|^[WEI]\d{4} |^(?:WARNING|ERROR):torch|elastic|launch\.py|Killing subprocess|^[=-]{5,}$|^srun:|leaked"
+    r"|resource_tracker|^\s*warnings\.warn|\w+Warning: |%\|"
+)
+# These only say that there is something to say: what it is stands beside them.
+VAGUE = re.compile(
+    r"Failed to import \S+ because of the following error|An error occurred while generating the dataset"
+    r"|BackendCompilerFailed: .{0,80} raised:$|InductorError: *$|Caught \w+ in (?:DataLoader worker|replica)"
+    r"|^[\w.]+: *$|ProcessRaisedException|RayTaskError|subprocess-exited-with-error|metadata-generation-failed"
+    r"|Failed to prepare distributions|build backend returned an error|train has failed due to an exception"
+)
+NEAR = 120
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
 NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same
-MOST_SUSPECTS = 4_000
+MOST_SUSPECTS, FIRST_SUSPECTS = 2_400, 800
 WINDOW = 12
 
 
@@ -87,14 +103,25 @@ def find(lines: Sequence[Line]) -> list[Clue]:
     """All clues, in order of their place."""
     tracebacks = chains(lines)
     inside = {at for chain in tracebacks for raised in chain for at in range(raised.begin, raised.end + 1)}
-    found = [_of_chain(chain, lines) for chain in tracebacks]
+    found = [_of_chain(chain, lines, inside) for chain in tracebacks]
     found.extend(_of_lines(lines, inside))
-    return sorted(found, key=lambda clue: clue.at)
+    return _told(sorted(found, key=lambda clue: clue.at))
 
 
-def _of_chain(chain: Chain, lines: Sequence[Line]) -> Clue:
+def _told(clues: list[Clue]) -> list[Clue]:
+    """Vague ones with the evidence of the next that says more of the same."""
+    for at, clue in enumerate(clues):
+        if VAGUE.search(clue.evidence):
+            for other in clues[at + 1 :]:
+                if other.cause is clue.cause and other.at - clue.at < NEAR and not VAGUE.search(other.evidence):
+                    clues[at] = replace(clue, evidence=other.evidence)
+                    break
+    return clues
+
+
+def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
     """The best of a chain's exceptions: the one whose wording says most, the last raised among equals."""
-    best: tuple[Weight, Signature, str, str | None] | None = None
+    best: tuple[Weight, Signature | None, str, str | None] | None = None
     for raised in reversed(chain):
         for signature in SIGNATURES:
             if signature.where is Where.LINE or (best is not None and signature.weight <= best[0]):
@@ -102,31 +129,59 @@ def _of_chain(chain: Chain, lines: Sequence[Line]) -> Clue:
             if (matched := _matches(signature, raised, chain)) is not None:
                 best = (signature.weight, signature, *matched)
     last = chain[-1]
-    after = lines[last.end + 1].text if last.end + 1 < len(lines) else ""
+    if (best is None or best[0] is Weight.HINTS) and last.is_own:
+        said = _of_line(-1, chain[0].before, ())  # it was printed, then something else was raised
+        if said is not None and said.signature is not None and said.weight > Weight.HINTS:
+            best = (Weight.POINTS, said.signature, said.evidence, said.what)
     head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
-    was_caught = CAUGHT_BEFORE.search(chain[0].before) is not None or CAUGHT_AFTER.search(after) is not None
-    was_caught = was_caught or LOGGED.match(chain[0].before) is not None
-    was_caught = was_caught or (last.is_bare and BARE_HARMLESS.search(head) is not None)
-    tells = " ".join(last.message) if best is None or best[1].cause is Reason.INFRASTRUCTURE else head
-    is_consequence = CONSEQUENCE.search(tells) is not None and (best is None or best[0] < Weight.NAMES)
-    ended = any(raised.is_top for raised in chain)
-    if best is None:
-        return Clue(
-            chain[0].begin,
-            head,
-            Weight.HINTS,
-            Reason.SCRIPT_ERROR,
-            None,
-            None,
-            chain,
-            ended,
-            was_caught,
-            is_consequence,
-        )
-    weight, signature, evidence, what = best
-    return Clue(
-        chain[0].begin, evidence, weight, signature.cause, signature, what, chain, ended, was_caught, is_consequence
+    tells = (
+        " ".join(last.message) if best is None or best[1] is None or best[1].cause is Reason.INFRASTRUCTURE else head
     )
+    weight, told, evidence, what = best or (Weight.HINTS, None, head, None)
+    return Clue(
+        chain[0].begin,
+        _detailed(evidence, chain),
+        weight,
+        Reason.SCRIPT_ERROR if told is None else told.cause,
+        told,
+        what,
+        chain,
+        ended=any(raised.is_top for raised in chain),
+        was_caught=_was_caught(chain, lines, inside, head),
+        is_consequence=CONSEQUENCE.search(tells) is not None and weight < Weight.NAMES,
+    )
+
+
+def _detailed(evidence: str, chain: Chain) -> str:
+    """In place of a line that is vague, the next of its message, or what was raised before it."""
+    if VAGUE.search(evidence) is None:
+        return evidence
+    for at, raised in reversed(list(enumerate(chain))):
+        if evidence in raised.message:
+            rest = raised.message[raised.message.index(evidence) + 1 :]
+            before = [member.message[0] for member in reversed(chain[:at]) if member.message]
+            telling = (text for text in (*rest, *before) if not VAGUE.search(text) and NESTED.match(text) is None)
+            return next((text for text in telling if not text.startswith(("File ", "Traceback", "Original"))), evidence)
+    return evidence
+
+
+def _was_caught(chain: Chain, lines: Sequence[Line], inside: set[int], head: str) -> bool:
+    last, before = chain[-1], chain[0].before
+    after = lines[last.end + 1].text if last.end + 1 < len(lines) else ""
+    if CAUGHT_BEFORE.search(before) or CAUGHT_AFTER.search(after) or LOGGED.match(before):
+        return True
+    if last.is_bare and BARE_HARMLESS.search(head) is not None:
+        return True
+    if TOLD_BEFORE.search(before) is None:
+        return False
+    rest = range(last.end + 1, min(len(lines), last.end + NEAR))
+    return chain[0].is_told or any(
+        _is_another(lines[at].text) if at in inside else not AFTERMATH.search(lines[at].text) for at in rest
+    )
+
+
+def _is_another(text: str) -> bool:
+    return EXCEPTION.match(text) is not None and CONSEQUENCE.search(text) is None
 
 
 def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, str | None] | None:
@@ -158,6 +213,7 @@ def _what(signature: Signature, found: re.Match[str], around: str) -> str | None
 
 def _of_lines(lines: Sequence[Line], inside: set[int]) -> Iterator[Clue]:
     known: set[str] = set()
+    suspects: list[int] = []
     for at, (_, text) in enumerate(lines):
         if at in inside or "%|" in text or FRIGHTENING.search(text) is None or FRAME.match(text):
             continue
@@ -165,9 +221,11 @@ def _of_lines(lines: Sequence[Line], inside: set[int]) -> Iterator[Clue]:
         if alike in known or HARMLESS.search(text):
             continue
         known.add(alike)
-        if len(known) > MOST_SUSPECTS:
-            return
-        if (clue := _of_line(at, text, lines)) is not None:
+        suspects.append(at)
+    if len(suspects) > MOST_SUSPECTS:
+        suspects = [*suspects[:FIRST_SUSPECTS], *suspects[FIRST_SUSPECTS - MOST_SUSPECTS :]]
+    for at in suspects:
+        if (clue := _of_line(at, lines[at].text, lines)) is not None:
             yield clue
 
 

@@ -6,12 +6,18 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from service.domain.diagnosis.excerpt import excerpt
+from service.domain.diagnosis.prefixes import unprefixed
+
 # A line longer than this is cut in its middle: what matters stands at its ends.
 LONGEST = 4_000
 
 COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 # torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
-RANK = re.compile(r"^\[(rank\d+|default\d+)\]:\s?|^\((\w+ pid=\d+)[^)]*\)\s")
+RANK = re.compile(
+    r"^\[((?:rank|default)\d+)\]:\s?|^\(((?:[\w.-]+ )?pid=\d+)[^)]*\)(?:\s|$)|^\[(\d+,\d+)\]<std(?:out|err)>:\s?"
+)
+NOISE = dict.fromkeys((*range(9), *range(11, 13), *range(14, 27), *range(28, 32), 127, 65533, 65279))
 MARK = re.compile(
     r"^(?:stderr|stdout): |^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?: (?!ERROR|WARN)|$)|^(?:\[\d+\] )+"
     r"|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?=\s|Traceback|[\w.]+(?:Error|Exception): )"
@@ -41,27 +47,33 @@ class Bar(NamedTuple):
 
 def read(raw: Iterable[str]) -> list[Line]:
     """Clean lines, in order. What a bar overwrote by a carriage return becomes a line of its own."""
-    found: list[Line] = []
-    for piece in raw:
-        for row in piece.split("\n") if "\n" in piece else (piece,):
-            for part in row.split("\r") if "\r" in row else (row,):
-                if part or "\r" not in row:
-                    found.extend(_clean(part))
-    return found
+    rows: list[str] = []
+    for row in excerpt(raw):
+        if "\r" in row:
+            rows.extend(part for part in row.split("\r") if part)
+        else:
+            rows.append(row)
+    return [line for row in unprefixed([_plain(row) for row in rows]) for line in _clean(row)]
+
+
+def _plain(text: str) -> str:
+    """Without colours and control characters, and cut if it is long."""
+    if len(text) > LONGEST:
+        text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
+    if text.isprintable():
+        return text.rstrip()
+    if "\x1b" in text:
+        text = COLOUR.sub("", text)
+    return text.translate(NOISE).rstrip()
 
 
 def _clean(text: str) -> list[Line]:
-    if "\x1b" in text:
-        text = COLOUR.sub("", text)
-    if len(text) > LONGEST:
-        text = text[: LONGEST // 2] + text[-LONGEST // 2 :]
-    text = text.rstrip()
     stream = ""
     if text and text[0] in "[(sd0123456789":
         if mark := MARK.match(text):
             text = text[mark.end() :]
         if rank := RANK.match(text):
-            stream = rank.group(1) or rank.group(2)
+            stream = next(filter(None, rank.groups()))
             text = text[rank.end() :]
     if text.startswith(("ERROR ", "CRITICAL ")) and (logged := LOGGED.match(text)):
         text = text[logged.end() :]

@@ -71,3 +71,13 @@ def exit_code(message: str | None) -> int | None:
     """The exit code in a status message."""
     found = EXIT_CODE.search(message or "")
     return int(found[1]) if found else None
+
+
+def as_shells_say(code: int | None) -> int:
+    """A signal's exit code as 128 + its number, whether it was given so, as its negative, or as that in eight bits; 0
+    for none."""
+    if code is None:
+        return 0
+    if 240 < code < 256:
+        code -= 256
+    return 128 - code if code < 0 else code

@@ -26,6 +26,7 @@ NESTED = re.compile(r'^(?:Original Traceback|""")|^-- Process \d+ terminated wit
 NOT_MESSAGE = re.compile(
     r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,})"
 )
+LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3|unsloth_compiled_cache/")
 LONGEST_MESSAGE = 14
 LONGEST_LINE = 2_000
 MOST_FRAMES = 80
@@ -34,13 +35,15 @@ MOST_FRAMES = 80
 @dataclass
 class Raised:
     """One traceback. `begin`, `end`: positions of its first and last line. `before`: what introduced it, on its own
-    line or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there."""
+    line (`is_told`) or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there.
+    """
 
     begin: int
     stream: str
     before: str
     is_bare: bool = False
     is_linked: bool = False
+    is_told: bool = False
     frames: list[str] = field(default_factory=list)
     message: list[str] = field(default_factory=list)
     end: int = 0
@@ -57,6 +60,11 @@ class Raised:
         """Its last frame: the file, the function and the line of code that raised."""
         at = max((at for at, text in enumerate(self.frames) if FRAME.match(text)), default=-1)
         return "\n".join(self.frames[at:]) if at >= 0 else ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the program's own lines raised it, not a library's."""
+        return not self.is_bare and LIBRARY.search(self.innermost) is None
 
 
 Chain = list[Raised]
@@ -122,7 +130,8 @@ def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> R
     is_linked = stream.is_linked or NESTED.match(text.strip()) is not None or NESTED.match(stream.before) is not None
     logged = text.partition(HEADER)[0] if HEADER in text else ""
     inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
-    raised = Raised(at, name, logged.strip() or stream.before, is_bare, is_linked or inner, end=at)
+    before = logged.strip() or stream.before
+    raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=logged.strip() != "", end=at)
     stream.raised, stream.is_linked, stream.blanks = raised, False, 0
     return raised
 

@@ -35,6 +35,8 @@ FAR_ABOVE_BEST = 3.0
 LEAST_GROWTH = 1.0
 ABSURD = 20.0  # no language model's loss: the logarithm of the largest vocabulary is 13
 FEWEST_LOSSES = 5
+# A loss that fell from here to exactly zero at once, and stayed there, is a NaN that a filter hid.
+ALIVE, FEWEST_ZEROS = 0.5, 3
 
 
 @dataclass
@@ -114,9 +116,13 @@ def _number(text: str) -> float:
 
 
 def _broken(series: Sequence[tuple[float, str]]) -> str | None:
-    """NaN in the last loss, or in half of the last quarter. One that was skipped on the way is no harm."""
+    """NaN in the last loss, or in half of the last quarter, or zero from one step on. One that was skipped on the way
+    is no harm."""
     if not series:
         return None
+    zeros = next((at for at in range(len(series), 0, -1) if series[at - 1][0] != 0), 0)
+    if len(series) - zeros >= max(FEWEST_ZEROS, len(series) // 2) and zeros > 0 and ALIVE < series[zeros - 1][0] < inf:
+        return series[zeros][1]
     tail = series[-max(1, len(series) // 4) :]
     bad = [text for value, text in tail if not isfinite(value)]
     if isfinite(series[-1][0]) and 2 * len(bad) <= len(tail):

@@ -41,8 +41,9 @@ ARGUMENTS = (
     ),
     says(
         Reason.BAD_ARGUMENT,
-        rf"{CONFIGS}\.?(?:__init__)?\(\) got an unexpected keyword argument|'{CONFIGS}' object has no attribute",
-        "python, on the configuration classes of transformers, trl, peft, accelerate",
+        rf"{CONFIGS}\.?(?:__init__)?\(\) got an unexpected keyword argument|'{CONFIGS}' object has no attribute"
+        r"|\w*Trainer\.__init__\(\) got an unexpected keyword argument",
+        "python, on the configuration classes and trainers of transformers, trl, peft, accelerate",
         where=Where.EXCEPTION,
         detail=r"(?:argument|attribute) '(?P<what>\w+)'",
         remedy="This version of the library has no setting {what}: use its present name, or pin the version that "
@@ -75,6 +76,19 @@ ARGUMENTS = (
         "transformers training_args.py; torch amp/grad_scaler.py; accelerate accelerator.py",
         remedy="The precision does not fit: on a GPU before Ampere use fp16 with float32 weights, on a CPU flavor pass "
         "--use_cpu; weights loaded as float16 cannot be trained with fp16: true.",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        r"expected \w+(?:, \w+)*,? and \w+ to have the same dtype|expected scalar type \w+ but found \w+"
+        r"|expected out tensor to have dtype|Input type .* and (?:bias|weight) type .* should be the same"
+        r"|Flash ?Attention\S*(?: [\d.]+)? only supports? (?:torch\.)?(?:fp16|float16)"
+        r"|not implemented for '(?:Half|BFloat16|Float8\w*)'|unsupported ScalarType BFloat16"
+        r"|expect parameter to have scalar type of",
+        "torch aten: dtype checks; flash_attn csrc/flash_api.cpp; transformers modeling_utils.py",
+        where=Where.EXCEPTION,
+        weight=Weight.POINTS,
+        remedy="Weights and computation are of different precisions: set bf16 (or fp16) and the same dtype for the "
+        "model and its quantization (bnb_4bit_compute_dtype), or use attn_implementation sdpa.",
     ),
     says(
         Reason.BAD_ARGUMENT,
@@ -119,7 +133,7 @@ ARGUMENTS = (
     says(
         Reason.BAD_ARGUMENT,
         r"`?(?:padding_free|packing|max_length|max_seq_length|assistant_only_loss|completion_only_loss"
-        r"|dataset_text_field|eos_token|pad_token|load_best_model_at_end|save_steps|eval_steps|eval_strategy"
+        r"|dataset_text_field|eos_token|pad_token|load_best_model_at_end|metric_for_best_model|save_steps|eval_steps|eval_strategy"
         r"|save_strategy|"
         r"evaluation_strategy|lr_scheduler_type|optim|gradient_accumulation_steps|max_steps|num_train_epochs"
         r"|learning_rate|warmup_\w+|logging_steps|push_to_hub|hub_model_id|"

@@ -93,7 +93,9 @@ CUDA = (
     says(
         Reason.CUDA_ERROR,
         r"Segmentation fault|Signal 11 \(SIGSEGV\) received|exitcode\s*: -11\b|killed by signal: Segmentation fault"
-        r"|died with <Signals\.SIGSEGV: 11>|Signal 6 \(SIGABRT\) received|Aborted \(core dumped\)",
+        r"|died with <Signals\.SIG(?:SEGV: 11|ABRT: 6)>|Signal 6 \(SIGABRT\) received|Aborted \(core dumped\)"
+        r"|terminated (?:by|with) signal SIG(?:SEGV|ABRT)|exits with return code = -(?:11|6)\b|exitcode\s*: -6\b"
+        r"|Fatal Python error: (?:Aborted|Bus error)",
         "libc, python faulthandler, torch.distributed.elastic, torch DataLoader",
         weight=Weight.HINTS,
         remedy="A native library crashed, not Python: pin versions of torch, CUDA libraries and kernels that are "

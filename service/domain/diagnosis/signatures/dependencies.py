@@ -20,13 +20,13 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"Failed to build `?[\w.=-]+|The build backend returned an error|Failed building wheel"
+        r"Failed to (?:download and )?build `?[\w.=-]+|The build backend returned an error|Failed building wheel"
         r"|subprocess-exited-with-error"
         r"|Build backend failed|failed to build installable wheels|metadata-generation-failed"
         r"|Failed to prepare distributions",
         "uv: uv-build-frontend; pip",
         where=Where.LINE,
-        detail=r"Failed to build `?(?P<what>[\w.-]+)",
+        detail=r"Failed to (?:download and )?build `?(?P<what>[\w.-]+)",
         remedy="{what} has no wheel for this image and does not build there: pin a version that has one, or leave"
         " it out "
         "(attn_implementation sdpa, or kernels, in place of flash-attn).",
@@ -85,7 +85,8 @@ DEPENDENCIES = (
         r"|(?:pip|uv) install|PackageNotFoundError|is required for a normal functioning"
         r"|but it was not found in your environment|is not installed"
         r"|toggled on, but it cannot be used|doesn't seem to be installed|please install|but .* not installed"
-        r"|has to be installed"
+        r"|has to be installed|requires? `?[\w-]+`? ?(?:>=|>|==) ?`?\d"
+        r"|[Pp]lease (?:upgrade|update) (?:your )?`?[\w-]+`? (?:version|to (?:the latest|at least|use))"
         r"|requires (?:accelerate|bitsandbytes|peft)|No package metadata was found for|Missing optional dependency",
         "transformers utils/import_utils.py, quantizers; trl; peft; accelerate; pandas",
         where=Where.EXCEPTION,
@@ -95,7 +96,8 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"Couldn't instantiate the backend tokenizer|need to have sentencepiece"
+        r"Couldn't instantiate the backend tokenizer|need to have sentencepiece|make sure you have sentencepiece"
+        r"|Cannot instantiate this tokenizer from a slow version"
         r"|Converting from (?:SentencePiece and )?Tiktoken failed"
         r"|data did not match any variant of untagged enum|requires the SentencePiece library"
         r"|`?tiktoken`? is required|requires the protobuf library",
@@ -106,7 +108,7 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"does not recognize this architecture|Tokenizer class \w+ does not exist or is not currently imported"
+        r"does not recognize this architecture|Tokenizer class \w+ (?:does not exist or )?is not currently imported"
         r"|^KeyError: '(?:qwen|llama|mistral|gemma|phi|smollm|mixtral|deepseek|olmo|granite)\w*'"
         r"|Unrecognized configuration class|has no attribute '\w+Config'",
         "transformers auto/configuration_auto.py, tokenization_auto.py",
@@ -121,12 +123,22 @@ DEPENDENCIES = (
         r"|Ninja is required|Unable to JIT load the|unable to compile c(?:uda|pp)"
         r"|Failed to find C compiler|g\+\+: (?:fatal )?error|gcc: fatal|fatal error: Python\.h"
         r"|command 'gcc' failed|CUDA Setup failed despite|libbitsandbytes"
-        r"|compiled without (?:GPU|CUDA) support",
+        r"|compiled without (?:GPU|CUDA) support|CPU-only version of bitsandbytes|Native code method attempted to call"
+        r"|No compatible \w+ binary found",
         "deepspeed ops/op_builder/builder.py; torch utils/cpp_extension.py; triton; bitsandbytes",
         where=Where.EXCEPTION,
         remedy="A native extension cannot be loaded or built in this image: pin a prebuilt version that fits torc"
         "h's CUDA, "
         "or take an image with the CUDA toolkit and a compiler.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"Weights only load failed|was not an allowed global by default|WeightsUnpickler error",
+        "torch 2.6 serialization.py: a checkpoint that another version wrote",
+        where=Where.EXCEPTION,
+        weight=Weight.POINTS,
+        remedy="torch 2.6 and later refuse what an older library put into this checkpoint: take a newer transformers "
+        "(or the torch that wrote it), or start without resume_from_checkpoint.",
     ),
     says(
         Reason.MISSING_DEPENDENCY,
@@ -137,8 +149,8 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid)",
-        "uv: any other error of its own, before the script ran",
+        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid)|^\s{0,4}[×x] Failed to ",
+        "uv: any other error of its own, before the script ran (`error:` or miette's `×`)",
         where=Where.LINE,
         weight=Weight.HINTS,
     ),

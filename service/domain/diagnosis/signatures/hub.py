@@ -76,11 +76,13 @@ HUB = (
         r"\b5\d\d (?:Server Error|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)"
         r"|Server error '5\d\d|status server error \(5\d\d"
         r"|We couldn't connect to 'https?://|Couldn't reach |OfflineModeIsEnabled|LocalEntryNotFoundError"
+        r"|IncompleteSnapshotError|RevisionResolutionError"
         r"|An error happened while trying to locate the file on the Hub"
         r"|There was a specific connection error when trying to load"
         r"|Cannot find the requested files in the (?:disk|local) cache"
         r"|Consistency check failed: file should be of size|Distant resource does not|FileMetadataError"
         r"|An error occurred while downloading using `hf_transfer`"
+        r"|host='(?:[\w.-]+\.)?(?:huggingface\.co|hf\.co)'.*(?:timed out|Max retries|NewConnectionError|NameResolution)"
         r"|Cannot reach https?://",
         "huggingface_hub utils/_http.py, file_download.py; transformers utils/hub.py; datasets load.py",
         weight=Weight.POINTS,

@@ -70,7 +70,8 @@ MACHINE = (
     ),
     says(
         Reason.INFRASTRUCTURE,
-        r"\[Errno 5\] Input/output error|Address already in use|EADDRINUSE|os error 5\)|Stale file handle|\[Errno 116\]"
+        r"\[Errno 5\] Input/output error|Address already in use|EADDRINUSE"
+        r"|Tried to launch distributed communication on port|os error 5\)|Stale file handle|\[Errno 116\]"
         r"|Transport endpoint is not connected"
         r"|Structure needs cleaning|Read-only file system",
         "errno 5, 30, 107, 116, 117",

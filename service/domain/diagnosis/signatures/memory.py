@@ -8,7 +8,8 @@ from service.domain.run import Reason
 MEMORY = (
     says(
         Reason.CUDA_OOM,
-        r"CUDA out of memory|HIP out of memory|torch\.(?:cuda\.)?OutOfMemoryError",
+        r"CUDA out of memory|HIP out of memory|torch\.(?:cuda\.)?OutOfMemoryError"
+        r"|Evaluation hit an out-of-memory error",
         "torch c10/cuda/CUDACachingAllocator.cpp; before 2.5 torch.cuda.OutOfMemoryError, before 1.13 RuntimeError",
     ),
     says(
@@ -70,11 +71,13 @@ MEMORY = (
     says(
         Reason.HOST_OOM,
         r"^(?:\S*sh: )?(?:line \d+: +)?(?:\d+ )?Killed\b(?!:)|Signal 9 \(SIGKILL\) received|exitcode\s*: -9\b"
-        r"|died with <Signals\.SIGKILL: 9>|terminated by signal SIGKILL"
+        r"|died with <Signals\.SIGKILL: 9>|terminated (?:by|with) signal SIGKILL|exits with return code = -9\b"
+        r"|non-zero exit status (?:137|-9)\b|exit(?:ed with)?(?: status| code):? (?:137|-9)\b"
         r"|A process in the process pool was terminated abruptly"
         r"|A worker process managed by the executor was unexpectedly terminated"
         r"|One of the subprocesses has abruptly died during map operation",
-        "shells; torch.distributed.elastic; subprocess; concurrent.futures; joblib; datasets utils/py_utils.py",
+        "shells; torch.distributed.elastic; deepspeed launcher/launch.py; subprocess; concurrent.futures; joblib; "
+        "datasets utils/py_utils.py",
         weight=Weight.POINTS,
     ),
     says(

@@ -13,7 +13,7 @@ GATED = (
 MODEL = (
     says(
         Reason.GATED_MODEL,
-        r"You are trying to access a gated repo|Cannot access gated repo for url|GatedRepoError"
+        r"You are trying to access a gated repo|is a gated repository|Cannot access gated repo for url|GatedRepoError"
         r"|Access to model \S+ is restricted|is (?:currently )?(?:restricted|gated).*(?:authorized list"
         r"|awaiting a review|ask for access)"
         r"|Your request to access model \S+ (?:is awaiting|has been rejected)|you are not in the authorized list",
@@ -32,7 +32,8 @@ MODEL = (
     ),
     says(
         Reason.MODEL_NOT_FOUND,
-        r"is not a local folder and is not a valid model identifier|is not a valid git identifier"
+        r"is not a local folder (?:and is not a valid model identifier|or a valid repository name)"
+        r"|is not a valid git identifier"
         r"|Can't find a (?:vocabulary )?file at path|Incorrect path_or_model_id"
         r"|^Repo id must (?:be in the form|use alphanumeric)|HFValidationError",
         "transformers utils/hub.py: cached_files; huggingface_hub utils/_validators.py",
@@ -42,7 +43,9 @@ MODEL = (
         r"does not appear to have a file named|Error no file named|Can't load (?:tokenizer|the (?:configuration"
         r"|model)|config|feature extractor|processor|image processor)"
         r"|Couldn't load (?:the )?(?:tokenizer|model)|Can't find '?adapter_config\.json|Unrecognized model in"
-        r"|Should have a `model_type` key|but couldn't find .* in the cached files",
+        r"|Should have a `model_type` key|but couldn't find .* in the cached files|Can't find a checkpoint index"
+        r"|Neither a state dict nor checkpoint files were found|the config file at .* is not a valid JSON"
+        r"|Unable to load vocabulary from file",
         "transformers modeling_utils.py, tokenization_utils_base.py, auto/configuration_auto.py; peft config.py",
         where=Where.EXCEPTION,
     ),
@@ -52,7 +55,8 @@ MODEL = (
         r"|MetadataIncompleteBuffer|invalid load key"
         r"|PytorchStreamReader failed (?:reading|locating)|failed finding central directory"
         r"|unexpected EOF, expected \d+ more bytes"
-        r"|Unable to load weights from pytorch checkpoint file",
+        r"|Unable to load weights from pytorch checkpoint file|SafetensorsParsingError"
+        r"|safetensors archive passed at .* does not contain the valid metadata",
         "safetensors; torch serialization.py: a checkpoint that is cut off or no checkpoint",
         where=Where.EXCEPTION,
         weight=Weight.POINTS,

@@ -8,7 +8,8 @@ from service.domain.run import Reason
 
 USUAL = r"^(?:\w+\.)*(?:Value|Type|Key|Attribute|Assertion|NotImplemented|Runtime|Index)Error\b|^Exception\b"
 CHECK = r"^(?:ValueError|NotImplementedError|Exception):"
-LIBRARY = r"(?:site|dist)-packages/"
+LIBRARY = r"(?:site|dist)-packages/|unsloth_compiled_cache/"
+TRAINERS = r"(?:trl|transformers|peft|accelerate|deepspeed|bitsandbytes|unsloth\w*|axolotl|llamafactory|swift)/"
 ORIGIN = (
     says(
         Reason.MISSING_DEPENDENCY,
@@ -31,12 +32,32 @@ ORIGIN = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
+        r"^(?:NameError|UnboundLocalError): ",
+        "python: a library misses a name that it imports only where another one is installed, or of some version",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
+        remedy="A library misses what an optional package brings (peft, protobuf, accelerate): add it, or pin versions "
+        "that were released together.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
         USUAL,
         "python: a library fails while it is imported",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
-        raised=LIBRARY + r'\S+", line \d+, in <module>',
+        raised=rf"(?:{LIBRARY})" + r'\S+", line \d+, in <module>',
         remedy="A package cannot be imported beside the others: pin versions that were released together.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        USUAL,
+        "transformers tokenization_utils_base.py and its like: a tokenizer's files in a later form",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r'tokenization_\w+\.py", line \d+, in (?:_?from_pretrained|__init__|_set_model_specific_special_tokens'
+        r"|_?add_special_tokens|__setattr__|get_spm_processor|convert_slow_tokenizer)",
+        remedy="The tokenizer's files are of a form that this transformers does not read: take a newer one.",
     ),
     says(
         Reason.BAD_ARGUMENT,
@@ -61,8 +82,8 @@ ORIGIN = (
     ),
     says(
         Reason.DATASET_FORMAT,
-        USUAL + r"|^\w*DecodeError|^pyarrow\.|^pandas\.",
-        "datasets, pyarrow, pandas, tokenizers and collators: rows that do not fit",
+        r"^(?:\w+\.)*(?!\w*(?:Connection|Timeout|HTTP|OS)Error)\w+(?:Error|Exception|Invalid|Disallowed|Name|Index)\b",
+        "datasets exceptions.py and all its checks; pyarrow, pandas, tokenizers and collators: rows that do not fit",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=r"(?:site|dist)-packages/(?:datasets|pyarrow|pandas)/|data_collator|collat|trl/data_utils"
@@ -93,5 +114,22 @@ ORIGIN = (
         "words of a check of settings, whoever raised it",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        r"^\w+Error: .*(?:`[\w.]+(?:=[^`]*)?`|--\w|\b(?:arguments?|config\w*|settings?)\b"
+        r"|(?:must|should|has to|have to|need to) (?:be|have|specify|set|provide|pass)\b)",
+        "libraries that train: a check of settings, by any exception",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=rf"(?:{LIBRARY}){TRAINERS}|unsloth_compiled_cache/",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        r"^(?:\w+\.)*(?:Value|Assertion|NotImplemented|ArgumentType|\w*Validation)Error\b",
+        "python: by convention a library raises these where what it was given is wrong",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
     ),
 )

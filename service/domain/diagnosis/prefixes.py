@@ -1,0 +1,45 @@
+"""What a platform puts before every line of a log: a time, the container's or the stream's name, a process. What only
+some lines begin with is the program's own and stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+# One kind a time; where a log has several, the outer one is found first.
+KINDS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\[?{TIME}\]?(?: (?:stdout|stderr) [FP])?(?:[ \t]|:[ \t]?|$)",  # docker, the kubelet, containerd
+        r"(?:[A-Z][a-z]{2} [ \d]\d )?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:[ \t]|$)",  # syslog, `ts`
+        r"\[(?!(?:rank|default)\d)(?:pod/)?[\w.-]+(?:/[\w.-]+)?\](?::[ \t]?|[ \t]|$)",  # kubectl --prefix
+        r"[\w.-]{1,60}[ \t]+\|(?:[ \t]|$)",  # docker compose
+        r"(?:stdout|stderr|STDOUT|STDERR)(?: [FP])?(?::[ \t]?|[ \t]|$)",
+        r"\d{1,4}:(?:[ \t]|$)",  # srun --label
+    )
+)
+SAMPLE = 400
+MOST, DEEPEST = 0.92, 4
+FEWEST = 3
+
+
+def unprefixed(rows: Sequence[str]) -> Sequence[str]:
+    """The lines without what all, or nearly all, begin with."""
+    for _ in range(DEEPEST):
+        kind = _common(rows)
+        if kind is None:
+            return rows
+        rows = [row[found.end() :] if (found := kind.match(row)) else row for row in rows]
+    return rows
+
+
+def _common(rows: Sequence[str]) -> re.Pattern[str] | None:
+    step = max(1, len(rows) // SAMPLE)
+    sample = [row for row in rows[::step] if row.strip()]
+    if len(sample) < FEWEST:
+        return None
+    for kind in KINDS:
+        if sum(kind.match(row) is not None for row in sample) >= MOST * len(sample):
+            return kind
+    return None
