@@ -66,7 +66,7 @@ AFTERMATH = re.compile(
 # These only say that there is something to say: what it is stands beside them.
 VAGUE = re.compile(
     r"Failed to import \S+ because of the following error|An error occurred while generating the dataset"
-    r"|BackendCompilerFailed: .{0,80} raised:$|InductorError: *$|Caught \w+ in (?:DataLoader worker|replica)"
+    r"|BackendCompilerFailed: .{0,80} raised:$|Caught \w+ in (?:DataLoader worker|replica)"
     r"|^[\w.]+: *$|ProcessRaisedException|RayTaskError|subprocess-exited-with-error|metadata-generation-failed"
     r"|Failed to prepare distributions|build backend returned an error|train has failed due to an exception"
 )

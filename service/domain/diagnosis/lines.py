@@ -15,7 +15,7 @@ LONGEST = 4_000
 COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 # torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
 RANK = re.compile(
-    r"^\[((?:rank|default)\d+)\]:\s?|^\(((?:[\w.-]+ )?pid=\d+)[^)]*\)(?:\s|$)|^\[(\d+,\d+)\]<std(?:out|err)>:\s?"
+    r"^\[(rank\d+)\]:\s?|^\[(default\d+)\]:|^\(((?:[\w.-]+ )?pid=\d+)[^)]*\)(?:\s|$)|^\[(\d+,\d+)\]<std(?:out|err)>:"
 )
 NOISE = dict.fromkeys((*range(9), *range(11, 13), *range(14, 27), *range(28, 32), 127, 65533, 65279))
 MARK = re.compile(
@@ -53,7 +53,9 @@ def read(raw: Iterable[str]) -> list[Line]:
             rows.extend(part for part in row.split("\r") if part)
         else:
             rows.append(row)
-    return [line for row in unprefixed([_plain(row) for row in rows]) for line in _clean(row)]
+    marked = [_process(row) for row in unprefixed([_plain(row) for row in rows])]
+    texts = unprefixed([text for _, text in marked])
+    return [line for (stream, _), text in zip(marked, texts, strict=True) for line in _clean(stream, text)]
 
 
 def _plain(text: str) -> str:
@@ -67,7 +69,8 @@ def _plain(text: str) -> str:
     return text.translate(NOISE).rstrip()
 
 
-def _clean(text: str) -> list[Line]:
+def _process(text: str) -> tuple[str, str]:
+    """Whose line it is, and the line without that."""
     stream = ""
     if text and text[0] in "[(sd0123456789":
         if mark := MARK.match(text):
@@ -75,6 +78,10 @@ def _clean(text: str) -> list[Line]:
         if rank := RANK.match(text):
             stream = next(filter(None, rank.groups()))
             text = text[rank.end() :]
+    return stream, text
+
+
+def _clean(stream: str, text: str) -> list[Line]:
     if text.startswith(("ERROR ", "CRITICAL ")) and (logged := LOGGED.match(text)):
         text = text[logged.end() :]
     if text.startswith(("  | ", "    | ")):  # an exception group draws its members into a box

@@ -7,17 +7,18 @@ import re
 from collections.abc import Sequence
 
 TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+# A date and a time, as docker, the kubelet and containerd print them: one line with it is enough.
+CLOCK = re.compile(rf"\[?{TIME}\]?(?: (?:stdout|stderr) [FP])?(?:[ \t]|:[ \t]?|$)")
 # One kind a time; where a log has several, the outer one is found first.
-KINDS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\[?{TIME}\]?(?: (?:stdout|stderr) [FP])?(?:[ \t]|:[ \t]?|$)",  # docker, the kubelet, containerd
-        r"(?:[A-Z][a-z]{2} [ \d]\d )?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:[ \t]|$)",  # syslog, `ts`
-        r"\[(?!(?:rank|default)\d)(?:pod/)?[\w.-]+(?:/[\w.-]+)?\](?::[ \t]?|[ \t]|$)",  # kubectl --prefix
-        r"[\w.-]{1,60}[ \t]+\|(?:[ \t]|$)",  # docker compose
-        r"(?:stdout|stderr|STDOUT|STDERR)(?: [FP])?(?::[ \t]?|[ \t]|$)",
-        r"\d{1,4}:(?:[ \t]|$)",  # srun --label
-    )
+KINDS = (
+    CLOCK,
+    re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d )?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:[ \t]|$)"),  # syslog, `ts`
+    re.compile(r"\[(?!(?:rank|default)\d)(?:pod/)?[\w.-]+(?:/[\w.-]+)?\](?::[ \t]?|[ \t]|$)"),  # kubectl --prefix
+    re.compile(r"[\w.-]{1,60}[ \t]+\|(?:[ \t]|$)"),  # docker compose
+    re.compile(r"(?:stdout|stderr|STDOUT|STDERR)(?: [FP])?(?::[ \t]?|[ \t]|$)"),
+    re.compile(r"\d{1,4}:(?:[ \t]|$)"),  # srun --label
+    re.compile(r"(?=[a-z.]*[-\d])[a-z][\w.-]{1,60}:(?:[ \t]|$)"),  # workers of deepspeed and kubernetes: `worker-1: `
+    re.compile(r"\d+\.\d+(?:[ \t]|$)"),  # docker build: seconds
 )
 SAMPLE = 400
 MOST, DEEPEST = 0.92, 4
@@ -37,9 +38,9 @@ def unprefixed(rows: Sequence[str]) -> Sequence[str]:
 def _common(rows: Sequence[str]) -> re.Pattern[str] | None:
     step = max(1, len(rows) // SAMPLE)
     sample = [row for row in rows[::step] if row.strip()]
-    if len(sample) < FEWEST:
-        return None
     for kind in KINDS:
+        if len(sample) < (1 if kind is CLOCK else FEWEST):
+            continue
         if sum(kind.match(row) is not None for row in sample) >= MOST * len(sample):
             return kind
     return None

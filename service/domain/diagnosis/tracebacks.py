@@ -16,7 +16,7 @@ EXCEPTION = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|OutOfResources|Timeout|NotFound|Exit|Warning)(?::|$)"
 )
 # an exception by any other name: a dotted name, alone or with a message
-ANY_NAME = re.compile(r"^[A-Za-z_][\w.]*(?::\s|:?$)")
+ANY_NAME = re.compile(r"^[A-Za-z_][\w.]{0,120}(?::\s|:?$)")
 LINKS = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
@@ -29,6 +29,7 @@ NOT_MESSAGE = re.compile(
 LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3|unsloth_compiled_cache/")
 LONGEST_MESSAGE = 14
 LONGEST_LINE = 2_000
+NO_LINE = 3_000  # longer ones after an exception are no part of its message, unless they are its first
 MOST_FRAMES = 80
 
 
@@ -164,7 +165,7 @@ def _message(stream: _Stream, at: int, text: str, stripped: str) -> None:
     raised = stream.raised
     assert raised is not None
     stream.blanks = 0 if stripped else stream.blanks + 1
-    is_over = stream.blanks > 1 or len(raised.message) >= LONGEST_MESSAGE
+    is_over = stream.blanks > 1 or len(raised.message) >= LONGEST_MESSAGE or len(text) > NO_LINE
     if is_over or NOT_MESSAGE.match(text) or bar(text) is not None:
         stream.raised = None
         return

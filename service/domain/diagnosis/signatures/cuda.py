@@ -44,8 +44,8 @@ CUDA = (
     ),
     says(
         Reason.CUDA_ERROR,
-        r"no kernel image is available|is not compatible with the current PyTorch installation\.$"
-        r"|PTX was compiled with an unsupported toolchain|unsupported gpu architecture|named symbol not found"
+        r"no kernel image is available|PTX was compiled with an unsupported toolchain"
+        r"|unsupported gpu architecture|named symbol not found"
         r"|FlashAttention only supports|FlashAttention-?\d? only supports|requires device with capability"
         r"|No operator found for `memory_efficient_attention|operator wasn't built|not supported on (?:this )?GPU"
         r"|Bfloat16 is only supported on GPUs with compute capability",
@@ -67,7 +67,8 @@ CUDA = (
         Reason.CUDA_ERROR,
         r"illegal memory access|illegal instruction was encountered|misaligned address|unspecified launch failure"
         r"|CUBLAS_STATUS_(?!ALLOC_FAILED)\w+|CUDNN_STATUS_(?!ALLOC_FAILED)\w+|CUSPARSE_STATUS_\w+|CUFFT_\w+ERROR"
-        r"|cuDNN error|launch timed out|too many resources requested for launch|invalid (?:configuration argument"
+        r"|cuDNN error|cuDNN Frontend error|launch timed out"
+        r"|too many resources requested for launch|invalid (?:configuration argument"
         r"|resource handle)"
         r"|unhandled cuda error|ncclUnhandledCudaError|ncclInternalError|ncclInvalidUsage|Duplicate GPU detected",
         "CUDA runtime errors 700, 716, 719, 702, 701; cuBLAS, cuDNN; NCCL",
@@ -76,8 +77,7 @@ CUDA = (
         Reason.CUDA_ERROR,
         r"OutOfResources: out of resources?|out of resource: shared memory|PassManager::run failed"
         r"|Triton Error \[CUDA\]"
-        r"|TritonMissing|ptxas (?:fatal|error)|Cannot find a working triton installation|InductorError"
-        r"|BackendCompilerFailed",
+        r"|TritonMissing|ptxas (?:fatal|error)|Cannot find a working triton installation|triton\.\S*CompilationError",
         "triton runtime/errors.py, compiler; torch._inductor",
         remedy="A compiled kernel does not fit this GPU: use another flavor, turn off torch_compile or the kernel"
         ", or pin "
@@ -85,16 +85,24 @@ CUDA = (
     ),
     says(
         Reason.CUDA_ERROR,
-        r"CUDA error: |CUDA driver error|cuda runtime error|AcceleratorError|CUDA Setup failed"
+        r"InductorError|BackendCompilerFailed",
+        "torch._inductor and torch._dynamo: what they could not compile, for a reason that stands after it",
+        weight=Weight.POINTS,
+        remedy="A compiled kernel does not fit this GPU or image: turn off torch_compile, or pin another torch.",
+    ),
+    says(
+        Reason.CUDA_ERROR,
+        r"is not compatible with the current PyTorch installation\.$|CUDA error: "
+        r"|CUDA driver error|cuda runtime error|AcceleratorError|CUDA Setup failed"
         r"|DistBackendError: NCCL error",
         "torch c10/cuda/CUDAException.cpp; bitsandbytes cextension.py",
         weight=Weight.POINTS,
     ),
     says(
         Reason.CUDA_ERROR,
-        r"Segmentation fault|Signal 11 \(SIGSEGV\) received|exitcode\s*: -11\b|killed by signal: Segmentation fault"
-        r"|died with <Signals\.SIG(?:SEGV: 11|ABRT: 6)>|Signal 6 \(SIGABRT\) received|Aborted \(core dumped\)"
-        r"|terminated (?:by|with) signal SIG(?:SEGV|ABRT)|exits with return code = -(?:11|6)\b|exitcode\s*: -6\b"
+        r"Segmentation fault|exitcode\s*: -(?:4|6|8|11)\b|Signal (?:4|6|8|11) \(SIG\w+\) received"
+        r"|died with <Signals\.SIG(?:SEGV|ABRT|ILL|FPE): \d+>|Aborted \(core dumped\)|^Illegal instruction"
+        r"|terminated (?:by|with) signal SIG(?:SEGV|ABRT|ILL|FPE)|exits with return code = -(?:4|6|8|11)\b"
         r"|Fatal Python error: (?:Aborted|Bus error)",
         "libc, python faulthandler, torch.distributed.elastic, torch DataLoader",
         weight=Weight.HINTS,

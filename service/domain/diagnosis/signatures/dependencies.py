@@ -72,7 +72,8 @@ DEPENDENCIES = (
         r"|binary incompatibility"
         r"|numpy\.dtype size changed|compiled using NumPy 1\.x|incompatible version of"
         r"|operator torchvision::nms does not exist"
-        r"|A module that was compiled using",
+        r"|A module that was compiled using|was removed in the NumPy|Numpy is not available|_ARRAY_API not found"
+        r"|`?rope_(?:scaling|parameters)`? must be a dictionary",
         "python import system; ld.so; numpy ABI; torchvision",
         where=Where.EXCEPTION,
         remedy="Two packages do not fit together: pin versions that were released together (trl with its transformers, "

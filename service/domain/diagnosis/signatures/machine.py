@@ -24,7 +24,7 @@ MACHINE = (
     says(
         Reason.IMAGE_ERROR,
         r"^(?:\S+: )?(?:line \d+: )?(?:\d+: )?\S+: (?:command )?not found$|^exec: .*: not found"
-        r"|^env: .*: No such file or directory"
+        r"|^env: .*: No such file or directory|^\S*sh: (?:line )?(?:\d+: )?\S+: Permission denied$"
         r"|^/usr/bin/env: .*No such file|GLIBC_\d[\d.]*' not found",
         "sh, bash, env, ld.so",
         where=Where.LINE,

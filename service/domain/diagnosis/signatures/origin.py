@@ -108,7 +108,7 @@ ORIGIN = (
     says(
         Reason.BAD_ARGUMENT,
         CHECK
-        + r".*(?:`[\w.]+(?:=[^`]*)?`|--\w|\b(?:arguments?|options?|config\w*|parameters?|settings?|flags?|modes?)\b"
+        + r".*(?:`[\w.]+(?:=[^`]*)?`|--\w|\b(?:arguments?|options?|config\w*|parameters?|settings|flags?|modes?)\b"
         r"|\b(?:stage|task)\b|not supported|unsupported|incompatible|not compatible|only support"
         r"|cannot be used (?:with|together)|please (?:set|use|check|specify|provide|pass|choose))",
         "words of a check of settings, whoever raised it",
@@ -123,6 +123,15 @@ ORIGIN = (
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=rf"(?:{LIBRARY}){TRAINERS}|unsloth_compiled_cache/",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^(?:Attribute|Type)Error: ",
+        "python: a library stumbles over what another of some version gave it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
+        remedy="Two packages do not fit together: pin versions that were released together.",
     ),
     says(
         Reason.BAD_ARGUMENT,
