@@ -15,11 +15,13 @@ CORPUS = Path(__file__).parent / "corpus"
 
 @dataclass(frozen=True)
 class Case:
-    """One log. `is_held_out`: no rule was written with it in view."""
+    """One log. `is_held_out`: no rule was written with it in view. `shows`: a part of the line that a person would
+    point at, where that is not plain."""
 
     name: str
     causes: tuple[str, ...]
     retry: str | None
+    shows: str | None
     seen: Seen
     source: str
     is_held_out: bool
@@ -45,4 +47,4 @@ def _case(raw: dict[str, Any], path: Path) -> Case:
     seen = Seen(text.split("\n"), raw.get("exit"), raw.get("status"), raw.get("cancel"), raw.get("stage"))
     held_out = path.parent.name == "held_out"
     name = f"{path.relative_to(CORPUS).with_suffix('')}: {raw['name']}"
-    return Case(name, tuple(raw["cause"]), raw.get("retry"), seen, raw["source"], held_out)
+    return Case(name, tuple(raw["cause"]), raw.get("retry"), raw.get("shows"), seen, raw["source"], held_out)

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.diagnosis.cases import cases
+from tests.diagnosis.cases import Case, cases
+
+# Stated confidences from each of these up to the next are one row.
+BUCKETS = (0.0, 0.5, 0.65, 0.8, 0.9)
 
 
 def main() -> None:
-    """Print each wrong case, and the share of right ones among those that rules were written for and the others."""
+    """Print each wrong case, the share of right ones among those that rules were written for and the others, and how
+    often a diagnosis was right for the confidence it stated."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for case in cases():
-        part = "held out" if case.is_held_out else "open"
         found = case.diagnose()
-        total[part] += 1
-        right[part] += case.is_right(found)
-        if not case.is_right(found):
-            print(
-                f"{case.name}: {found.cause} ({found.retry}, {found.confidence}) for {case.causes} {case.retry or ''}"
-            )
+        is_right = case.is_right(found)
+        at_least = max(bucket for bucket in BUCKETS if bucket <= found.confidence)
+        for part in ("held out" if case.is_held_out else "open", f"confidence from {at_least:.2f}"):
+            total[part] += 1
+            right[part] += is_right
+        if not is_right:
+            print(f"{case.name}: {found.cause} ({found.retry}, {found.confidence}) for {_wanted(case)}")
             print(f"    {found.evidence}")
-    for part, count in total.items():
-        print(f"{part}: {right[part]} of {count} right, {right[part] / count:.0%}")
+    for part in sorted(total, reverse=True):
+        print(f"{part}: {right[part]} of {total[part]} right, {right[part] / total[part]:.0%}")
+
+
+def _wanted(case: Case) -> str:
+    return f"{' or '.join(case.causes)} {case.retry or ''}".strip()
 
 
 if __name__ == "__main__":

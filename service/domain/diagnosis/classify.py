@@ -20,9 +20,9 @@ from service.domain.diagnosis.signature import Weight
 from service.domain.diagnosis.training import Training, watch
 from service.domain.run import Reason
 
-CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.8, Weight.HINTS: 0.5}
+CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.85, Weight.HINTS: 0.7}
 # an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
-OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.45, 0.4
+OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.4, 0.4
 FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 

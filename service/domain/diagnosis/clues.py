@@ -66,9 +66,10 @@ AFTERMATH = re.compile(
 # These only say that there is something to say: what it is stands beside them.
 VAGUE = re.compile(
     r"Failed to import \S+ because of the following error|An error occurred while generating the dataset"
-    r"|BackendCompilerFailed: .{0,80} raised:$|Caught \w+ in (?:DataLoader worker|replica)"
-    r"|^[\w.]+: *$|ProcessRaisedException|RayTaskError|subprocess-exited-with-error|metadata-generation-failed"
-    r"|Failed to prepare distributions|build backend returned an error|train has failed due to an exception"
+    r"|BackendCompilerFailed: .{0,80} raised:$|Caught \w+ in (?:DataLoader worker|replica)|^[\w.]+: *$"
+    r"|^[\w.]+: +(?:\d{3} Client Error\. )?\(Request ID:? [^)]*\)$|ProcessRaisedException|RayTaskError"
+    r"|subprocess-exited-with-error|metadata-generation-failed|Failed to prepare distributions"
+    r"|build backend (?:returned an error|failed to)|Build backend failed to|train has failed due to an exception"
 )
 NEAR = 120
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")

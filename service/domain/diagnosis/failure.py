@@ -15,8 +15,8 @@ LONGEST_EVIDENCE = 500
 @dataclass(frozen=True)
 class Failure:
     """One cause, the line that shows it and what to do. `confidence`, from 0 to 1, is how often a diagnosis of this
-    kind is expected to be right: about 0.95 where the wording names the cause, 0.8 where it points to it, 0.5 and less
-    where only a symptom (an exit code, an exception of the script's own) is left."""
+    kind is expected to be right: about 0.95 where the wording names the cause, 0.85 where it points to it, 0.7 where
+    only a symptom speaks, 0.6 and less where nothing but an exit code is left."""
 
     cause: Reason
     message: str

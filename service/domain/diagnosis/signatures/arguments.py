@@ -160,7 +160,7 @@ ARGUMENTS = (
         r"|an attention implementation|SDPA|gradient checkpointing)"
         r"|Error\(s\) in loading state_dict for|size mismatch for \S+: copying a param"
         r"|Only Tensors of floating point and complex dtype can require gradients"
-        r"|does not require grad and does not have a grad_fn",
+        r"|does not require grad and does not have a grad_fn|utils\.checkpoint\.CheckpointError",
         "transformers utils/generic.py: ExplicitEnum, trainer.py; pydantic; pyyaml; torch autograd",
         where=Where.EXCEPTION,
         weight=Weight.POINTS,

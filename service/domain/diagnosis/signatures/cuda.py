@@ -67,7 +67,7 @@ CUDA = (
         Reason.CUDA_ERROR,
         r"illegal memory access|illegal instruction was encountered|misaligned address|unspecified launch failure"
         r"|CUBLAS_STATUS_(?!ALLOC_FAILED)\w+|CUDNN_STATUS_(?!ALLOC_FAILED)\w+|CUSPARSE_STATUS_\w+|CUFFT_\w+ERROR"
-        r"|cuDNN error|cuDNN Frontend error|launch timed out"
+        r"|cuDNN error|cuDNN Frontend error|unable to find an engine to execute|launch timed out"
         r"|too many resources requested for launch|invalid (?:configuration argument"
         r"|resource handle)"
         r"|unhandled cuda error|ncclUnhandledCudaError|ncclInternalError|ncclInvalidUsage|Duplicate GPU detected",

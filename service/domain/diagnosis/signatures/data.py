@@ -95,7 +95,9 @@ DATA = (
         where=Where.EXCEPTION,
         weight=Weight.POINTS,
         frames=r"datasets/(?:formatting|arrow_dataset|iterable_dataset)|data_utils|tokenize|example\[|examples\["
-        r"|row\[|sample\[|feature\[|data_collator|formatting_func",
+        r"|row\[|sample\[|feature\[|data_collator|formatting_func"
+        r"|\b(?:ex|entry|item|record|turn|data_?point|messages?|conversations?|dialog\w*)\["
+        r"|, in (?:convert|format|preprocess|collate)_?\w*\n",
         remedy=COLUMNS,
     ),
     says(

@@ -12,7 +12,8 @@ TRAINING = (
         r"|became|has become|contains?) (?:nan|inf|not finite|non-finite)|NaN (?:loss|detected|or Inf found)"
         r"|non-finite,? so it cannot be clipped|Function '\w+' returned nan values|nan values? in"
         r"|Input contains NaN|loss is (?:nan|inf)"
-        r"|Current loss scale already at minimum",
+        r"|Current loss scale already at minimum|Minimum loss scale reached|loss is probably exploding"
+        r"|FloatingPointError: .*(?:loss|gradient)",
         "torch multinomial, utils/clip_grad.py, autograd anomaly mode; deepspeed loss scaler",
         where=Where.EXCEPTION,
         weight=Weight.POINTS,

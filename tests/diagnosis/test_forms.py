@@ -1,0 +1,69 @@
+"""What stands before, after and around a log's lines changes no diagnosis: noise, colours, returns, bytes that are no
+text, and the marks of processes and platforms."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from service.domain.diagnosis import diagnose
+from tests.diagnosis.cases import cases
+
+NOISE = [
+    "/usr/lib/python3.11/site-packages/x.py:1: FutureWarning: a is deprecated and will raise an error",
+    "  warnings.warn(",
+    "WARNING:root:Failed to load y, falling back to z",
+    "Error while fetching `HF_TOKEN` secret value from your vault: 'timed out'.",
+    "wandb: ERROR network error, entering retry loop",
+    "",
+]
+FAILED = [case for case in cases() if case.seen.exit_code == 1 and any(case.seen.lines)]
+RANKED = [case for case in FAILED if not any("[rank" in line or " pid=" in line for line in case.seen.lines)]
+
+
+def test_noise_before_a_failure_changes_nothing() -> None:
+    for case in FAILED:
+        assert case.is_right(diagnose(replace(case.seen, lines=[*NOISE, *case.seen.lines]))), case.name
+
+
+RANKS = ("[rank1]: {}", "[default0]:{}", "(pid=1234) {}", "(TrainWorker pid=12, ip=10.0.0.1) {}", "[1,0]<stderr>:{}")
+FORMS = (
+    "\x1b[31m{}\x1b[0m",
+    "\x1b[2K\x1b[1G{}",
+    "{}\r",
+    "\x00{}\x07",
+    "2025-05-01T10:00:00.123456789Z {}",
+    "2025-05-01T10:00:00.123456789Z stderr F {}",
+    "[2025-05-01 10:00:00,123] {}",
+    "2025-05-01 10:00:00 {}",
+    "May  1 10:00:00 {}",
+    "train-1  | {}",
+    "[pod/train-abc/main] {}",
+    "stderr: {}",
+    "0: {}",
+    "gpu-worker-1: {}",
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nor_does_what_a_platform_puts_before_each_line(form: str) -> None:
+    for case in FAILED:
+        found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
+        assert case.is_right(found), case.name
+
+
+@pytest.mark.parametrize("form", RANKS)
+def test_nor_does_the_mark_of_a_process(form: str) -> None:
+    for case in RANKED:
+        found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
+        assert case.is_right(found), case.name
+
+
+def test_nor_do_bytes_that_are_no_text_and_lines_without_end() -> None:
+    source = random.Random(3)
+    noise = ["".join(chr(source.randrange(11, 256)) for _ in range(200)) for _ in range(5)]
+    for case in FAILED:
+        lines = [*noise, "y" * 400_000, *case.seen.lines, "z" * 400_000, *noise]
+        assert case.is_right(diagnose(replace(case.seen, lines=lines))), case.name
