@@ -40,8 +40,8 @@ MODEL = (
     ),
     says(
         Reason.MODEL_NOT_FOUND,
-        r"does not appear to have a file named|Error no file named|Can't load (?:tokenizer|the (?:configuration"
-        r"|model)|config|feature extractor|processor|image processor)"
+        r"does not appear to have (?:a file|files) named|Error no file named"
+        r"|Can't load (?:tokenizer|the (?:configuration|model)|config|feature extractor|processor|image processor)"
         r"|Couldn't load (?:the )?(?:tokenizer|model)|Can't find '?adapter_config\.json|Unrecognized model in"
         r"|Should have a `model_type` key|but couldn't find .* in the cached files|Can't find a checkpoint index"
         r"|Neither a state dict nor checkpoint files were found|the config file at .* is not a valid JSON"
