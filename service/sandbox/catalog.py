@@ -39,10 +39,10 @@ class Catalog:
             raise Refusal(404, "Repository not found", "RepoNotFound")
         return repo
 
-    def add(self, repo: Repo, author: str) -> Repo:
-        """Add a repository with the first commit that the Hub makes by itself."""
+    def add(self, repo: Repo) -> Repo:
+        """Add a repository with the first commit, which the Hub makes by itself as `system`."""
         tree = {".gitattributes": Blob(GITATTRIBUTES)}
-        repo.commit(MAIN, tree, "initial commit", "", author, repo.created_at)
+        repo.commit(MAIN, tree, "initial commit", "", "system", repo.created_at)
         self._repos[repo.kind, repo.id] = repo
         return repo
 
@@ -59,7 +59,7 @@ class Catalog:
             raise Refusal(409, f"You already created this {kind} repo: {repo_id}", extra={"url": url})
         sdk = text_field(fields, "sdk") if kind == "space" else None
         private = fields.get("visibility") == "private" or fields.get("private") is True
-        repo = self.add(Repo(kind, repo_id, now, private=private, sdk=sdk), caller.user.name)
+        repo = self.add(Repo(kind, repo_id, now, private=private, sdk=sdk))
         return json_response({"url": url, "name": repo_id, "id": hub_id(repo)})
 
     def delete(self, request: Request) -> Response:

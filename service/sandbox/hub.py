@@ -92,13 +92,22 @@ class Hub:
             raise Refusal(404, "Repository not found", "RepoNotFound")
         return repo
 
-    def publish(self, kind: str, repo_id: str, files: Mapping[str, bytes], now: datetime, title: str = "Upload") -> str:
+    def publish(
+        self,
+        kind: str,
+        repo_id: str,
+        files: Mapping[str, bytes],
+        now: datetime,
+        title: str = "Upload",
+        author: str | None = None,
+    ) -> str:
         """Commit files without a request, into a repository made if needed: the commit's sha.
 
         For base models and data sets that must be there, and for jobs that end by the clock without executing.
+        `author` is an account; by default the repository's own namespace.
         """
-        author = repo_id.partition("/")[0]
-        repo = self._catalog.find(kind, repo_id) or self._catalog.add(Repo(kind, repo_id, now), author)
+        author = author or repo_id.partition("/")[0]
+        repo = self._catalog.find(kind, repo_id) or self._catalog.add(Repo(kind, repo_id, now))
         tree = {**repo.head.tree, **{commits.valid_path(path): Blob(data) for path, data in files.items()}}
         return repo.commit(MAIN, tree, title, "", author, now).sha
 

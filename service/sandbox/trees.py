@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from service.sandbox.blobs import Tree
 from service.sandbox.calls import Call, is_on
@@ -50,8 +50,9 @@ def paths_info(call: Call) -> Response:
 
 
 def list_commits(call: Call) -> Response:
-    """GET commits/{revision}: all commits, newest first, on one page."""
+    """GET commits/{revision}: newest first, `limit` (1 to 1000, default 50) on a page; `Link` leads to the next."""
     history = list(call.repo.at(call.rest or "main").history())
+    limit, page = _number(call, "limit", 50) or 1, _number(call, "p", 0)
     items = [
         {
             "id": commit.sha,
@@ -60,9 +61,21 @@ def list_commits(call: Call) -> Response:
             "authors": [{"user": commit.author}],
             "date": stamp(commit.date),
         }
-        for commit in history
+        for commit in history[page * limit : (page + 1) * limit]
     ]
-    return json_response(items, headers={"x-total-count": str(len(items))})
+    headers = {"x-total-count": str(len(history))}
+    if (page + 1) * limit < len(history):
+        query = urlencode({"limit": limit, "p": page + 1})
+        headers["link"] = f'<{call.request.base_url}{call.request.path}?{query}>; rel="next"'
+    return json_response(items, headers=headers)
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    """A number in the query; raises Refusal 400 for what is none, or is out of range."""
+    text = (call.request.query(name) or [str(default)])[-1]
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or int(text) > 1000:
+        raise Refusal(400, f"`{name}` must be a number up to 1000")
+    return int(text)
 
 
 def _entries(commit: Commit, paths: list[str], *, expand: bool) -> list[dict[str, Any]]:
