@@ -130,39 +130,25 @@ class Lookup:
     def _probe(self, repo: str, sha: str, names: list[str]) -> None:
         """Raise where a gated dataset's files are not given out. Its description is given to everybody."""
         if names:
-            self._read(f"datasets/{repo}/resolve/{sha}/{names[0]}", "bytes=0-0")
+            self._read(f"datasets/{repo}/resolve/{sha}/{names[0]}", 1)
 
     def _json_file(self, path: str) -> dict[str, Any] | None:
         try:
-            value = json.loads(self._read(path, None))
+            value = json.loads(self._read(path))
         except ValueError:
             return None
         return value if isinstance(value, dict) else None
 
     def _first_line(self, path: str) -> str | None:
-        text = self._read(path, f"bytes=0-{FIRST_LINES_BYTES - 1}").decode(errors="replace").lstrip("\ufeff")
+        text = self._read(path, FIRST_LINES_BYTES).decode(errors="replace").lstrip("\ufeff")
         line, newline, _ = text.partition("\n")
         return line if newline or len(text) < FIRST_LINES_BYTES else None
 
-    def _read(self, path: str, part: str | None) -> bytes:
-        wanted = headers(self._job_token) | ({"range": part} if part else {})
-        try:
-            with self._session.http.stream(
-                "GET", f"{self._session.endpoint}/{path}", headers=wanted, follow_redirects=True
-            ) as response:
-                if not response.is_success:
-                    response.read()
-                    check(response)
-                held = b""
-                for chunk in response.iter_bytes():
-                    held += chunk
-                    if part and len(held) >= FIRST_LINES_BYTES:
-                        break
-                    if len(held) > MAX_FILE_BYTES:
-                        raise HubUnavailable(f"{path.rpartition('/')[2]} is larger than is read")
-                return held
-        except httpx2.HTTPError as error:
-            raise connection_fault(error) from None
+    def _read(self, path: str, only_first: int | None = None) -> bytes:
+        held = self._session.read_bytes(f"/{path}", self._job_token, MAX_FILE_BYTES, only_first=only_first)
+        if held is None:
+            raise HubUnavailable(f"{path.rpartition('/')[2]} is larger than is read")
+        return held
 
 
 def _outcome(error: HubFault) -> tuple[Outcome, str]:
