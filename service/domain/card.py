@@ -8,6 +8,8 @@ from typing import Any
 
 BEGIN = "<!-- tunegate: how this model was made -->"
 END = "<!-- /tunegate -->"
+# How the title of its commit begins.
+TITLE = "Lineage of "
 
 
 def lineage(run: Mapping[str, Any]) -> str:

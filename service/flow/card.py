@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 from sqlmodel import Session
 
-from service.domain.card import lineage, with_lineage
+from service.domain.card import TITLE, lineage, with_lineage
 from service.flow.each import each
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
@@ -45,7 +45,7 @@ def write_one(gate: Gate, run: Run) -> bool:
         else:
             before = gate.hub.readme.read(run.output_repo, state.sha)
             if (after := with_lineage(before, section)) != before:
-                gate.hub.readme.write(run.output_repo, after, state.sha, f"Lineage of {run.id}")
+                gate.hub.readme.write(run.output_repo, after, state.sha, f"{TITLE}{run.id}")
     except HubFault as error:
         problem = error.message
     if problem is not None:
