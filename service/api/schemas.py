@@ -54,14 +54,25 @@ class OutputFile(BaseModel):
     size_bytes: int | None
 
 
+class OutputCheck(BaseModel):
+    """One check of what was published. `unknown`: the Hub did not say, which is never taken for failed."""
+
+    check: str = Field(examples=["commit", "weights", "shards", "config", "tokenizer"])
+    outcome: Literal["passed", "failed", "unknown"]
+    message: str = Field(examples=["shard model-00002-of-00003.safetensors is not there"])
+    remedy: str | None
+
+
 class Output(BaseModel):
-    """Where the model is. `revision` is the commit that this run made."""
+    """Where the model is. `revision` is the commit that this run made, or the one that held the same files already;
+    `verified`: the run succeeded, no check failed."""
 
     repo: str
     revision: str | None
     url: str | None
     verified: bool
     files: list[OutputFile]
+    checks: list[OutputCheck] = Field(description="What was looked at once the job had ended; empty before")
 
 
 class FailureObject(BaseModel):

@@ -4,6 +4,7 @@ transaction, after everything that has to be asked of Hugging Face has been aske
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,11 +15,13 @@ from sqlmodel import Session
 
 from service.domain import money
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
+from service.domain.log_line import LogLine
+from service.domain.output import Output
 from service.domain.run import Reason, RunState
-from service.flow import logs
+from service.flow import logs, output
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
-from service.hub.models import Job, JobPhase, RepoState
+from service.hub.models import Job, JobPhase
 from service.store import ledger, runs
 from service.store import logs as log_store
 from service.store.tables import Attempt, Run
@@ -26,7 +29,6 @@ from service.store.tables import Attempt, Run
 log = structlog.get_logger()
 DIAGNOSED_LINES = 20_000
 LOG_PATIENCE = timedelta(minutes=2)
-NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
 # A job that ended well may have trained nothing of use: its log says so.
 USELESS = frozenset({Reason.NAN_LOSS, Reason.DIVERGING})
 STAGES = {JobPhase.COMPLETED: "COMPLETED", JobPhase.CANCELLED: "CANCELED", JobPhase.DELETED: "DELETED"}
@@ -35,12 +37,14 @@ STAGES = {JobPhase.COMPLETED: "COMPLETED", JobPhase.CANCELLED: "CANCELED", JobPh
 @dataclass(frozen=True)
 class Ending:
     """All that was found out about an ended job, before anything is written. `job` None: it is gone from Hugging Face.
-    `refused`: the answer that was given instead of the output repository."""
+    `refused`: the answer that was given instead of the output repository. `told_at`: when the log told of what the
+    diagnosis names, None where that is not known."""
 
     job: Job | None
-    output: RepoState | None
+    output: Output | None
     refused: HubRefused | None
     diagnosis: Failure
+    told_at: datetime | None
     news: logs.News
     log_is_whole: bool
 
@@ -51,9 +55,19 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
     news, is_whole = _log(gate, run, attempt, job)
     with gate.db.read() as session:
         known = log_store.read(session, run.id, attempt.attempt, log_store.Wanted(tail=DIAGNOSED_LINES))
-    texts = [line.text for _, line in known] + [line.text for line in news.lines]
-    output, refused = _look_at_output(gate, run, job)
-    ending = Ending(job, output, refused, _diagnosis(job, texts), news, is_whole)
+    lines = [*(line for _, line in known), *news.lines]
+    texts = [line.text for line in lines]
+    diagnosis = _diagnosis(job, texts)
+    found, refused = _look_at_output(gate, run, attempt, job, texts)
+    ending = Ending(
+        job=job,
+        output=found,
+        refused=refused,
+        diagnosis=diagnosis,
+        told_at=_told_at(lines, diagnosis.evidence),
+        news=news,
+        log_is_whole=is_whole,
+    )
     moved = gate.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
         log.info("run_settled", run_id=run.id, attempt=attempt.attempt, hub_job_id=attempt.hub_job_id)
@@ -85,11 +99,18 @@ def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[logs.
     return news, is_whole
 
 
-def _look_at_output(gate: Gate, run: Run, job: Job | None) -> tuple[RepoState | None, HubRefused | None]:
+def _told_at(lines: Sequence[LogLine], evidence: str | None) -> datetime | None:
+    line = next((line for line in reversed(lines) if evidence and evidence in line.text), None)
+    return None if line is None else line.at
+
+
+def _look_at_output(
+    gate: Gate, run: Run, attempt: Attempt, job: Job | None, texts: Sequence[str]
+) -> tuple[Output | None, HubRefused | None]:
     if job is None or job.phase is not JobPhase.COMPLETED or run.output_repo is None:
         return None, None
     try:
-        return gate.hub.repo_state(run.output_repo), None
+        return output.look(gate, run, attempt, job, texts), None
     except HubRefused as error:
         return None, error
 
@@ -116,7 +137,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None else diagnosis.as_json(),
-        output=_output(gate, run, ending.output) if to is RunState.SUCCEEDED else None,
+        output=_shown(gate, run, ending.output, is_verified=to is RunState.SUCCEEDED),
     )
 
 
@@ -171,7 +192,7 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
     was_stopped_by_hub = job.cancel_reason in CANCEL_REASONS
     match job.phase:
         case JobPhase.COMPLETED:
-            return _verified(run, attempt, ending)
+            return _verified(run, ending)
         case JobPhase.CANCELLED if not was_stopped_by_hub and run.cancel_requested_at is not None:
             return RunState.CANCELLED, None
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
@@ -181,41 +202,41 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
     return RunState.FAILED, ending.diagnosis
 
 
-def _verified(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
+def _verified(run: Run, ending: Ending) -> tuple[RunState, Failure | None]:
     if ending.diagnosis.cause in USELESS:
         return RunState.FAILED, ending.diagnosis
     if run.output_repo is None:
         return RunState.SUCCEEDED, None
+    if ending.diagnosis.cause is Reason.PUSH_FAILED and not _was_pushed_after_all(ending):
+        return RunState.FAILED, ending.diagnosis
     if ending.refused is not None:
         cause = Reason.HUB_AUTH if ending.refused.status == 401 else Reason.HUB_FORBIDDEN
         return RunState.FAILED, failure(cause, f"{run.output_repo} could not be read: {ending.refused.message}")
-    if not _has_new_output(attempt, ending.output):
-        return RunState.FAILED, failure(Reason.OUTPUT_MISSING, _unchanged(run, ending.output))
+    assert ending.output is not None, "a job that ended well had its repository looked at"
+    if failed := ending.output.failed:
+        evidence = "; ".join(check.message for check in failed)
+        return RunState.FAILED, failure(Reason.OUTPUT_MISSING, evidence, remedy=failed[0].remedy)
     return RunState.SUCCEEDED, None
 
 
-def _has_new_output(attempt: Attempt, output: RepoState | None) -> bool:
-    if output is None or output.sha == attempt.output_head:
+def _was_pushed_after_all(ending: Ending) -> bool:
+    """Whether the attempt's own, whole model came after the line that tells of a failed push: another try went well."""
+    found = ending.output
+    if found is None or found.failed or found.made_at is None or ending.told_at is None:
         return False
-    # The Hub begins a repository with a commit of its own: having made one is not having published.
-    return any(path not in NOT_A_MODEL for path, _ in output.files)
+    return found.made_at > ending.told_at
 
 
-def _unchanged(run: Run, output: RepoState | None) -> str:
-    if output is None:
-        return f"{run.output_repo} does not exist, or the job's token may not read it"
-    return f"{run.output_repo} holds no new files at commit {output.sha}"
-
-
-def _output(gate: Gate, run: Run, output: RepoState | None) -> dict[str, Any] | None:
-    if run.output_repo is None or output is None:
+def _shown(gate: Gate, run: Run, found: Output | None, *, is_verified: bool) -> dict[str, Any] | None:
+    if run.output_repo is None or found is None:
         return None
     return {
         "repo": run.output_repo,
-        "revision": output.sha,
-        "url": gate.hub.repo_url(run.output_repo, output.sha),
-        "verified": True,
-        "files": [{"path": path, "size_bytes": size} for path, size in output.files],
+        "revision": found.revision,
+        "url": None if found.revision is None else gate.hub.repo_url(run.output_repo, found.revision),
+        "verified": is_verified,
+        "files": [{"path": file.path, "size_bytes": file.size_bytes} for file in found.files],
+        "checks": [check.as_json() for check in found.checks],
     }
 
 

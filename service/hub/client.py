@@ -12,13 +12,16 @@ from typing import Any
 import httpx2
 from huggingface_hub import HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import hf_raise_for_status
 
 from service.domain.job import JobSpec
+from service.domain.output import File
 from service.domain.volume import Volume
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
 from service.hub.models import Job, RepoState, bills_from_json, job_from_json
+from service.hub.outputs import Outputs
 from service.hub.paths import JOB_ID, job_path, jobs_path
 from service.hub.readme import Readme
 from service.hub.session import HubSession, check, read_json
@@ -51,6 +54,7 @@ class HubClient:
         self._control_token = control_token
         self.job_token = job_token
         self.readme = Readme(self._session, job_token)
+        self.outputs = Outputs(self._session, job_token)
         self.streams = Streams(self._session, control_token)
         self.lookup = Lookup(self._session, control_token, job_token, datasets_server)
         # huggingface_hub's own session waits for ever by default.
@@ -158,10 +162,13 @@ class HubClient:
         except ValueError as error:
             raise HubUnavailable(str(error)) from None
 
-    def repo_state(self, repo: str) -> RepoState | None:
-        """A model repository's head as the job's token sees it; None where there is none."""
+    def repo_state(self, repo: str, revision: str | None = None) -> RepoState | None:
+        """A model repository at a revision, its head by default, as the job's token sees it; None where there is
+        none."""
         try:
-            info = self._repos.model_info(repo, files_metadata=True, token=self.job_token, timeout=self.timeout_seconds)
+            info = self._repos.model_info(
+                repo, revision=revision, files_metadata=True, token=self.job_token, timeout=self.timeout_seconds
+            )
         except RepositoryNotFoundError:
             return None
         except HfHubHTTPError as error:
@@ -174,8 +181,7 @@ class HubClient:
             raise HubUnavailable(f"the repository could not be read ({type(error).__name__})") from None
         if info.sha is None:
             return None
-        files = tuple((file.rfilename, file.size) for file in info.siblings or ())
-        return RepoState(info.sha, files)
+        return RepoState(info.sha, tuple(map(_file, info.siblings or ())))
 
     def repo_url(self, repo: str, revision: str) -> str:
         """A model's page at a commit."""
@@ -197,6 +203,10 @@ class HubClient:
                 check(answer)
         listed = _lists_job_write(whoami, namespace)
         return check_answer.is_success if listed is None else listed
+
+
+def _file(sibling: RepoSibling) -> File:
+    return File(sibling.rfilename, sibling.size, sibling.blob_id if sibling.lfs is None else sibling.lfs.sha256)
 
 
 def _job_body(spec: JobSpec) -> dict[str, Any]:

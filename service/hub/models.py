@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from service.domain.money import MOST_MICRO_USD, elapsed_ms
+from service.domain.output import File
+from service.domain.publication import Commit
 from service.domain.text import cleaned
 
 
@@ -39,6 +42,7 @@ STAGES = {
 }
 
 
+SHA = re.compile(r"[0-9a-f]{40}")
 MOST_BYTES = 2**53  # what JSON carries exactly
 MOST_SECONDS = 2**31  # what a database column holds
 
@@ -71,10 +75,10 @@ class Job:
 
 @dataclass(frozen=True)
 class RepoState:
-    """A repository's head: the commit's sha and its files with their sizes in bytes (None where not told)."""
+    """A repository at one commit, with its files."""
 
     sha: str
-    files: tuple[tuple[str, int | None], ...]
+    files: tuple[File, ...]
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,21 @@ def bills_from_json(value: object) -> dict[str, int]:
         if isinstance(job_id, str) and cost is not None:
             bills[job_id] = cost
     return bills
+
+
+def commits_from_json(value: object) -> tuple[Commit, ...] | None:
+    """Commits in the order in which they are listed; None where this is no list of commits."""
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        return None
+    commits = []
+    for item in value:
+        sha, title, authors = item.get("id"), item.get("title"), item.get("authors")
+        if not isinstance(sha, str) or not SHA.fullmatch(sha):
+            return None
+        names = [one.get("user") for one in authors if isinstance(one, Mapping)] if isinstance(authors, list) else []
+        known = tuple(name for name in names if isinstance(name, str))
+        commits.append(Commit(sha, _text(title) or "", known, _time(item.get("date"))))
+    return tuple(commits)
 
 
 def _micro_usd(value: object) -> int | None:

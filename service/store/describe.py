@@ -213,7 +213,9 @@ def _approval(run: Run) -> dict[str, Any] | None:
 def _output(run: Run) -> dict[str, Any] | None:
     if run.output_repo is None:
         return None
-    return run.output or {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
+    unseen: dict[str, Any] = {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
+    unseen["checks"] = []
+    return {**unseen, **(run.output or {})}
 
 
 def _usd(micro_usd: int | None) -> float | None:

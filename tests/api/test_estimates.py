@@ -8,6 +8,7 @@ import pytest
 
 from service.api import estimate_schemas
 from service.flow import preflight, prices
+from tests import published
 from tests.api.conftest import Api
 from tests.factories import make_budget
 
@@ -178,7 +179,7 @@ def finished(api: Api, minutes: float) -> None:
     world.pass_all()
     world.clock.turn(milliseconds=1)
     world.pass_all()
-    world.publish("acme/model", model__safetensors=repr(minutes).encode())
+    world.publish("acme/model", **{**published.adapter(), "adapter_model.safetensors": repr(minutes).encode()})
     world.until_end(run_id, minutes=5)
     assert api("GET", f"/runs/{run_id}").json()["state"] == "succeeded"
 

@@ -217,10 +217,10 @@ class World:
         client = httpx2.Client(transport=SandboxTransport(self.core, self.clock))
         client.post(f"{ENDPOINT}/sandbox/faults", json=faults).raise_for_status()
 
-    def publish(self, repo: str, **files: bytes) -> str:
-        """A commit to a model repository, as a job would make it."""
+    def publish(self, repo: str, *, by: str = "sandbox", title: str = "End of training", **files: bytes) -> str:
+        """A commit to a model repository, as a job makes it with its token; `by` another account."""
         named = {name.replace("__", "."): content for name, content in files.items()}
-        sha: str = self.core.hub.publish("model", repo, named, self.clock.now)
+        sha: str = self.core.hub.publish("model", repo, named, self.clock.now, title, by)
         return sha
 
 

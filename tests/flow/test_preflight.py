@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from service.flow import admit, preflight, submit
+from tests import published
 from tests.flow.conftest import World
 
 MODEL = "acme/tiny"
@@ -219,7 +220,7 @@ def test_the_same_inputs_are_answered_with_the_model_that_they_gave(world: World
     first = run(world)
     admit.run_once(world.gate)
     submit.run_once(world.gate)
-    world.publish("acme/model", model__safetensors=b"trained")
+    world.publish("acme/model", **published.full())
     world.until_end(first)
     assert world.show(first)["state"] == "succeeded"
     again = run(world, reuse="allow")

@@ -133,8 +133,15 @@ def test_a_models_new_commit_is_recorded_with_its_files(world: World) -> None:
     assert {"path": "model.safetensors", "size_bytes": 5} in output["files"]
 
 
-@pytest.mark.parametrize("kind", ["absent", "unchanged", "made but empty"])
-def test_a_job_that_ends_well_without_a_model_has_failed(world: World, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("absent", "acme/model does not exist, or the job's token may not read it"),
+        ("unchanged", "acme/model holds no new files: it is at commit"),
+        ("made but empty", "there are no files but README.md"),
+    ],
+)
+def test_a_job_that_ends_well_without_a_model_has_failed(world: World, kind: str, said: str) -> None:
     if kind == "unchanged":
         world.publish("acme/model", model__safetensors=b"old")
     run_id = world.enqueue(output_repo="acme/model", seconds=30)
@@ -145,7 +152,10 @@ def test_a_job_that_ends_well_without_a_model_has_failed(world: World, kind: str
     world.until_end(run_id)
     run = world.show(run_id)
     assert (run["state"], run["reason"]) == ("failed", "output_missing")
-    assert run["output"] == {"repo": "acme/model", "revision": None, "url": None, "verified": False, "files": []}
+    assert (run["output"]["repo"], run["output"]["verified"]) == ("acme/model", False)
+    [failed] = [check for check in run["output"]["checks"] if check["outcome"] == "failed"]
+    assert failed["message"].startswith(said)
+    assert run["failure"]["evidence"] == failed["message"]
     assert run["cost"]["metered_usd"] == 167 / 1e6
 
 

@@ -77,6 +77,9 @@ def train(service: Service, output: str, **recipe: Any) -> tuple[dict[str, Any],
     log = service("GET", f"/runs/{run['id']}/logs", accept="text/plain").text
     assert "Model pushed to the Hub" in log, log
     assert run["state"] == "succeeded" or run["reason"] == "job_timeout", run
+    if run["state"] == "succeeded":
+        checks = {check["check"]: check["outcome"] for check in run["output"]["checks"]}
+        assert checks == dict.fromkeys(("commit", "weights", "config", "tokenizer"), "passed")
     return run, log
 
 

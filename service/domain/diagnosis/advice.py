@@ -114,8 +114,8 @@ ADVICE: dict[Reason, Advice] = {
         CHANGED,
     ),
     Reason.OUTPUT_MISSING: Advice(
-        "The job ended well, but output_repo holds nothing new.",
-        "Push to the repo named in TUNEGATE_OUTPUT_REPO before the script ends.",
+        "The job ended well, but output_repo does not hold the whole model that it was to publish.",
+        "Push the whole folder of the model to the repo named in TUNEGATE_OUTPUT_REPO before the script ends.",
         NEVER,
     ),
     Reason.HUB_UNAVAILABLE: Advice(

@@ -1,0 +1,36 @@
+"""Reads what jobs have published, as the jobs' token: a repository's commits and the small files of one."""
+
+from __future__ import annotations
+
+import json
+
+from service.domain.model_files import MAX_DOCUMENT_BYTES
+from service.domain.publication import Commit
+from service.hub.faults import HubRefused
+from service.hub.models import commits_from_json
+from service.hub.session import HubSession
+
+MOST_COMMITS = 100
+MAX_LIST_BYTES = 2 * 1024 * 1024
+
+
+class Outputs:
+    """One call per method."""
+
+    def __init__(self, session: HubSession, job_token: str) -> None:
+        self._session = session
+        self._job_token = job_token
+
+    def commits(self, repo: str) -> tuple[Commit, ...] | None:
+        """The last commits of a model's main branch, newest first; None where this endpoint does not list them, or not
+        to this token. Raises HubUnavailable."""
+        path = f"/api/models/{repo}/commits/main?limit={MOST_COMMITS}"
+        try:
+            told = self._session.read_bytes(path, self._job_token, MAX_LIST_BYTES)
+            return None if told is None else commits_from_json(json.loads(told))
+        except (HubRefused, ValueError, RecursionError):
+            return None
+
+    def document(self, repo: str, sha: str, name: str) -> bytes | None:
+        """A file at the top of a model repository; None where it is larger than is read. Raises HubFault."""
+        return self._session.read_bytes(f"/{repo}/resolve/{sha}/{name}", self._job_token, MAX_DOCUMENT_BYTES)
