@@ -161,7 +161,7 @@ WEIGHTS: dict[str, float] = {
     "set_clock": 2,
     "switch_faults": 5,
     "change_price": 1,
-    "publish": 3,
+    "strange_commit": 3,
     "end_job": 5,
     "tell_secret": 4,
     "run_over": 3,

@@ -14,7 +14,7 @@ from tests.simulation.mood import Mood, draw_mood
 from tests.simulation.story import tell
 from tests.simulation.trace import Violation
 
-MOST_SEEDS = 60
+MOST_SEEDS = 100
 
 
 def run_block(first: int, seeds: int, replicas: int) -> str | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 
+from service.domain.publication import SLACK
 from service.domain.run import Reason, RunState
+from service.sandbox.accounts import SANDBOX
+from service.sandbox.hub import Hub
 from service.sandbox.jobs import Job
 from tests.simulation.trace import demand
 from tests.simulation.witness import Seen
@@ -18,14 +22,28 @@ LAST = (
 )
 
 
-def check_endings(runs: Mapping[str, Seen], jobs: Mapping[str, Job], database: sqlite3.Connection) -> None:
-    """A run's state agrees with the stage of its last job."""
+def check_endings(runs: Mapping[str, Seen], jobs: Mapping[str, Job], hub: Hub, database: sqlite3.Connection) -> None:
+    """A run's state agrees with the stage of its last job, and its model is that job's work."""
     last = dict(database.execute(LAST).fetchall())
     for seen in runs.values():
         job_id = last.get(seen.id)
         job = None if job_id is None else jobs[job_id]
         demand(job is None or job.is_terminal, 8, f"{seen.id} has ended, its job {job_id} has not")
         demand(_agrees(seen, job), 8, f"{seen.id} {seen.state} ({seen.reason}), its job {_shown(job)}")
+        if seen.state is RunState.SUCCEEDED and job is not None and seen.output not in (None, "null"):
+            _check_output(seen, job, hub)
+
+
+def _check_output(seen: Seen, job: Job, hub: Hub) -> None:
+    """The model of a success is a commit that the jobs' account made while the job ran; a job that was given tokens of
+    its own may have published under another name."""
+    output = json.loads(seen.output or "null")
+    commit = hub.repo("model", output["repo"]).commits[output["revision"]]
+    brings_tokens = len(job.spec.secrets) > 1
+    demand(brings_tokens or commit.author == SANDBOX.name, 8, f"{seen.id} succeeded with the commit of {commit.author}")
+    ran_to = job.finished_at or commit.date
+    is_timely = job.started_at is not None and job.started_at - SLACK <= commit.date <= ran_to + SLACK
+    demand(is_timely, 8, f"{seen.id} succeeded with a commit of {commit.date}, its job {_shown(job)}")
 
 
 def _agrees(seen: Seen, job: Job | None) -> bool:

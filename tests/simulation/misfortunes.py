@@ -8,7 +8,7 @@ from service.domain.run import RunState
 from service.sandbox.jobs import Job
 from tests.simulation.drawing import draw_faults, draw_flavor, draw_span_ms
 from tests.simulation.process import NAMESPACE
-from tests.simulation.world import World
+from tests.simulation.world import OUTPUT_REPO, World
 
 ENDINGS: tuple[dict[str, object], ...] = (
     {"stage": "CANCELED"},
@@ -49,13 +49,13 @@ def change_price(world: World) -> None:
     world.note(f"price of {row['name']}: {row['unitCostMicroUSD']}")
 
 
-def publish(world: World) -> None:
-    """A job that writes to a repository does so."""
-    repos = sorted({job.spec.environment.get("TUNEGATE_OUTPUT_REPO", "") for job in world.truth.live()} - {""})
+def strange_commit(world: World) -> None:
+    """Somebody else commits to a repository that a job is to publish to."""
+    repos = sorted({job.spec.environment.get(OUTPUT_REPO, "") for job in world.truth.live()} - {""})
     if repos:
-        repo = world.chance.choice(repos)
-        world.core.hub.publish("model", repo, {"model.safetensors": world.chance.randbytes(8)}, world.clock.true)
-        world.note(f"published to {repo}")
+        repo, content = world.chance.choice(repos), {"model.safetensors": world.chance.randbytes(8)}
+        world.core.hub.publish("model", repo, content, world.clock.true, author="somebody")
+        world.note(f"somebody commits to {repo}")
 
 
 def end_job(world: World) -> None:

@@ -65,8 +65,10 @@ class Truth:
             if not is_own(job):
                 continue
             submission, run_id = job.labels[LABEL_SUBMISSION], job.labels[LABEL_RUN]
-            first = self.of_submissions.setdefault(submission, job)
-            demand(first is job, 3, f"{submission} has the jobs {first.id} and {job.id}")
+            first = self.of_submissions.get(submission)
+            is_first = first is None or self._is_beyond_knowing(first)
+            demand(is_first, 3, f"{submission} has the jobs {first and first.id} and {job.id}")
+            self.of_submissions[submission] = job
             for earlier in self._of_run[run_id]:
                 demand(self._may_be_followed(earlier), 3, f"{run_id} has {_shown(earlier)}, and now {job.id} as well")
             self._of_run[run_id].append(job)

@@ -46,7 +46,7 @@ def judge(world: World, people: People) -> None:
     people_repeat(people)
     database = world.witness.database
     world.truth.check_owners(database)
-    check_endings(world.witness.runs, world.truth.jobs, database)
+    check_endings(world.witness.runs, world.truth.jobs, world.core.hub, database)
     reckoning.check_conservation(database)
     reckoning.check_charges(database, world.truth)
     reckoning.check_strays(database, world.truth)

@@ -19,6 +19,7 @@ from service.sandbox.accounts import REPO_RIGHTS, SANDBOX, Accounts, Token
 from service.sandbox.core import Sandbox
 from service.sandbox.faults import Faults
 from service.sandbox.hardware import HARDWARE
+from service.sandbox.jobs import Job
 from tests.simulation.clock import SimulatedClock
 from tests.simulation.mood import draw_mood
 from tests.simulation.process import CONTROL_TOKEN, ENDPOINT, JOB_TOKEN, Process, Surroundings
@@ -31,6 +32,7 @@ from tests.simulation.wire import SimulatedWire
 from tests.simulation.witness import Witness
 
 FLAVORS = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-large")
+OUTPUT_REPO = "TUNEGATE_OUTPUT_REPO"
 SOMEBODY = "hf_token_of_somebody_else"
 TOKENS = (
     Token(CONTROL_TOKEN, SANDBOX, "fineGrained", "control", ("job.write", "user.billing.read", *REPO_RIGHTS)),
@@ -61,6 +63,7 @@ class World:
         self.note_prices()
         self.wire = SimulatedWire(self.core, self.clock, self.weather)
         self.truth = Truth(self.core)
+        self._has_published: set[str] = set()
         self.secrets = Secrets()
         self.witness = Witness(path, self.trace, self.mood.limits.max_concurrent_runs, self.truth, self.prices)
         surroundings = Surroundings(
@@ -98,9 +101,22 @@ class World:
         self.core.tick(until)
 
     def look(self) -> None:
-        """Compare with the truth."""
+        """Compare with the truth, after the jobs have done their work."""
+        for job in self.truth.live():
+            self._publish(job)
         self.truth.look(self.witness.runs, self.clock.true)
         self.secrets.check_log()
+
+    def _publish(self, job: Job) -> None:
+        """A job that has begun publishes, once, what it was to publish; every third one does not."""
+        repo = job.spec.environment.get(OUTPUT_REPO)
+        if repo is None or job.started_at is None or job.id in self._has_published:
+            return
+        self._has_published.add(job.id)
+        if job.sequence % 3:
+            content = {"model.safetensors": job.id.encode()}
+            self.core.hub.publish("model", repo, content, self.clock.true, author=SANDBOX.name)
+            self.note(f"job {job.id[-6:]} publishes to {repo}")
 
     def faults(self, **faults: float | str) -> None:
         """Switch the sandbox's faults; those not named are off."""
