@@ -7,6 +7,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,14 @@ def test_an_unchanged_upload_makes_no_commit(api: HfApi, repo_id: str, tmp_path:
     changed = api.upload_file(path_or_fileobj=b"b", path_in_repo="a.txt", repo_id=repo_id)
     assert [commit.commit_id for commit in api.list_repo_commits(repo_id)][:2] == [changed.oid, first.oid]
     assert len(api.list_repo_commits(repo_id)) == 3
+
+
+def test_commits_come_in_pages_and_the_first_is_the_hubs_own(served: ServedHub, api: HfApi, repo_id: str) -> None:
+    for number in range(60):
+        served.hub.publish("model", repo_id, {"n": str(number).encode()}, datetime.now(UTC), author="sandbox")
+    listed = api.list_repo_commits(repo_id)
+    assert (len(listed), len({commit.commit_id for commit in listed})) == (61, 61)
+    assert [listed[0].authors, listed[-1].authors] == [["sandbox"], ["system"]]
 
 
 def test_a_gitignore_leaves_files_out(api: HfApi, repo_id: str, tmp_path: Path) -> None:
