@@ -1,7 +1,7 @@
 """Looks at the output repository of a job that has ended well: a few calls, before anything is written.
 
 One for the commits, one for the files at the attempt's own, and one for each small file that the checks read (the
-configuration, the index of shards). Only where the log tells of no push, one more: for the files as they were before.
+configuration, the index of shards). Only where a script's log tells of no push, one more: for the files of before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 
 from service.domain import model_files, publication
 from service.domain.facts import AccountFact
-from service.domain.output import Check, Output, differ, due
+from service.domain.output import Check, Due, Output, differ, due
 from service.domain.preflight import Verdict
 from service.domain.publication import Commit, Work
 from service.domain.subject import Kind, Subject
@@ -45,13 +45,15 @@ def look(gate: Gate, run: Run, attempt: Attempt, job: Job, lines: Sequence[str])
     if state is None:
         problem = f"{run.output_repo} does not exist, or the job's token may not read it"
         return Output(None, (), (Check("commit", Verdict.FAILED, problem, publication.PUSH),))
-    has_changed = _has_changed(gate, run.output_repo, state, work)
+    wanted = due(run.recipe)
+    # TRL's script pushes its whole folder or fails: whatever its commit changed, the rest was there already.
+    has_changed = _has_changed(gate, run.output_repo, state, work) if wanted is Due.ANYTHING else None
     published = publication.judge(run.output_repo, state.sha, commits, work, has_changed)
     if published.verdict is Verdict.FAILED:
         return Output(None, (), (published,))
-    wanted = model_files.documents(due(run.recipe), state.files)
-    read = {name: gate.hub.outputs.document(run.output_repo, state.sha, name) for name in wanted}
-    checks = model_files.judge(due(run.recipe), state.files, read)
+    names = model_files.documents(wanted, state.files)
+    read = {name: gate.hub.outputs.document(run.output_repo, state.sha, name) for name in names}
+    checks = model_files.judge(wanted, state.files, read)
     return Output(state.sha, state.files, (published, *checks), None if own is None else own.at)
 
 

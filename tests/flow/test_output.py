@@ -165,10 +165,14 @@ def test_the_lineage_card_of_an_earlier_run_is_no_output(world: World) -> None:
     assert "it is the service's own lineage card" in run["failure"]["evidence"]
 
 
-@pytest.mark.parametrize(("log", "state"), [("", "failed"), (PUSHED, "succeeded")])
-def test_a_new_card_beside_the_old_weights_needs_a_log_that_shows_the_push(world: World, log: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "log", "state"), [(SCRIPT, "", "failed"), (SCRIPT, PUSHED, "succeeded"), (TRL, "", "succeeded")]
+)
+def test_a_scripts_new_card_beside_the_old_weights_needs_a_log_that_shows_the_push(
+    world: World, recipe: dict[str, Any], log: str, state: str
+) -> None:
     put(world, published.full())
-    run_id = started(world, log=log)
+    run_id = started(world, recipe, log=log)
     sha = put(world, {**published.full(), "README.md": b"# another card"})
     run = ended(world, run_id)
     assert run["state"] == state
