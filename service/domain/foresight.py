@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +18,10 @@ from service.domain.estimate.training import Adapters, Training, read_training, 
 from service.domain.estimate.verdict import Verdict
 from service.domain.estimate.wire import estimate_json, flavor_json
 from service.domain.facts import DatasetFact, ModelFact
+from service.domain.part import ALL, parts_of, rows_of
 from service.domain.trl.command import all_flags
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
-
-# `train[:1000]` is the datasets library's own way to take a part
-PART = re.compile(r"(?P<name>[\w.-]+)(\[:(?P<rows>\d+)\])?")
 
 
 @dataclass(frozen=True)
@@ -153,13 +150,18 @@ def _training(recipe: TrlSft) -> Training | NotCovered:
 def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize:
     if dataset is None or wanted is None or not dataset.is_found:
         return DatasetSize()
-    match = PART.fullmatch(wanted.splits.get("dataset_train_split", "train"))
-    split = dataset.configs.get(wanted.config or dataset.default_config or "", {})
-    if match is None or match["name"] not in split:
+    splits = dataset.configs.get(wanted.config or dataset.default_config or "", {})
+    asked = wanted.splits.get("dataset_train_split", "train")
+    try:
+        names = list(splits) if asked == ALL else [one.name for one in parts_of(asked)]
+    except ValueError:
+        return DatasetSize()  # preflight refuses it
+    if any(name not in splits for name in names):
         return DatasetSize()
-    whole = split[match["name"]]
-    if match["rows"] is None or whole.rows is None:
-        return DatasetSize(whole.rows, whole.size_bytes)
-    rows = min(int(match["rows"]), whole.rows)
-    size = None if whole.size_bytes is None else whole.size_bytes * rows // max(1, whole.rows)
+    rows = rows_of(asked, {name: one.rows for name, one in splits.items()})
+    whole_rows = [splits[name].rows for name in names]
+    sizes = [splits[name].size_bytes for name in names]
+    size = None if None in sizes else sum(one for one in sizes if one is not None)
+    if size is not None and rows is not None and (whole := sum(one for one in whole_rows if one is not None)) > 0:
+        size = size * min(rows, whole) // whole
     return DatasetSize(rows, size)

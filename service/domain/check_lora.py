@@ -1,0 +1,99 @@
+"""Do the names that LoRA is given name anything in the model.
+
+peft 0.21 takes a list's items for the ends of modules' names, and a text alone for a pattern over their whole names
+(`check_target_module_exists`); where nothing matches, the job ends. Every name that a part of the model may have is
+read off its source (domain/trl/models.py), so what is refused here matches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from service.domain.estimate.family import FAMILIES
+from service.domain.finding import Finding, failed, listed, nearest, passed
+from service.domain.run import Reason
+from service.domain.trl.flags import described, release
+from service.domain.trl.models import models
+from service.domain.wanted import Wanted
+
+NAME = "lora_targets"
+ALL = "all-linear"
+PATTERN = re.compile(r"[.*\\\[\](){}|?+^$]")
+# Beside the linear layers, for the types whose source does not tell all names.
+ENDS = ("lm_head", "embed_tokens")
+
+
+def check_lora(wanted: Wanted, config: Mapping[str, Any]) -> list[Finding]:
+    """What names nothing; nothing where the model's parts are not known."""
+    training = wanted.training
+    if training is None or training.lora is None or training.trl_version not in described():
+        return []
+    known = models(release(training.trl_version).versions["transformers"])
+    model_type = str(config.get("model_type"))
+    family = FAMILIES.get(model_type)
+    names = None if known is None else known.modules.get(model_type)
+    linears = list((*family.attention, *family.mlp) if family else known.linears.get(model_type, ()) if known else ())
+    if not linears:
+        return []
+    lora, parts = training.lora, names or frozenset((*linears, *ENDS))
+    targets = [lora.target_modules] if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    found = [_targets(targets, parts, linears)]
+    if names is not None and lora.modules_to_save is not None:
+        found.append(_ends("modules_to_save", lora.modules_to_save, names, linears))
+    if names is not None and lora.target_parameters is not None:
+        found.append(_ends("target_parameters", lora.target_parameters, names | {"weight", "bias"}, linears))
+    wrong = [one for one in found if one is not None]
+    return wrong or [passed(NAME, f"{listed(targets)} of {listed(dict.fromkeys(linears))}")]
+
+
+def _targets(targets: Sequence[str], parts: Iterable[str], linears: Sequence[str]) -> Finding | None:
+    if len(targets) > 1:
+        return None if any(_is_there(one, parts) for one in targets) else _nothing("target_modules", targets, linears)
+    [text] = targets  # TRL makes a text of a list of one
+    if text.lower() == ALL or _is_there(text, parts):
+        return None
+    if PATTERN.search(text):
+        try:
+            re.compile(text)
+        except re.error as error:
+            message = f"the pattern '{text[:80]}' in target_modules cannot be read: {error}"
+            return failed(NAME, message, Reason.BAD_ARGUMENT, "recipe.lora.target_modules", _remedy([text], linears))
+        return None  # whole names of modules are not known here
+    return _nothing("target_modules", targets, linears)
+
+
+def _ends(field: str, given: Sequence[str], names: Iterable[str], linears: Sequence[str]) -> Finding | None:
+    """peft compares the ends of names, wherever they begin."""
+    ends = tuple(names)
+    for one in given:
+        *_, last = one.split(".")
+        if any(name.endswith(last) for name in ends) and all(_is_part(part, ends) for part in one.split(".")[:-1]):
+            return None
+    return _nothing(field, given, linears)
+
+
+def _is_there(target: str, parts: Iterable[str]) -> bool:
+    names = tuple(parts)
+    return all(_is_part(part, names) for part in target.split("."))
+
+
+def _is_part(part: str, names: Sequence[str]) -> bool:
+    return part.isdecimal() or part in names or part in ("model", "base_model")
+
+
+def _nothing(field: str, given: Sequence[str], linears: Sequence[str]) -> Finding:
+    message = f"{listed(given, 5)[:200]} in lora.{field} is nothing in the model; its linear layers are "
+    message += listed(dict.fromkeys(linears))
+    return failed(NAME, message, Reason.BAD_ARGUMENT, f"recipe.lora.{field}", _remedy(given, linears))
+
+
+def _remedy(given: Sequence[str], linears: Sequence[str]) -> str:
+    first = given[0]
+    apart = re.split(r"[,;\s]+", first.strip("[]'\" "))
+    if len(apart) > 1:
+        return f'Give a list: ["{apart[0]}", "{apart[1]}"].'[:200]
+    if first.lower().replace("_", "-").startswith("all"):
+        return f"Did you mean '{ALL}', which is all of them?"
+    return nearest(first, linears) or f"Name some of those, or '{ALL}'."
