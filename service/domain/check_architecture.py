@@ -54,8 +54,8 @@ def _class(training: Training, config: Mapping[str, Any], known: Models, takes_c
         message = f"{first} is no language model: SFT trains what writes the next token (…ForCausalLM and the like)"
         remedy = "Name a model that generates text; of many such models there is one in the same family."
         return failed("architecture", message, Reason.PREFLIGHT_FAILED, MODEL, remedy)
-    if takes_custom and model_type in known.causal:
-        return None  # TRL takes the auto class then
+    if takes_custom and "auto_map" in config and model_type in known.causal:
+        return None  # TRL takes the auto class then, and that one the class of the type
     if brings_code and takes_custom:
         return _untrusted()
     message = f"neither transformers {known.version} nor the repository has the class {first}"

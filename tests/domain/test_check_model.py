@@ -60,6 +60,12 @@ def lora(config: dict[str, Any], **fields: Any) -> Finding | None:
         ({"model_type": "llama"}, {}, "names no class in 'architectures'", "model_name_or_path"),
         ({"model_type": "llama", "architectures": []}, {}, "names no class in 'architectures'", "model_name_or_path"),
         ({"model_type": "bert", "architectures": ["Nope"]}, {"trl_version": "0.29.1"}, "the class Nope", "model_name"),
+        (
+            {"model_type": "llama", "architectures": ["LLaMAForCausalLM"]},
+            {},
+            "the class LLaMAForCausalLM",
+            "model_name",
+        ),
         (OWN_CODE, {}, "only run where that is allowed", "recipe.args.trust_remote_code"),
         (OWN_CODE, {**TRUSTED, "trl_version": "0.29.1"}, "TRL 0.29.1 cannot load", "model_name_or_path"),
         (GPT2, {"args": {"max_length": 2048}}, "has learned 1024 positions", "recipe.args.max_length"),
@@ -104,7 +110,7 @@ def test_what_cannot_be_trained_is_refused(
         (OWN_CODE, TRUSTED),
         (OWN_CODE, {"args": {"trust_remote_code": True, "model_init_kwargs": {"use_cache": False}}}),
         (LLAMA | {"auto_map": {"AutoModelForCausalLM": "x.Y"}}, {}),
-        ({"model_type": "llama", "architectures": ["LLaMAForCausalLM"]}, {}),  # an old name: the auto class is taken
+        (LLAMA | {"architectures": ["OwnForCausalLM"], "auto_map": {"AutoModelForCausalLM": "x.Y"}}, {}),
         ({"model_type": "qwen2_5_vl", "architectures": ["Qwen2_5_VLForConditionalGeneration"]}, {}),
         ({"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"]}, {}),
         ({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"]}, {}),
