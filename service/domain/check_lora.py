@@ -2,8 +2,8 @@
 
 peft 0.21 takes a list's items for the ends of modules' names, and a text alone for a pattern over their whole names
 (`check_target_module_exists`). Where no target is found, the job ends; modules to save and parameters that name nothing
-are left out without a word, and a model is paid for that was not asked for. Every name that a part of the model may have
-is read off its source (domain/trl/models.py), so what is refused here matches nothing.
+are left out without a word, and what is paid for was not asked for. Every name that a part of the model may have is
+read off its source (domain/trl/models.py), so what is refused here matches nothing.
 """
 
 from __future__ import annotations

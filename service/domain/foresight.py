@@ -17,11 +17,18 @@ from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_fo
 from service.domain.estimate.training import Adapters, Training, read_training, targets_of
 from service.domain.estimate.verdict import Verdict
 from service.domain.estimate.wire import estimate_json, flavor_json
-from service.domain.facts import DatasetFact, ModelFact
+from service.domain.facts import DatasetFact, ModelFact, Outcome
 from service.domain.part import ALL, parts_of, rows_of
 from service.domain.trl.command import all_flags
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
+
+# Why there is nothing to make an estimate of, for those who have not seen preflight say so.
+UNREAD = {
+    Outcome.MISSING: "there is no such model that the jobs' token can see",
+    Outcome.GATED: "the model is gated, and its terms have not been accepted",
+    Outcome.UNKNOWN: "the model could not be read from the Hub",
+}
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def family_of(model: ModelFact | None) -> str | None:
 
 def _architecture(model: ModelFact | None) -> Architecture | NotCovered:
     if model is None or not model.is_found:
-        return NotCovered("the model could not be read from the Hub")
+        return NotCovered(UNREAD.get(model.outcome if model is not None else Outcome.UNKNOWN, UNREAD[Outcome.UNKNOWN]))
     counts = {"parameters": model.parameters, "total": model.parameter_count} if model.parameters else None
     try:
         return read_architecture(model.config, counts)

@@ -68,6 +68,13 @@ def test_nothing_is_stored_and_what_is_wrong_with_the_inputs_is_a_warning(rich: 
     assert rich("POST", "/estimates", json={"recipe": {"kind": "script", "source": "1"}}).json()["code"] == "invalid"
 
 
+def test_a_model_that_is_not_there_is_said_not_to_be_there(rich: Api) -> None:
+    told = estimate(rich, {**COURSE, "model_name_or_path": "HuggingFaceTB/SmolLM3-3b-Bas"}, flavor="a10g-large")
+    assert {one["verdict"] for one in told["flavors"]} == {"not_covered"}
+    assert all("there is no such model" in one["message"] for one in told["flavors"])
+    assert any("Did you mean 'HuggingFaceTB/SmolLM3-3B-Base'?" in one for one in told["warnings"])
+
+
 def test_what_is_known_not_to_fit_is_refused_at_once_with_both_ways_out(rich: Api) -> None:
     estimate(rich, COURSE)
     refused = rich("POST", "/runs", json=body(COURSE))
