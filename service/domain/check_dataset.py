@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.domain.facts import DatasetFact, Outcome, Shape
-from service.domain.finding import Finding, failed, listed, nearest, passed, unknown
+from service.domain.finding import Finding, Verdict, failed, listed, nearest, passed, unknown
 from service.domain.part import ALL, is_part, parts_of, rows_of
 from service.domain.run import Reason
 from service.domain.wanted import MAIN, Wanted, WantedData
@@ -42,7 +42,8 @@ def check_dataset(wanted: Wanted, fact: DatasetFact) -> list[Finding]:
     if (wrong := _cannot_be_loaded(data, fact.wrong_in.get(config, {}))) is not None:
         return [found, wrong]
     splits = [_check_split(wanted, data, flag, split, fact, config) for flag, split in data.splits.items()]
-    return [found, *splits, _check_columns(data, fact, config)]
+    few = [] if any(one.verdict is Verdict.FAILED for one in splits) else _check_rows(data, fact, config)
+    return [found, *splits, *few, _check_columns(data, fact, config)]
 
 
 def columns_of(wanted: WantedData, fact: DatasetFact) -> list[str] | None:
@@ -96,7 +97,7 @@ def _check_split(wanted: Wanted, data: WantedData, flag: str, split: str, fact: 
     name, field = "dataset_splits", wanted.fields.get(flag, FIELDS[flag])
     splits = fact.configs[config]
     if split in splits:
-        rows = splits[split].rows
+        rows = splits[split].known_rows
         return passed(name, f"'{split}'" + ("" if rows is None else f" has {rows} rows"))
     known = sorted(splits)
     remedy = f"Set {field.removeprefix('recipe.')} to one of them."
@@ -113,13 +114,24 @@ def _check_split(wanted: Wanted, data: WantedData, flag: str, split: str, fact: 
     if is_part(split) and data.is_streamed:
         message = f"'{split}' is a part of a split, and a dataset that is streamed cannot be taken in parts"
         return failed(name, message, Reason.BAD_ARGUMENT, field, "Name a whole split, or leave dataset_streaming out.")
-    rows = rows_of(split, {one: size.rows for one, size in splits.items()})
+    rows = rows_of(split, {one: size.known_rows for one, size in splits.items()})
     if rows == 0:
-        message = f"'{split}' has no rows: " + ", ".join(
-            f"'{part.name}' has {splits[part.name].rows}" for part in parts
-        )
+        sizes = ", ".join(f"'{one}' has {size.known_rows}" for one, size in sorted(splits.items()))
+        message = f"'{split}' has no rows: {sizes}"
         return failed(name, message, Reason.DATASET_FORMAT, field, "Ask for a part that has rows.")
     return passed(name, f"'{split}'" + ("" if rows is None else f" has {rows} rows"))
+
+
+def _check_rows(wanted: WantedData, fact: DatasetFact, config: str) -> list[Finding]:
+    """Whether the rows fill a batch where only full ones count: else nothing is trained, and the job ends well."""
+    known = {one: size.known_rows for one, size in fact.configs[config].items()}
+    split = wanted.splits["dataset_train_split"]
+    rows = known[split] if split in known else rows_of(split, known) if known else None
+    if rows is None or rows >= wanted.least_rows:
+        return []
+    message = f"{rows} rows are less than a batch of {wanted.least_rows}, and dataloader_drop_last leaves out the rest"
+    remedy = "Set dataloader_drop_last to false, or per_device_train_batch_size to less."
+    return [failed("dataset_rows", message, Reason.DATASET_FORMAT, "recipe.args.dataloader_drop_last", remedy)]
 
 
 def _check_columns(wanted: WantedData, fact: DatasetFact, config: str) -> Finding:

@@ -9,7 +9,7 @@ read off its source (domain/trl/models.py), so what is refused here matches noth
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from service.domain.estimate.family import FAMILIES
@@ -40,7 +40,8 @@ def check_lora(wanted: Wanted, config: Mapping[str, Any]) -> list[Finding]:
         return []
     lora, parts = training.lora, names or frozenset((*linears, *ENDS))
     targets = [lora.target_modules] if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    found = [_targets(targets, parts, linears)]
+    elsewhere = frozenset(one for names_of in known.modules.values() for one in names_of) if known else frozenset()
+    found = [_targets(targets, parts, linears, elsewhere)]
     if names is not None and lora.modules_to_save is not None:
         found.append(_ends("modules_to_save", lora.modules_to_save, names, linears))
     if names is not None and lora.target_parameters is not None:
@@ -49,9 +50,15 @@ def check_lora(wanted: Wanted, config: Mapping[str, Any]) -> list[Finding]:
     return wrong or [passed(NAME, f"{listed(targets)} of {listed(dict.fromkeys(linears))}")]
 
 
-def _targets(targets: Sequence[str], parts: Iterable[str], linears: Sequence[str]) -> Finding | None:
+def _targets(
+    targets: Sequence[str], parts: Iterable[str], linears: Sequence[str], elsewhere: Collection[str]
+) -> Finding | None:
     if len(targets) > 1:
-        return None if any(_is_there(one, parts) for one in targets) else _nothing("target_modules", targets, linears)
+        missing = [one for one in targets if not _is_there(one, parts)]
+        # lists for several kinds of models name what only some have: that is no mistake, a slip of the finger is
+        slips = [one for one in missing if one not in elsewhere and nearest(one, linears) is not None]
+        wrong = missing if len(missing) == len(targets) else slips
+        return _nothing("target_modules", wrong, linears) if wrong else None
     [text] = targets  # TRL makes a text of a list of one
     if text.lower() == ALL or _is_there(text, parts):
         return None

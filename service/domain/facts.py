@@ -59,11 +59,18 @@ class ModelFact(_Fact):
 
 
 class Split(BaseModel):
-    """A part of a dataset; None where the Hub does not tell."""
+    """A part of a dataset; None where the Hub does not tell. `counted` are the rows of a small file that was read
+    whole: preflight goes by them, estimates keep to what the Hub says."""
 
     model_config = ConfigDict(frozen=True)
     rows: int | None = None
     size_bytes: int | None = None
+    counted: int | None = None
+
+    @property
+    def known_rows(self) -> int | None:
+        """How many rows it has, from whoever knows."""
+        return self.counted if self.rows is None else self.rows
 
 
 class Shape(StrEnum):

@@ -23,7 +23,7 @@ TEMPLATE_FILE = (".jinja", ".j2")
 @dataclass(frozen=True)
 class WantedData:
     """A dataset with what is read of it. `splits` by the field that names each; `text_field` is TRL's column of plain
-    text; `is_prepared`: TRL takes the rows as they are."""
+    text; `is_prepared`: TRL takes the rows as they are. With fewer than `least_rows` there is nothing to train on."""
 
     repo: str
     revision: str
@@ -32,6 +32,7 @@ class WantedData:
     text_field: str = "text"
     is_prepared: bool = False
     is_streamed: bool = False
+    least_rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def wanted_of(recipe: TrlSft | Script, volumes: Sequence[Volume] = (), image: st
             text_field=str(flags.get("dataset_text_field") or "text"),
             is_prepared=bool(prepared),
             is_streamed=bool(flags.get("dataset_streaming")),
+            least_rows=_least_rows(flags),
         ),
         training=_training(recipe, flags),
         volumes=mounted,
@@ -146,6 +148,13 @@ def _training(recipe: TrlSft, flags: Mapping[str, Any]) -> Training:
         max_length=length if isinstance(length, int) and not isinstance(length, bool) else None,
         loads_otherwise=bool(inner.keys() & {"subfolder", "gguf_file", "config", "variant", "quantization_config"}),
     )
+
+
+def _least_rows(flags: Mapping[str, Any]) -> int:
+    """A batch that is not full is left out where the flags say so (TrainingArguments: 8 rows by default)."""
+    batch = flags.get("per_device_train_batch_size", 8)
+    is_full = bool(flags.get("dataloader_drop_last")) and isinstance(batch, int) and batch > 0
+    return batch if is_full else 1
 
 
 def _field(recipe: TrlSft, flag: str, field_name: str) -> str:

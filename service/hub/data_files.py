@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 DEFAULT = "default"
@@ -95,25 +96,29 @@ def _listed(
 
 def _matching(pattern: str, files: Files) -> dict[str, int | None] | None:
     """The files that a pattern of a card stands for; None where that cannot be told from names: addresses, archives."""
-    form = None if "::" in pattern or "://" in pattern else _pattern(pattern.removeprefix("./").lstrip("/"))
-    if form is None:
+    if "::" in pattern or "://" in pattern:
         return None
+    wanted = pattern.removeprefix("./").lstrip("/").split("/")
     loaded = (DATA, PICTURES, ANYTHING)
     return {
         path: size
         for path, size in files.items()
-        if form.fullmatch(path) and any(one.fullmatch(path) for one in loaded)
+        if any(one.fullmatch(path) for one in loaded) and _is_match(wanted, path.split("/"))
     }
 
 
-def _pattern(glob: str) -> re.Pattern[str] | None:
-    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", glob)
-    said = (parts.get(one) or (one if one.startswith("[") and one.endswith("]") else re.escape(one)) for one in pieces)
-    try:
-        return re.compile("".join(said).replace("[!", "[^"))
-    except re.error:
-        return None
+def _is_match(wanted: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether a path is what a pattern says, folder by folder; `**` is any number of them. No regular expression over
+    the whole: a pattern of a stranger's could keep one busy for ever."""
+    reached = {0}
+    for one in wanted:
+        if one == "**":
+            reached = set(range(min(reached), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], one)}
+        if not reached:
+            return False
+    return len(parts) in reached
 
 
 def by_name(files: Files) -> dict[str, dict[str, int | None]]:

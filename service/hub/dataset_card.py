@@ -117,7 +117,11 @@ def _take_rows(name: str, splits: Mapping[str, Mapping[str, int | None]], told: 
             continue
         if row.trouble and len(paths) == 1:
             told.wrong(name, split, f"cannot be loaded: {path} {row.trouble}")
-        elif row.columns and name not in told.columns:
+            continue
+        size = told.configs.get(name, {}).get(split)
+        if row.rows is not None and len(paths) == 1 and size is not None and size.rows is None:
+            told.configs[name][split] = size.model_copy(update={"counted": row.rows})
+        if row.columns and name not in told.columns:
             told.columns[name] = [one for one in row.columns if one]
             told.shapes[name] = dict(row.shapes)
 

@@ -27,12 +27,13 @@ KINDS = {dict: "objects", list: "lists", str: "texts", type(None): "nulls"}
 
 @dataclass(frozen=True)
 class FirstRow:
-    """`columns` with the shape of each value where that is known; or why the file cannot be loaded, as a sentence's
-    end."""
+    """`columns` with the shape of each value where that is known, and how many `rows` there are where all of them were
+    read; or why the file cannot be loaded, as a sentence's end."""
 
     columns: tuple[str, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     trouble: str = ""
+    rows: int | None = None
 
 
 def first_row(name: str, beginning: Beginning) -> FirstRow | None:
@@ -55,7 +56,9 @@ def first_row(name: str, beginning: Beginning) -> FirstRow | None:
         return _of_json(text, beginning.is_whole)
     if TABLE.fullmatch(name):
         return _of_table(text, "\t" if name.endswith(".tsv") else ",", beginning.is_whole)
-    return FirstRow(("text",), {"text": Shape.TEXT}) if name.endswith(".txt") else None
+    if not name.endswith(".txt"):
+        return None
+    return FirstRow(("text",), {"text": Shape.TEXT}, rows=len(text.splitlines()) if beginning.is_whole else None)
 
 
 def _of_table(text: str, delimiter: str, is_whole: bool) -> FirstRow | None:
@@ -96,7 +99,14 @@ def _of_json(text: str, is_whole: bool) -> FirstRow | None:
         row = {"text": row}  # a list of texts becomes one column
     if not isinstance(row, dict):
         return FirstRow(trouble=f"has rows that are {KINDS.get(type(row), 'numbers')}, not objects")
-    return FirstRow(tuple(row), {name: shape_of(value) for name, value in row.items()}) if row else None
+    shapes = {name: shape_of(value) for name, value in row.items()}
+    return FirstRow(tuple(row), shapes, rows=_lines(text) if is_whole else None) if row else None
+
+
+def _lines(text: str) -> int | None:
+    """How many rows JSON lines have; None for another layout."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return len(lines) if all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines) else None
 
 
 def _goes_on(text: str) -> bool:

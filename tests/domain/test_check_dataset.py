@@ -87,7 +87,7 @@ def test_rows_that_trl_takes_as_they_are_are_nobodys_business() -> None:
         ("train[foo]", "neither a split's name", "Did you mean 'train'?"),
         ("trian[:5]", "no split 'trian'", "Did you mean 'train'?"),
         ("train[:0]", "has no rows", "Did you mean 'train'?"),
-        ("train[30:]", "'train[30:]' has no rows: 'train' has 20", "a part that has rows"),
+        ("train[30:]", "'train[30:]' has no rows: 'test' has 5, 'train' has 20", "a part that has rows"),
         ("all+train", "cannot be added to", "Did you mean 'train'?"),
         ("x + y", "neither a split's name", "Set dataset_train_split to one of them"),
     ],
@@ -99,9 +99,23 @@ def test_splits_that_are_not_there(split: str, message: str, remedy: str) -> Non
     assert remedy in str(found.remedy)
 
 
+def test_a_split_of_any_name_is_one_that_is_there() -> None:
+    odd = fact(configs={"default": {"../x": Split(rows=3)}})
+    assert checked(odd, "../x").verdict is Verdict.PASSED
+
+
 @pytest.mark.parametrize("split", ["train", "train[:10]", "train[:50%]", "train+test", "all", "train[:1000]"])
 def test_splits_and_parts_that_are_there(split: str) -> None:
     assert checked(fact(), split).verdict is Verdict.PASSED
+
+
+def test_rows_that_fill_no_batch_where_only_full_ones_count() -> None:
+    found = checked(fact(), least_rows=64)
+    assert (found.check, found.field) == ("dataset_rows", "recipe.args.dataloader_drop_last")
+    assert checked(fact(), "train[:5]", least_rows=8).check == "dataset_rows"
+    assert checked(fact(), least_rows=20).verdict is Verdict.PASSED
+    unknown_size = fact(configs={"default": {"train": Split()}})
+    assert checked(unknown_size, least_rows=64).verdict is Verdict.PASSED
 
 
 def test_a_stream_has_no_parts() -> None:

@@ -132,6 +132,7 @@ def test_what_is_only_unusual_passes(config: dict[str, Any], recipe: dict[str, A
     [
         (LLAMA, {"target_modules": ["c_attn"]}, "linear layers are q_proj, k_proj", "Name some of those"),
         (LLAMA, {"target_modules": ["q_porj", "v_porj"]}, "q_porj, v_porj", "Did you mean 'q_proj'?"),
+        (LLAMA, {"target_modules": ["q_porj", "v_proj"]}, "q_porj in lora.target_modules", "Did you mean 'q_proj'?"),
         (LLAMA, {"target_modules": "q_proj,v_proj"}, "nothing in the model", 'Give a list: ["q_proj", "v_proj"]'),
         (LLAMA, {"target_modules": "q_proj v_proj"}, "nothing in the model", 'Give a list: ["q_proj", "v_proj"]'),
         (LLAMA, {"target_modules": "all_linear"}, "nothing in the model", "all-linear"),
@@ -161,6 +162,7 @@ def test_lora_on_what_the_model_does_not_have(
         (LLAMA, {}),
         (LLAMA, {"target_modules": "All-Linear"}),
         (LLAMA, {"target_modules": ["q_proj", "c_attn"]}),  # peft takes what it finds
+        (LLAMA, {"target_modules": ["c_proj", "q_proj", "fc1", "query_key_value"]}),
         (LLAMA, {"target_modules": ["self_attn.q_proj", "v_proj"]}),
         (LLAMA, {"target_modules": ["model.layers.0.self_attn.q_proj", "x"]}),
         (LLAMA, {"target_modules": r".*\.(q|v)_proj"}),

@@ -128,6 +128,7 @@ def test_what_the_card_describes_is_joined_with_what_its_files_say() -> None:
         ("data", False),
         ("train-*.jsonl", False),
         ("README.md", False),
+        ("**/" * 40 + "*a*a*a*a*a*a*a*a*a*a*a*a*b", False),
         (7, True),
         ({"a": 1}, True),
     ],

@@ -103,6 +103,24 @@ def test_shapes_are_what_trl_tells_rows_by(value: object, shape: Shape) -> None:
     assert found.shapes == {"column": shape}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "rows"),
+    [
+        ("a.jsonl", '{"a": 1}\n\n{"a": 2}\n', 2),
+        ("a.txt", "a\nb\n", 2),
+        ("a.json", '{\n "a": 1\n}', None),
+        ("a.json", '[{"a": 1}]', None),
+        ("a.csv", "a\n1\n2\n", None),  # a value may hold a line's end
+    ],
+)
+def test_rows_are_counted_where_all_were_read(name: str, text: str, rows: int | None) -> None:
+    found = read(name, text)
+    assert found is not None
+    assert found.rows == rows
+    cut = read(name, text, is_whole=False)
+    assert cut is None or cut.rows is None
+
+
 def test_names_of_columns_can_be_stored() -> None:
     found = read("a.jsonl", '{"te\\ud800xt": 1, "nul\\u0000l": 2}')
     assert found is not None
