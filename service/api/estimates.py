@@ -61,7 +61,7 @@ def estimate_run(
         raise Invalid(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
-    wanted = wanted_of(request.recipe)
+    wanted = wanted_of(request.recipe, request.volumes, request.image)
     known = gather(app.gate, wanted.subjects(), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")

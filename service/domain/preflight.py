@@ -14,6 +14,7 @@ from service.domain.check_lora import check_lora
 from service.domain.check_model import check_model
 from service.domain.check_template import check_template
 from service.domain.check_volumes import check_volumes
+from service.domain.duration import MAX_SECONDS
 from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.estimate.family import FAMILIES
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
@@ -103,10 +104,14 @@ def check_time(found: FlavorEstimate | None, timeout_seconds: int | None, is_for
         return Finding("timeout", Verdict.PASSED, "how long it takes is not known")
     p50, p90 = found.minutes.p50, found.minutes.p90
     about = f"about {p50:.0f} min, within {p90:.0f} min nine times of ten"
+    if p50 * 60 > MAX_SECONDS:
+        about = f"more than {MAX_SECONDS // 86400} days"
     if timeout_seconds >= p50 * 60 or is_forced:
         return Finding("timeout", Verdict.PASSED, about)
     message = f"the timeout is {timeout_seconds // 60} min, and the training takes {about}"
-    remedy = f'Set timeout to {(found.timeout_seconds or 0) // 60}m, or shorten the training. "force": true submits it.'
+    wanted = found.timeout_seconds or 0
+    longer = f"Set timeout to {wanted // 60}m, or shorten" if wanted <= MAX_SECONDS else "Shorten"
+    remedy = f'{longer} the training, by max_steps or num_train_epochs. "force": true submits it.'
     return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "timeout", remedy)
 
 

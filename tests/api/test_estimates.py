@@ -123,6 +123,15 @@ def test_a_timeout_that_half_of_such_trainings_would_not_end_in_is_refused(rich:
     assert "Set timeout to" in shown["failure"]["remedy"]
 
 
+def test_a_training_without_end_is_not_given_a_timeout_without_end(rich: Api) -> None:
+    args = {"max_steps": 10**9, "save_strategy": "no"}
+    answer = rich("POST", "/runs", json=body({**LORA, "args": args}, timeout="4h"))
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{answer.json()['id']}").json()
+    assert "takes more than 30 days" in shown["message"]
+    assert shown["failure"]["remedy"].startswith("Shorten the training")
+
+
 def test_auto_within_a_cap_that_nothing_keeps_says_what_comes_closest(rich: Api) -> None:
     estimate(rich, LORA)
     refused = rich("POST", "/runs", json=body(LORA, flavor="auto", timeout=None, max_cost_usd=0.1)).json()
