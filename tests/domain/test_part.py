@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.estimate.duration import DatasetSize
+from service.domain.facts import DatasetFact, Outcome, Split
+from service.domain.foresight import foresee
 from service.domain.part import is_part, parts_of, rows_of
+from service.domain.trl_sft import TrlSft
+from service.domain.wanted import wanted_of
 
 ROWS = {"train": 20, "test": 5}
 
@@ -45,6 +50,24 @@ IMPOSSIBLE = ("train[:101%]", "train[:10](closest)", "all[:3]", "all+train")
 def test_what_datasets_refuses_is_refused(split: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parts_of(split)
+
+
+@pytest.mark.parametrize(
+    ("split", "size"),
+    [
+        ("train", DatasetSize(20, 2000)),
+        ("train[:10]", DatasetSize(10, 1000)),
+        ("train+test", DatasetSize(25, 2500)),
+        ("all", DatasetSize(25, 2500)),
+        ("nope", DatasetSize()),
+        ("train[", DatasetSize()),
+    ],
+)
+def test_an_estimate_is_of_the_rows_that_are_asked_for(split: str, size: DatasetSize) -> None:
+    recipe = TrlSft(kind="trl_sft", model_name_or_path="a/b", dataset_name="a/c", dataset_train_split=split)
+    splits = {name: Split(rows=rows, size_bytes=100 * rows) for name, rows in ROWS.items()}
+    fact = DatasetFact(outcome=Outcome.FOUND, configs={"default": splits}, default_config="default")
+    assert foresee(recipe, None, fact, wanted_of(recipe).data, []).dataset == size
 
 
 def test_only_more_than_a_name_needs_datasets_to_be_asked() -> None:

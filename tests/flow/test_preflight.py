@@ -222,6 +222,15 @@ def test_what_was_pinned_is_what_runs(world: World) -> None:
     assert pins["dataset_revision"] in sent
 
 
+def test_a_part_of_a_split_is_taken_of_the_commit_that_was_checked(world: World) -> None:
+    model(world)
+    dataset(world, train__jsonl=3 * (json.dumps(CHAT) + "\n"))
+    run_id = run(world, dataset_train_split="train[:2]")
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    assert world.show(run_id)["pins"]["dataset_revision"] in command(world)
+
+
 def test_an_image_by_digest_is_a_pin(world: World) -> None:
     digest = "sha256:" + "a1" * 32
     named = world.enqueue(image=f"ghcr.io/astral-sh/uv:python3.12-bookworm@{digest}")

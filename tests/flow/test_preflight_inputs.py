@@ -95,7 +95,9 @@ def test_a_template_comes_from_a_repository_or_from_what_is_mounted(world: World
         run_id = run(world, volumes=mounted, chat_template_path=path, **more)
         return checks(world, run_id)["chat_template"]
 
-    assert template("acme/holder") == "passed"
+    holder = run(world, volumes=mounted, chat_template_path="acme/holder")
+    assert checks(world, holder)["chat_template"] == "passed"
+    assert set(world.show(holder)["pins"]) == {"exclude_newer", "model_revision", "dataset_revision"}
     assert template("/data/t.jinja") == "passed"
     assert template("/data/other.jinja") == "failed"
     assert template("/dat/t.jinja") == "failed"
