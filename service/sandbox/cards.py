@@ -54,7 +54,9 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:
     match value:
         case dict():
             return {str(key): _plain(item, left, depth + 1) for key, item in value.items()}
-        case list() | tuple() | set():
+        case set():
+            return [_plain(item, left, depth + 1) for item in sorted(value, key=str)]
+        case list() | tuple():
             return [_plain(item, left, depth + 1) for item in value]
         case None | bool() | int() | float() | str():
             return value
