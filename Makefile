@@ -31,7 +31,7 @@ sandbox: $(READY) ## run the local Hugging Face server
 
 test: $(READY) ## all tests that need only Python
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) $(BIN)/python -m pytest
+	TMPDIR=$(TMP) $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY) ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -86,12 +86,14 @@ test-trl: $(VENV)-trl/.ready ## TRL itself: its parser over our commands, and a 
 
 TRANSFORMERS := 5.23.0
 
-describe-trl: ## describe a TRL release's flags: make describe-trl VERSION=1.16.0
+describe-trl: ## describe a TRL release's flags, and the models of its transformers: make describe-trl VERSION=1.16.0
 	$(PYTHON) -m venv build/trl-$(VERSION)
 	build/trl-$(VERSION)/bin/python $(PIP) install $(TORCH)
 	build/trl-$(VERSION)/bin/python $(PIP) install trl==$(VERSION) transformers==$(TRANSFORMERS) peft
 	build/trl-$(VERSION)/bin/python tools/describe_trl.py > build/trl-$(VERSION)/release.json
+	build/trl-$(VERSION)/bin/python tools/describe_transformers.py > build/trl-$(VERSION)/models.json
 	mv build/trl-$(VERSION)/release.json service/domain/trl/releases/$(VERSION).json
+	mv build/trl-$(VERSION)/models.json service/domain/trl/models/$(TRANSFORMERS).json
 
 migration: $(READY) ## a new migration from the tables: make migration NAME="add things"
 	$(BIN)/python -m migrations.draft "$(NAME)"

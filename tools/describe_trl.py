@@ -7,6 +7,7 @@ flag takes is read off the script's own parser, and what a config file may hold 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import platform
 import sys
@@ -17,6 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from trl import DatasetMixtureConfig, ModelConfig, ScriptArguments, SFTConfig, TrlParser
+from trl.trainer.utils import create_model_from_path
 
 PARTS = (ScriptArguments, SFTConfig, ModelConfig, DatasetMixtureConfig)  # as in trl/scripts/sft.py
 PACKAGES = ("trl", "transformers", "peft", "accelerate", "datasets", "torch")
@@ -32,7 +34,10 @@ def main() -> None:
             if field.init:
                 flags[field.name] = describe(action_of(parser, field.name), hints[field.name], part.__name__)
     versions = {name: version(name).partition("+")[0] for name in PACKAGES}
-    json.dump({**versions, "python": platform.python_version(), "flags": flags}, sys.stdout, indent=1)
+    # whether a class that transformers does not have may come with the model, as code of its own
+    custom = "auto_map" in inspect.getsource(create_model_from_path)
+    told = {**versions, "python": platform.python_version(), "custom_code": custom, "flags": flags}
+    json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")
 
 

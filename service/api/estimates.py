@@ -16,9 +16,10 @@ from service.api.problems import responses
 from service.api.state import App
 from service.domain.errors import HubDown, Invalid
 from service.domain.estimate.wire import flavor_json
+from service.domain.finding import Finding, Verdict
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.money import to_micro_usd
-from service.domain.preflight import Finding, Verdict, check_inputs
+from service.domain.preflight import check_inputs, inputs_in
 from service.domain.request import RunRequest
 from service.domain.settle import Expect, batch_offers, settle
 from service.domain.subject import Fact, Subject
@@ -26,7 +27,7 @@ from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.facts import gather
-from service.flow.foresee import expectation, inputs_in, inputs_of
+from service.flow.foresee import expectation
 
 router = APIRouter(tags=["estimates"])
 
@@ -60,14 +61,14 @@ def estimate_run(
         raise Invalid(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
-    wanted = wanted_of(request.recipe)
-    known = gather(app.gate, inputs_of(wanted), is_step=False)
+    wanted = wanted_of(request.recipe, request.volumes, request.image)
+    known = gather(app.gate, wanted.subjects(), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     with app.gate.db.read() as session:
         whose = caller.team or team or request.team or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
-    problems = [one for one in check_inputs(wanted, *inputs_in(known)) if one.verdict is Verdict.FAILED]
+    problems = [one for one in check_inputs(wanted, known) if one.verdict is Verdict.FAILED]
     return JSONResponse(_answer(request, request.recipe, known, expect, problems))
 
 

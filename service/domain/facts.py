@@ -26,6 +26,9 @@ class _Fact(BaseModel):
     outcome: Outcome
     # what the Hub said where it is not FOUND
     message: str = ""
+    # of what is MISSING: the repository is there and only its revision is not, and what may have been meant
+    revision_missing: bool = False
+    hint: str = ""
 
     @property
     def is_found(self) -> bool:
@@ -35,12 +38,19 @@ class _Fact(BaseModel):
 
 class ModelFact(_Fact):
     """A model at one commit. `parameters` are counts by their type in the safetensors files, `config` its config.json,
-    None where it has none."""
+    None where it has none that can be used: `config_wrong` says what is wrong with it, `config_unread` why it is not
+    known. `adapter_of` is the model that a repository with an adapter alone belongs to."""
 
     sha: str = ""
     config: dict[str, Any] | None = None
+    config_wrong: str = ""
+    config_unread: str = ""
     parameters: dict[str, int] = Field(default_factory=dict)
     has_chat_template: bool | None = None
+    has_weights: bool | None = None
+    has_tokenizer: bool | None = None
+    adapter_of: str = ""
+    is_gguf: bool = False
 
     @property
     def parameter_count(self) -> int | None:
@@ -49,22 +59,54 @@ class ModelFact(_Fact):
 
 
 class Split(BaseModel):
-    """A part of a dataset; None where the Hub does not tell."""
+    """A part of a dataset; None where the Hub does not tell. `counted` are the rows of a small file that was read
+    whole: preflight goes by them, estimates keep to what the Hub says."""
 
     model_config = ConfigDict(frozen=True)
     rows: int | None = None
     size_bytes: int | None = None
+    counted: int | None = None
+
+    @property
+    def known_rows(self) -> int | None:
+        """How many rows it has, from whoever knows."""
+        return self.counted if self.rows is None else self.rows
+
+
+class Shape(StrEnum):
+    """What a dataset's first row has in a column."""
+
+    TEXT = "a text"
+    NUMBER = "a number"
+    NULL = "null"
+    CHAT = "messages with a role"
+    TURNS = "messages with 'from' and 'value'"
+    EMPTY = "an empty list"
+    LIST = "a list"
+    OBJECT = "an object"
 
 
 class DatasetFact(_Fact):
     """A dataset at one commit. `configs` is each configuration's splits by name, empty where they could not be worked
-    out; `columns` each configuration's column names, for those where they are known. `source` says who told."""
+    out; `columns` each configuration's column names, for those where they are known, `shapes` what its first row has in
+    them. `wrong` says why nothing of it can be loaded, `wrong_in` why a configuration cannot, by the split that is at
+    fault ("" for all). `source` says who told."""
 
     sha: str = ""
     configs: dict[str, dict[str, Split]] = Field(default_factory=dict)
     columns: dict[str, list[str]] = Field(default_factory=dict)
+    shapes: dict[str, dict[str, Shape]] = Field(default_factory=dict)
     default_config: str | None = None
+    wrong: str = ""
+    wrong_in: dict[str, dict[str, str]] = Field(default_factory=dict)
     source: str = ""
+
+
+class MountFact(_Fact):
+    """A repository or bucket that a job is to mount. `has_path`: whether the folder or file is there that is wanted of
+    it, None where that is not known. A `message` to what is FOUND says what of it could not be asked."""
+
+    has_path: bool | None = None
 
 
 class AccountFact(_Fact):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +17,19 @@ from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_fo
 from service.domain.estimate.training import Adapters, Training, read_training, targets_of
 from service.domain.estimate.verdict import Verdict, without_card
 from service.domain.estimate.wire import estimate_json, flavor_json
-from service.domain.facts import DatasetFact, ModelFact
+from service.domain.facts import DatasetFact, ModelFact, Outcome
+from service.domain.part import ALL, parts_of, rows_of
 from service.domain.trl.command import all_flags
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
 
-# `train[:1000]` is the datasets library's own way to take a part
-PART = re.compile(r"(?P<name>[\w.-]+)(\[:(?P<rows>\d+)\])?")
+# Why there is nothing to make an estimate of, for those who have not seen preflight say so.
+UNREAD = {
+    Outcome.MISSING: "there is no such model that the jobs' token can see",
+    Outcome.GATED: "the model is gated, and its terms have not been accepted",
+    Outcome.UNKNOWN: "the model could not be read from the Hub",
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def family_of(model: ModelFact | None) -> str | None:
 
 def _architecture(model: ModelFact | None) -> Architecture | NotCovered:
     if model is None or not model.is_found:
-        return NotCovered("the model could not be read from the Hub")
+        return NotCovered(UNREAD.get(model.outcome if model is not None else Outcome.UNKNOWN, UNREAD[Outcome.UNKNOWN]))
     counts = {"parameters": model.parameters, "total": model.parameter_count} if model.parameters else None
     try:
         return read_architecture(model.config, counts)
@@ -168,13 +172,18 @@ def _unfit(recipe: TrlSft, flavors: Sequence[Flavor]) -> dict[str, str]:
 def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize:
     if dataset is None or wanted is None or not dataset.is_found:
         return DatasetSize()
-    match = PART.fullmatch(wanted.splits.get("dataset_train_split", "train"))
-    split = dataset.configs.get(wanted.config or dataset.default_config or "", {})
-    if match is None or match["name"] not in split:
+    splits = dataset.configs.get(wanted.config or dataset.default_config or "", {})
+    asked = wanted.splits.get("dataset_train_split", "train")
+    try:
+        names = list(splits) if asked == ALL else [one.name for one in parts_of(asked)]
+    except ValueError:
+        return DatasetSize()  # preflight refuses it
+    if any(name not in splits for name in names):
         return DatasetSize()
-    whole = split[match["name"]]
-    if match["rows"] is None or whole.rows is None:
-        return DatasetSize(whole.rows, whole.size_bytes)
-    rows = min(int(match["rows"]), whole.rows)
-    size = None if whole.size_bytes is None else whole.size_bytes * rows // max(1, whole.rows)
+    rows = rows_of(asked, {name: one.rows for name, one in splits.items()})
+    whole_rows = [splits[name].rows for name in names]
+    sizes = [splits[name].size_bytes for name in names]
+    size = None if None in sizes else sum(one for one in sizes if one is not None)
+    if size is not None and rows is not None and (whole := sum(one for one in whole_rows if one is not None)) > 0:
+        size = size * min(rows, whole) // whole
     return DatasetSize(rows, size)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from service.domain.finding import Verdict
 from service.domain.output import NOT_A_MODEL, Check, Due, File
-from service.domain.preflight import Verdict
 
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024  # the index of the largest public models takes less than one
 MOST_NAMED = 3

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from service.domain.preflight import Verdict
+from service.domain.finding import Verdict
 
 # What the Hub makes by itself, or a card adds: having changed no other file is not having published.
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})

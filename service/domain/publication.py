@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.domain.card import TITLE
+from service.domain.finding import Verdict
 from service.domain.output import Check
-from service.domain.preflight import Verdict
 
 # huggingface_hub 2.4.0, hf_api.py (create_commit) and _upload_pipeline.py: all files are on the Hub already
 NOTHING_NEW = "No files have been modified since last commit"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, MountFact
 
-Fact = ModelFact | DatasetFact | AccountFact | JobsFact
+Fact = ModelFact | DatasetFact | MountFact | AccountFact | JobsFact
 
 
 class Kind(StrEnum):
@@ -17,6 +17,8 @@ class Kind(StrEnum):
 
     MODEL = "model"
     DATASET = "dataset"
+    TEMPLATE = "template"  # a model again, of which only the chat template is wanted
+    MOUNT = "mount"
     JOB_ACCOUNT = "job_account"
     JOBS = "jobs"
 
@@ -24,6 +26,8 @@ class Kind(StrEnum):
 FACTS: Mapping[Kind, type[Fact]] = {
     Kind.MODEL: ModelFact,
     Kind.DATASET: DatasetFact,
+    Kind.TEMPLATE: ModelFact,
+    Kind.MOUNT: MountFact,
     Kind.JOB_ACCOUNT: AccountFact,
     Kind.JOBS: JobsFact,
 }
@@ -31,16 +35,19 @@ FACTS: Mapping[Kind, type[Fact]] = {
 
 @dataclass(frozen=True)
 class Subject:
-    """One thing. `id` is a repository or a namespace; for the jobs' account there is only one."""
+    """One thing. `id` is a repository or a namespace, for a mount with its type before it; there is only one account of
+    the jobs."""
 
     kind: Kind
     id: str = ""
     revision: str = ""
+    path: str = ""
 
     @property
     def name(self) -> str:
         """Its key, unique among all subjects."""
-        return f"{self.kind}:{self.id}" + (f"@{self.revision}" if self.revision else "")
+        at = f"@{self.revision}" if self.revision else ""
+        return f"{self.kind}:{self.id}{at}" + (f":{self.path}" if self.path else "")
 
 
 def fact_from_json(kind: Kind, value: Mapping[str, Any]) -> Fact:

@@ -29,9 +29,11 @@ def url_refusal(url: str, allowed: Sequence[str], what: str = "an endpoint's add
         return None
     if host == "localhost" or host.endswith(".localhost"):
         return f"{host} is this machine itself"
+    if (refusal := address_refusal(host, addresses, allowed)) is not None:
+        return refusal
     if parts.scheme == "http":
         return f"{what} begins with https://; plain http only where the operator allows the target"
-    return address_refusal(host, addresses, allowed)
+    return None
 
 
 def address_refusal(host: str, addresses: Iterable[str], allowed: Sequence[str]) -> str | None:
@@ -41,7 +43,8 @@ def address_refusal(host: str, addresses: Iterable[str], allowed: Sequence[str])
         return None
     for address in addresses:
         if not _is_public(address):
-            return f"{host} is at {address}, which is not a public address"
+            at = "" if host == address else f" is at {address}, which"
+            return f"{host}{at} is not a public address"
     return None
 
 

@@ -10,10 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
+import structlog
+
 from service.domain.facts import Outcome
-from service.domain.subject import Fact, Kind, Subject
+from service.domain.subject import FACTS, Fact, Kind, Subject
 from service.flow.gate import Gate
 from service.store import facts
+
+log = structlog.get_logger()
 
 # How long an answer is relied on. What is missing or closed may be put right any minute; what is unknown is asked
 # again soon.
@@ -47,13 +51,27 @@ def gather(gate: Gate, subjects: Sequence[Subject], *, is_step: bool = True) -> 
 
 
 def ask(gate: Gate, subject: Subject) -> Fact:
-    """One question to the Hub; never raises."""
+    """One question to the Hub; never raises. What nobody foresaw in an answer is an unknown fact, too."""
+    try:
+        return _ask(gate, subject)
+    except Exception as error:
+        log.exception("fact_not_read", subject=subject.name)
+        message = f"the service could not read what the Hub said ({type(error).__name__})"
+        return FACTS[subject.kind](outcome=Outcome.UNKNOWN, message=message)
+
+
+def _ask(gate: Gate, subject: Subject) -> Fact:
     lookup = gate.hub.lookup
     match subject.kind:
         case Kind.MODEL:
             return lookup.model(subject.id, subject.revision)
         case Kind.DATASET:
             return lookup.dataset(subject.id, subject.revision)
+        case Kind.TEMPLATE:
+            return lookup.model(subject.id, subject.revision)
+        case Kind.MOUNT:
+            kind, _, repo = subject.id.partition("/")
+            return lookup.mount(kind, repo, subject.revision, subject.path)
         case Kind.JOB_ACCOUNT:
             return lookup.job_account()
         case Kind.JOBS:

@@ -8,33 +8,16 @@ from datetime import datetime
 from sqlmodel import Session
 
 from service.domain.estimate.card import read_flavor
-from service.domain.facts import DatasetFact, ModelFact
 from service.domain.foresight import Foresight, family_of, foresee
+from service.domain.preflight import inputs_in
 from service.domain.recipe import read
 from service.domain.settle import Expect, Settled, settle
-from service.domain.subject import Fact, Kind, Subject
+from service.domain.subject import Fact, Subject
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
-from service.domain.wanted import Wanted, wanted_of
+from service.domain.wanted import wanted_of
 from service.store import calibration, facts, flavors
 from service.store.tables import Run
-
-
-def inputs_of(wanted: Wanted) -> list[Subject]:
-    """The model and the dataset that a recipe names."""
-    subjects = []
-    if wanted.model is not None:
-        subjects.append(Subject(Kind.MODEL, wanted.model, wanted.model_revision))
-    if wanted.data is not None:
-        subjects.append(Subject(Kind.DATASET, wanted.data.repo, wanted.data.revision))
-    return subjects
-
-
-def inputs_in(known: Mapping[Subject, Fact]) -> tuple[ModelFact | None, DatasetFact | None]:
-    """The model and the dataset among facts; None where they were not asked for."""
-    by_kind = {subject.kind: fact for subject, fact in known.items()}
-    model, dataset = by_kind.get(Kind.MODEL), by_kind.get(Kind.DATASET)
-    return model if isinstance(model, ModelFact) else None, dataset if isinstance(dataset, DatasetFact) else None
 
 
 def expectation(
@@ -60,7 +43,7 @@ def settle_run(session: Session, run: Run, now: datetime) -> Settled | None:
     recipe = read(run.recipe)
     if not isinstance(recipe, TrlSft):
         return None
-    known = facts.known(session, inputs_of(wanted_of(recipe)), None)
+    known = facts.known(session, wanted_of(recipe).subjects(), None)
     model, _ = inputs_in(known)
     if model is None or not model.is_found:
         return None

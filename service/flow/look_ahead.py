@@ -9,7 +9,8 @@ from sqlmodel import Session
 from service.domain.errors import DoesNotFit, Invalid
 from service.domain.estimate.card import read_flavor
 from service.domain.estimate.verdict import without_card
-from service.domain.preflight import Verdict, check_time
+from service.domain.finding import Verdict
+from service.domain.preflight import check_time
 from service.domain.recipe import read
 from service.domain.settle import Settled
 from service.domain.trl.hardware import hardware_refusal

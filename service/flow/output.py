@@ -13,8 +13,8 @@ import structlog
 
 from service.domain import model_files, publication
 from service.domain.facts import AccountFact
+from service.domain.finding import Verdict
 from service.domain.output import Check, Due, Output, differ, due
-from service.domain.preflight import Verdict
 from service.domain.publication import Commit, Work
 from service.domain.subject import Kind, Subject
 from service.flow.gate import Gate

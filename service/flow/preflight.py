@@ -14,15 +14,14 @@ import structlog
 from sqlmodel import Session
 
 from service.domain import gpus
-from service.domain.errors import Invalid
+from service.domain.errors import Busy, Invalid
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.finding import Finding, Verdict, unknown, verdict_of
 from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.flavor_name import AUTO
 from service.domain.job import IMAGE
 from service.domain.moment import iso
 from service.domain.preflight import (
-    Finding,
-    Verdict,
     check_inputs,
     check_memory,
     check_namespace,
@@ -30,20 +29,21 @@ from service.domain.preflight import (
     check_space,
     check_time,
     no_flavor,
-    verdict_of,
 )
 from service.domain.recipe import read
 from service.domain.run import Reason, RunState
 from service.domain.settle import Settled
 from service.domain.subject import Fact, Kind, Subject
+from service.domain.volume import Volume
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.each import each
 from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
-from service.flow.foresee import inputs_in, inputs_of, settle_run
+from service.flow.foresee import settle_run
 from service.flow.gate import Gate
 from service.flow.look_ahead import take_over
 from service.store import checking, flavors, holds, runs
+from service.store.lease import LeadLost
 from service.store.tables import Run
 
 log = structlog.get_logger()
@@ -63,22 +63,48 @@ def run_once(gate: Gate) -> int:
 
 
 def check_one(gate: Gate, run: Run) -> bool:
-    """Look up what one run names and judge it. False: not decided yet."""
-    wanted = wanted_of(read(run.recipe))
-    facts = gather(gate, subjects_of(run, wanted))
-    if facts is None:
-        return False  # no calls to spare: the next pass comes soon
-    findings = judge(run, wanted, facts)
+    """Look up what one run names and judge it. False: not decided yet. What nobody foresaw in a run counts as unknown:
+    it waits for a while with the reason shown, as it does for the Hub, and then goes on with what is known."""
+    facts: dict[Subject, Fact] | None = {}
+    try:
+        wanted = _wanted(run)
+        facts = gather(gate, subjects_of(run, wanted))
+        if facts is None:
+            return False  # no calls to spare: the next pass comes soon
+        return _apply_to(gate, run, judge(run, wanted, facts), facts, _waits_until(run, facts))
+    except (LeadLost, Busy):
+        raise
+    except Exception as error:
+        log.exception("preflight_broke", run_id=run.id)
+        broke = unknown("preflight", f"the service could not check this run ({type(error).__name__})")
+        return _apply_to(gate, run, [broke], facts or {}, run.created_at + PATIENCE, foresees=False)
+
+
+def _apply_to(
+    gate: Gate,
+    run: Run,
+    findings: list[Finding],
+    facts: dict[Subject, Fact],
+    waits_until: datetime | None,
+    *,
+    foresees: bool = True,
+) -> bool:
     return gate.write(
         partial(
             _apply,
             loaded=run,
             findings=findings,
             pins=pins_of(run.image or IMAGE, facts, gate.clock()),
-            waits_until=_waits_until(run, facts),
+            waits_until=waits_until,
             now=gate.clock(),
+            foresees=foresees,
         )
     )
+
+
+def _wanted(run: Run) -> Wanted:
+    volumes = [Volume.model_validate(one) for one in run.volumes or ()]
+    return wanted_of(read(run.recipe), volumes, run.image)
 
 
 def is_as_checked(gate: Gate, run: Run) -> bool:
@@ -86,7 +112,7 @@ def is_as_checked(gate: Gate, run: Run) -> bool:
     unchanged: the model's commit is part of the command anyway."""
     if run.pins is None:
         return True
-    facts = gather(gate, subjects_of(run, wanted_of(read(run.recipe))))
+    facts = gather(gate, subjects_of(run, _wanted(run)))
     now = pins_of(run.image or IMAGE, facts or {}, gate.clock())
     return all(run.pins.get(name) == sha for name, sha in now.items() if name.endswith("_revision"))
 
@@ -106,7 +132,7 @@ def subjects_of(run: Run, wanted: Wanted) -> list[Subject]:
     subjects = [Subject(Kind.JOBS, run.namespace)]
     if run.output_repo is not None or wanted.space is not None:
         subjects.append(Subject(Kind.JOB_ACCOUNT))
-    return subjects + inputs_of(wanted)
+    return subjects + wanted.subjects()
 
 
 def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]:
@@ -119,7 +145,7 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
         findings.append(check_output(run.output_repo, account))
     if isinstance(account, AccountFact) and wanted.space is not None:
         findings.append(check_space(wanted.space, account))
-    return findings + check_inputs(wanted, *inputs_in(facts))
+    return findings + check_inputs(wanted, facts)
 
 
 def pins_of(image: str, facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
@@ -128,7 +154,8 @@ def pins_of(image: str, facts: dict[Subject, Fact], now: datetime) -> dict[str, 
     if (digest := image.partition("@")[2]) != "":
         pins["image_digest"] = digest
     for subject, fact in facts.items():
-        if isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
+        is_input = subject.kind in (Kind.MODEL, Kind.DATASET)
+        if is_input and isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
             pins[f"{subject.kind}_revision"] = fact.sha
     return pins
 
@@ -140,13 +167,17 @@ def _apply(
     pins: dict[str, str],
     waits_until: datetime | None,
     now: datetime,
+    foresees: bool,
 ) -> bool:
     run = runs.lock(session, loaded.id)
     if run is None or run.state != RunState.QUEUED or run.recipe != loaded.recipe or run.flavor != loaded.flavor:
         return False
-    settled = settle_run(session, run, now)
+    waits = waits_until is not None and now < waits_until
+    settled = settle_run(session, run, now) if foresees else None
     if settled is not None:
         findings = [*findings, *_foreseen(session, run, settled, now)]
+    elif run.flavor == AUTO and not waits:
+        findings = [*findings, no_flavor("what the run needs could not be worked out.")]
     verdict = verdict_of(findings)
     run.preflight = {"outcome": verdict.value, "at": iso(now), "checks": [one.as_json() for one in findings]}
     failed = next((finding for finding in findings if finding.verdict is Verdict.FAILED), None)
@@ -163,11 +194,11 @@ def _apply(
             message=failure.message,
             failure=failure.as_json(),
         )
-    if waits_until is not None and now < waits_until:
-        unknown = next(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
+    if waits:
+        open_one = next(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
         run.check_again_at = now + LOOK_AGAIN
         session.add(run)
-        runs.explain(session, run, Reason.CHECKING, f"{unknown.check} is not known yet: {unknown.message}")
+        runs.explain(session, run, Reason.CHECKING, f"{open_one.check} is not known yet: {open_one.message}")
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
     count = gpus.count(flavors.hardware(session, run.flavor))

@@ -88,7 +88,9 @@ def _apply(gate: Gate, run: Run, outcome: Outcome) -> bool:
         log.info("script_unreachable", run_id=run.id, problem=str(outcome))
         return gate.write(partial(_again, run_id=run.id, problem=str(outcome), now=now))
     try:
-        prepared = _refusal(str(outcome)) if isinstance(outcome, ScriptRefused) else _check(gate, run, outcome)
+        prepared = (
+            _refusal(str(outcome), outcome.remedy) if isinstance(outcome, ScriptRefused) else _check(gate, run, outcome)
+        )
     except InvalidToken:  # its secrets were sealed under another key: an admin's task, and none for every second
         log.error("secrets_unreadable", run_id=run.id)
         return gate.write(partial(_again, run_id=run.id, problem="its secrets cannot be read here", now=now))
@@ -114,8 +116,8 @@ def _check(gate: Gate, run: Run, fetched: Fetched) -> Prepared | Failure:
 
 
 def _refusal(evidence: str, remedy: str = CORRECT) -> Failure:
-    message = "The script at recipe.url cannot run."
-    return Failure(Reason.BAD_ARGUMENT, message, evidence[:500], remedy, Retry.CHANGED)
+    message = f"The script at recipe.url cannot run: {evidence}"
+    return Failure(Reason.BAD_ARGUMENT, message[:300], evidence[:500], remedy, Retry.CHANGED)
 
 
 def _keep(session: Session, run_id: str, prepared: Prepared) -> bool:

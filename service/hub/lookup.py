@@ -1,4 +1,4 @@
-"""Reads what the Hub says of models, datasets and tokens, as facts.
+"""Reads what the Hub says of models, datasets, tokens and what a job is to mount, as facts.
 
 Only reading calls; none raises: what could not be read is an unknown fact. Redirects are followed here, as renamed
 repositories and files are answered with one; the token stays with its own host (httpx2 drops it on the way).
@@ -6,28 +6,31 @@ repositories and files are answered with one; the token stays with its own host 
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
-from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, MountFact, Outcome
 from service.domain.wanted import MAIN
 from service.hub.account import account_from_json
+from service.hub.content import TooDeep, parsed
 from service.hub.dataset_card import describe_dataset
+from service.hub.downloads import Downloads
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, connection_fault
+from service.hub.first_row import FirstRow, first_row
+from service.hub.model_repo import describe_model
+from service.hub.nearby import hint
 from service.hub.session import HubSession, check, headers, read_json
 
-MAX_FILE_BYTES = 8 * 1024 * 1024  # tokenizer_config.json of some models holds thousands of added tokens
-FIRST_LINES_BYTES = 64 * 1024
 REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)?")
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
-TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
+F = TypeVar("F", ModelFact, DatasetFact, MountFact)
 
 
 class Lookup:
-    """Asks as the job's token where it is about what a job will read, and as the control token about jobs."""
+    """Asks as the job's token where it is about what a job will read, and as the control token about jobs, and about
+    what is mounted: that is decided when the job is made."""
 
     def __init__(self, session: HubSession, control_token: str, job_token: str, datasets_server: str | None) -> None:
         self._session = session
@@ -36,40 +39,54 @@ class Lookup:
         self._datasets_server = datasets_server
 
     def model(self, repo: str, revision: str) -> ModelFact:
-        """A model at a revision, with its config.json, and whether its tokenizer has a chat template."""
+        """A model at a revision: its config.json, and whether it has weights, a tokenizer and a chat template."""
         try:
-            info = self._info("models", repo, revision)
-            sha = _sha(info)
-            names = _file_names(info)
-            config = self._json_file(f"{repo}/resolve/{sha}/config.json") if "config.json" in names else None
-            return ModelFact(
-                outcome=Outcome.FOUND,
-                sha=sha,
-                config=config,
-                parameters=_parameters(info),
-                has_chat_template=self._has_template(repo, sha, names),
+            info = self._info("models", repo, revision, self._job_token)
+            sha, downloads = _sha(info), Downloads(self._session, self._job_token)
+            return describe_model(
+                sha, info, _file_names(info), lambda name: downloads.whole(f"{repo}/resolve/{sha}/{name}")
             )
         except HubFault as error:
-            outcome, message = _outcome(error)
-            return ModelFact(outcome=outcome, message=message)
+            return self._not_found(ModelFact, error, "models", repo)
 
     def dataset(self, repo: str, revision: str) -> DatasetFact:
         """A dataset at a revision: its configurations, splits, columns and sizes, from whoever knows them."""
         try:
-            info = self._info("datasets", repo, revision)
-            sha = _sha(info)
-            fact = describe_dataset(
-                sha,
-                info,
-                self._served(repo) if revision == MAIN else None,
-                lambda path: self._first_line(f"datasets/{repo}/resolve/{sha}/{path}"),
-            )
-            if info.get("gated"):
-                self._probe(repo, sha, _file_names(info))
-            return fact
+            info = self._info("datasets", repo, revision, self._job_token)
+            sha, downloads = _sha(info), Downloads(self._session, self._job_token)
+            if info.get("gated") and (names := _file_names(info)):
+                # its description is given to everybody, its files are not
+                downloads.probe(f"datasets/{repo}/resolve/{sha}/{names[0]}")
+            served = self._served(repo) if revision == MAIN else None
+
+            def row_of(name: str) -> FirstRow | None:
+                try:
+                    return first_row(name, downloads.beginning(f"datasets/{repo}/resolve/{sha}/{name}"))
+                except HubRefused:
+                    return None  # one file that is not given out says nothing of the dataset
+
+            return describe_dataset(repo, sha, info, served, row_of)
         except HubFault as error:
-            outcome, message = _outcome(error)
-            return DatasetFact(outcome=outcome, message=message)
+            return self._not_found(DatasetFact, error, "datasets", repo)
+
+    def mount(self, kind: str, repo: str, revision: str, path: str) -> MountFact:
+        """What a job is to mount: a `model`, `dataset`, `space` or `bucket`, or a folder of it."""
+        try:
+            if kind == "bucket":
+                _require_names(repo, MAIN)
+                self._session.read(f"/api/buckets/{repo}", self._control_token, follow=True)
+                return MountFact(outcome=Outcome.FOUND)
+            info = self._info(f"{kind}s", repo, revision, self._control_token)
+            names = _file_names(info)
+            if info.get("gated") and names:
+                place = repo if kind == "model" else f"{kind}s/{repo}"
+                Downloads(self._session, self._control_token).probe(f"{place}/resolve/{_sha(info)}/{names[0]}")
+            is_there = any(name == path or name.startswith(f"{path}/") for name in names) if path else True
+            return MountFact(outcome=Outcome.FOUND, has_path=is_there if names or not path else None)
+        except HubFault as error:
+            if kind == "bucket" and error.status == 404 and error.code != "RepoNotFound":
+                return MountFact(outcome=Outcome.FOUND, message="this Hub cannot be asked about buckets")
+            return self._not_found(MountFact, error, f"{kind}s", repo)
 
     def job_account(self) -> AccountFact:
         """Whose the token is that jobs are given, and where it may write."""
@@ -92,26 +109,28 @@ class Lookup:
         except HubFault as error:
             return JobsFact(outcome=Outcome.UNKNOWN, message=error.message)
 
-    def _info(self, kind: str, repo: str, revision: str) -> dict[str, Any]:
-        if not REPO_ID.fullmatch(repo) or not REVISION.fullmatch(revision) or ".." in revision:
-            raise HubRefused(f"'{repo}' at '{revision}' is no name on the Hub", 404)
+    def _info(self, kind: str, repo: str, revision: str, token: str) -> dict[str, Any]:
+        _require_names(repo, revision)
         at = revision.replace("/", "%2F")
-        info = read_json(
-            self._session.read(f"/api/{kind}/{repo}/revision/{at}?blobs=true", self._job_token, follow=True)
-        )
+        response = self._session.read(f"/api/{kind}/{repo}/revision/{at}?blobs=true", token, follow=True)
+        try:
+            info = parsed(response.content, prune=True)
+        except (ValueError, TooDeep):
+            raise HubUnavailable("an answer that cannot be read", response.status_code) from None
         if not isinstance(info, dict):
             raise HubUnavailable("an answer that describes no repository")
         return info
 
-    def _has_template(self, repo: str, sha: str, names: list[str]) -> bool | None:
-        if any(name in names for name in TEMPLATE_FILES) or any(
-            n.startswith("additional_chat_templates/") for n in names
-        ):
-            return True
-        if "tokenizer_config.json" not in names:
-            return False if names else None
-        config = self._json_file(f"{repo}/resolve/{sha}/tokenizer_config.json")
-        return None if config is None else bool(config.get("chat_template"))
+    def _not_found(self, fact: type[F], error: HubFault, kind: str, repo: str) -> F:
+        outcome, message = _outcome(error)
+        is_revision = error.code == "RevisionNotFound"
+        may_hint = outcome is Outcome.MISSING and not is_revision and kind != "buckets" and REPO_ID.fullmatch(repo)
+        return fact(
+            outcome=outcome,
+            message=message,
+            revision_missing=is_revision,
+            hint=hint(self._session, self._job_token, kind, repo) if may_hint else "",
+        )
 
     def _served(self, repo: str) -> dict[str, Any] | None:
         """The dataset viewer's own description, of the main branch; None where there is no such server, where it knows
@@ -121,34 +140,19 @@ class Lookup:
         try:
             url = f"{self._datasets_server}/info"
             answer = self._session.http.get(url, params={"dataset": repo}, headers=headers(self._job_token))
-            told = answer.json() if answer.is_success else None
-        except (httpx2.HTTPError, ValueError):
+            told = parsed(answer.content, prune=True) if answer.is_success else None
+        except (httpx2.HTTPError, ValueError, TooDeep):
             return None
         is_whole = isinstance(told, dict) and not any(told.get(name) for name in ("pending", "failed", "partial"))
         return told if is_whole else None
 
-    def _probe(self, repo: str, sha: str, names: list[str]) -> None:
-        """Raise where a gated dataset's files are not given out. Its description is given to everybody."""
-        if names:
-            self._read(f"datasets/{repo}/resolve/{sha}/{names[0]}", 1)
 
-    def _json_file(self, path: str) -> dict[str, Any] | None:
-        try:
-            value = json.loads(self._read(path))
-        except ValueError:
-            return None
-        return value if isinstance(value, dict) else None
-
-    def _first_line(self, path: str) -> str | None:
-        text = self._read(path, FIRST_LINES_BYTES).decode(errors="replace").lstrip("\ufeff")
-        line, newline, _ = text.partition("\n")
-        return line if newline or len(text) < FIRST_LINES_BYTES else None
-
-    def _read(self, path: str, only_first: int | None = None) -> bytes:
-        held = self._session.read_bytes(f"/{path}", self._job_token, MAX_FILE_BYTES, only_first=only_first)
-        if held is None:
-            raise HubUnavailable(f"{path.rpartition('/')[2]} is larger than is read")
-        return held
+def _require_names(repo: str, revision: str) -> None:
+    """Raise for what would be another address: no such thing is there."""
+    if not REPO_ID.fullmatch(repo):
+        raise HubRefused(f"'{repo}' is no name on the Hub", 404, code="RepoNotFound")
+    if not REVISION.fullmatch(revision) or ".." in revision:
+        raise HubRefused(f"'{revision}' is no revision on the Hub", 404, code="RevisionNotFound")
 
 
 def _outcome(error: HubFault) -> tuple[Outcome, str]:
@@ -168,18 +172,7 @@ def _sha(info: dict[str, Any]) -> str:
     return sha
 
 
-def _files(info: dict[str, Any]) -> list[dict[str, Any]]:
-    siblings = info.get("siblings")
-    return [one for one in siblings if isinstance(one, dict)] if isinstance(siblings, list) else []
-
-
 def _file_names(info: dict[str, Any]) -> list[str]:
-    return [one["rfilename"] for one in _files(info) if isinstance(one.get("rfilename"), str)]
-
-
-def _parameters(info: dict[str, Any]) -> dict[str, int]:
-    told = info.get("safetensors")
-    counts = told.get("parameters") if isinstance(told, dict) else None
-    if not isinstance(counts, dict):
-        return {}
-    return {str(kind): count for kind, count in counts.items() if isinstance(count, int) and count > 0}
+    siblings = info.get("siblings")
+    listed = [one for one in siblings if isinstance(one, dict)] if isinstance(siblings, list) else []
+    return [one["rfilename"] for one in listed if isinstance(one.get("rfilename"), str)]

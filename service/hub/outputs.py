@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from service.domain.model_files import MAX_DOCUMENT_BYTES
 from service.domain.publication import Commit
+from service.hub.downloads import Downloads
 from service.hub.faults import HubRefused
 from service.hub.models import commits_from_json
-from service.hub.session import HubSession
+from service.hub.session import HubSession, read_json
 
 MOST_COMMITS = 100
-MAX_LIST_BYTES = 2 * 1024 * 1024
 
 
 class Outputs:
@@ -20,17 +18,17 @@ class Outputs:
     def __init__(self, session: HubSession, job_token: str) -> None:
         self._session = session
         self._job_token = job_token
+        self._downloads = Downloads(session, job_token)
 
     def commits(self, repo: str) -> tuple[Commit, ...] | None:
         """The last commits of a model's main branch, newest first; None where this endpoint does not list them, or not
         to this token. Raises HubUnavailable."""
         path = f"/api/models/{repo}/commits/main?limit={MOST_COMMITS}"
         try:
-            told = self._session.read_bytes(path, self._job_token, MAX_LIST_BYTES)
-            return None if told is None else commits_from_json(json.loads(told))
+            return commits_from_json(read_json(self._session.read(path, self._job_token, follow=True)))
         except (HubRefused, ValueError, RecursionError):
             return None
 
     def document(self, repo: str, sha: str, name: str) -> bytes | None:
         """A file at the top of a model repository; None where it is larger than is read. Raises HubFault."""
-        return self._session.read_bytes(f"/{repo}/resolve/{sha}/{name}", self._job_token, MAX_DOCUMENT_BYTES)
+        return self._downloads.no_larger(f"{repo}/resolve/{sha}/{name}", MAX_DOCUMENT_BYTES)

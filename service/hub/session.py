@@ -97,28 +97,6 @@ class HubSession:
         self.governor.observe(response.headers, self._clock())
         return response
 
-    def read_bytes(self, path: str, token: str, most: int, *, only_first: int | None = None) -> bytes | None:
-        """A path's content, redirects followed (the token stays with its own host); None where it is larger than
-        `most`. `only_first`: of no more than its first bytes. Raises HubFault for anything but a success."""
-        part = {"range": f"bytes=0-{only_first - 1}"} if only_first is not None else {}
-        held = b""
-        try:
-            with self.http.stream(
-                "GET", self.endpoint + path, headers=headers(token) | part, follow_redirects=True
-            ) as response:
-                if not response.is_success:
-                    response.read()
-                    check(response)
-                for chunk in response.iter_bytes():
-                    held += chunk
-                    if only_first is not None and len(held) >= only_first:
-                        break
-                    if len(held) > most:
-                        return None
-        except httpx2.HTTPError as error:
-            raise connection_fault(error) from None
-        return held
-
     def next_page(self, response: httpx2.Response) -> str | None:
         """The URL of a list's next page. Raises HubRefused where it leads to another host."""
         url = response.links.get("next", {}).get("url")

@@ -12,6 +12,8 @@ from service.sandbox.calls import json_fields
 from service.sandbox.wire import Request, Response, json_response
 
 FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|$)", re.DOTALL)
+MOST_VALUES = 100_000
+MOST_DEPTH = 100
 TAG_KEYS = {"license": "license", "datasets": "dataset", "base_model": "base_model", "language": "", "tags": ""}
 
 
@@ -35,12 +37,30 @@ def metadata(text: str) -> dict[str, Any]:
     if (match := FRONT.match(text)) is None:
         return {}
     try:
-        data = yaml.safe_load(match[1] or "")
-    except yaml.YAMLError as error:
+        data = _plain(yaml.safe_load(match[1] or ""), [MOST_VALUES], 0)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"Invalid YAML metadata: {error}") from error
     if not isinstance(data, dict | None):
         raise ValueError("The metadata of a card must be a mapping")
     return data or {}
+
+
+def _plain(value: Any, left: list[int], depth: int) -> Any:
+    """YAML's values as JSON has them. Raises ValueError for more than a card holds: a few aliases of aliases stand for
+    more values than any memory has."""
+    left[0] -= 1
+    if left[0] < 0 or depth > MOST_DEPTH:
+        raise ValueError("The metadata of a card is too large, or nested too deeply")
+    match value:
+        case dict():
+            return {str(key): _plain(item, left, depth + 1) for key, item in value.items()}
+        case set():
+            return [_plain(item, left, depth + 1) for item in sorted(value, key=str)]
+        case list() | tuple():
+            return [_plain(item, left, depth + 1) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+    return str(value)  # dates, bytes
 
 
 def card_of(tree: Tree) -> dict[str, Any]:

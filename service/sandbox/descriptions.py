@@ -71,7 +71,8 @@ def _sibling(path: str, blob: Blob, *, sizes: bool) -> dict[str, Any]:
 def _model_facts(card: dict[str, Any], tree: Tree) -> dict[str, Any]:
     facts: dict[str, Any] = {key: card[key] for key in ("library_name", "pipeline_tag") if key in card}
     if (config := _json_object(tree.get("config.json"))) is not None:
-        facts["config"] = {key: config[key] for key in ("architectures", "model_type") if key in config}
+        told = {key: config[key] for key in ("architectures", "model_type") if key in config}
+        facts["config"] = {key: value for key, value in told.items() if isinstance(value, str | list)}
     if parameters := _parameters(tree):
         facts["safetensors"] = {"parameters": parameters, "total": sum(parameters.values())}
     return facts
@@ -101,6 +102,6 @@ def _json_object(blob: Blob | None) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(blob.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -75,7 +75,10 @@ def timestamp(moment: datetime) -> str:
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, out of somebody's file: JSON has an escape for it
+        body = json.dumps(value, separators=(",", ":")).encode()
     return Response(status, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
 
 

@@ -118,6 +118,8 @@ def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> b
         say(session, run)
     else:
         message = f"{after_run_id}, which it was to start after, {how_it_ended(str(dependency.ended_as))}"
+        if (before := runs.get(session, after_run_id)) is not None and before.failure is not None:
+            message = f"{message}: {before.message}"[:500]
         runs.request_cancel(session, col(Run.id) == run_id, "a rule", now, Reason.DEPENDENCY_FAILED, message)
     return True
 

@@ -33,6 +33,9 @@ def verdicts(told: dict[str, Any]) -> dict[str, str]:
     return {one["flavor"]: one["verdict"] for one in told["flavors"]}
 
 
+CPUS = {"cpu-basic", "cpu-upgrade", "cpu-performance", "cpu-xl"}
+
+
 def body(recipe: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"recipe": recipe, "flavor": "a10g-large", "timeout": "4h", "output_repo": "acme/model", **fields}
 
@@ -68,6 +71,14 @@ def test_nothing_is_stored_and_what_is_wrong_with_the_inputs_is_a_warning(rich: 
     assert verdicts(unknown)["cpu-basic"] == "does_not_fit"  # whatever it needs, it needs a GPU
     assert any("there is no model acme/none" in one for one in unknown["warnings"])
     assert rich("POST", "/estimates", json={"recipe": {"kind": "script", "source": "1"}}).json()["code"] == "invalid"
+
+
+def test_a_model_that_is_not_there_is_said_not_to_be_there(rich: Api) -> None:
+    told = estimate(rich, {**COURSE, "model_name_or_path": "HuggingFaceTB/SmolLM3-3b-Bas"}, flavor="a10g-large")
+    open_ones = [one for one in told["flavors"] if one["verdict"] == "not_covered"]
+    assert {one["flavor"] for one in told["flavors"]} - {one["flavor"] for one in open_ones} == CPUS
+    assert all("there is no such model" in one["message"] for one in open_ones)
+    assert any("Did you mean 'HuggingFaceTB/SmolLM3-3B-Base'?" in one for one in told["warnings"])
 
 
 def test_what_is_known_not_to_fit_is_refused_at_once_with_both_ways_out(rich: Api) -> None:
@@ -116,6 +127,16 @@ def test_a_timeout_that_half_of_such_trainings_would_not_end_in_is_refused(rich:
     assert (shown["reason"], shown["failure"]["cause"]) == ("preflight_failed", "preflight_failed")
     assert "the timeout is 10 min" in shown["message"]
     assert "Set timeout to" in shown["failure"]["remedy"]
+
+
+def test_a_training_without_end_is_not_given_a_timeout_without_end(rich: Api) -> None:
+    args = {"max_steps": 10**8, "save_strategy": "no"}
+    answer = rich("POST", "/runs", json=body({**LORA, "args": args}, timeout="4h"))
+    assert answer.status_code == 201, answer.text
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{answer.json()['id']}").json()
+    assert "takes more than 30 days" in shown["message"]
+    assert shown["failure"]["remedy"].startswith("Shorten the training")
 
 
 def test_auto_within_a_cap_that_nothing_keeps_says_what_comes_closest(rich: Api) -> None:

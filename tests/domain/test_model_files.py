@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain import model_files
+from service.domain.finding import Verdict
 from service.domain.output import Check, Due, File, differ, due
-from service.domain.preflight import Verdict
 from tests.published import INDEX, adapter, as_json, full, sharded
 
 MiB = 2**20

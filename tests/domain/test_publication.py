@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.domain.preflight import Verdict
+from service.domain.finding import Verdict
 from service.domain.publication import Commit, Pushes, Work, judge, own_commit, read_pushes
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -268,6 +268,16 @@ def test_several_gpus_are_launched_over_and_one_runs_the_script_by_its_address()
     assert "https://" not in together
 
 
+def test_a_part_of_a_split_is_asked_for_by_the_function_that_loads_it() -> None:
+    by_flag = {"args": {"dataset_train_split": "all"}}
+    for fields in ({"dataset_train_split": "train[:9]"}, {"eval": {"split": "a+b"}}, by_flag):
+        command = job.command(recipe_of(**fields), "acme/x")
+        at = command.index("python")
+        assert command[at + 1] == "-c"
+        assert command[at + 3] == "main"
+    assert "python" not in job.command(recipe_of(dataset_train_split="held"), "acme/x")
+
+
 def test_a_datasets_revision_is_given_to_the_function_that_loads_it() -> None:
     alone = job.command(recipe_of(dataset_revision="abc"), "acme/x")
     at = alone.index("-c")

@@ -93,7 +93,8 @@ def test_redirects_are_followed_and_each_is_checked(shelf: Shelf, monkeypatch: p
     shelf.answers["/moved"] = Answer(status=302, headers={"location": "x.py"})
     assert get(shelf.url("/moved")).source == SOURCE
     for target, says in (
-        ("http://10.0.0.1/x.py", "https"),
+        ("http://10.0.0.1/x.py", "redirects to where nothing is read: 10.0.0.1 is not a public address"),
+        ("http://scripts.example/x.py", "https"),
         ("https://10.0.0.1/x.py", "not a public address"),
         ("https://169.254.169.254/latest", "not a public address"),
         ("file:///etc/passwd", "https"),
@@ -122,7 +123,7 @@ def test_redirects_are_followed_and_each_is_checked(shelf: Shelf, monkeypatch: p
         (Answer(status=404), "HTTP 404"),
         (Answer(status=401), "without any token"),
         (Answer(status=204), "HTTP 204"),
-        (Answer(status=302), "HTTP 302"),
+        (Answer(status=302), "HTTP 302 without an address"),
         (Answer(status=302, headers={"location": "https://[/"}), "cannot be read"),
         (Answer(status=302, headers={"location": "https://" + "a" * 70 + ".test/"}), "cannot be read"),
     ],

@@ -72,7 +72,10 @@ def test_a_run_that_can_never_start_is_cancelled_with_its_reason_and_so_are_thos
     for run_id, ahead, ended in ((second, first, "has failed"), (third, second, "was cancelled")):
         run = world.run(run_id)
         assert (run.state, run.reason) == ("cancelled", "dependency_failed")
-        assert run.message == f"{ahead}, which it was to start after, {ended}"
+        told = f"{ahead}, which it was to start after, {ended}"
+        why = f": {world.run(ahead).message}" if world.run(ahead).failure else ""
+        assert run.message == told + why
+        assert bool(why) is (ahead == first)
         assert world.told(run_id) == ["run.queued", "run.cancelled"]
 
 

@@ -57,6 +57,7 @@ def test_a_run_whose_pilot_fails_never_starts(world: World) -> None:
     shown = world.show(run_id)
     assert (shown["state"], shown["reason"], shown["cost"]["metered_usd"]) == ("cancelled", "dependency_failed", None)
     assert pilot_id in shown["message"]
+    assert shown["message"].endswith(f"has failed: {world.show(pilot_id)['message']}")
 
 
 def test_with_confirm_the_numbers_wait_for_an_approval(world: World) -> None:

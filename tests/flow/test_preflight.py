@@ -12,42 +12,7 @@ import pytest
 from service.flow import admit, preflight, submit
 from tests import published
 from tests.flow.conftest import World
-
-MODEL = "acme/tiny"
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 1000,
-}
-TEMPLATE = {"chat_template": "{{ messages }}"}
-CHAT = {"messages": [{"role": "user", "content": "hi"}]}
-
-
-def model(world: World, *, template: bool = True, **files: object) -> None:
-    named = {"config.json": CONFIG, "tokenizer_config.json": TEMPLATE if template else {}, **files}
-    content = {name: json.dumps(value).encode() for name, value in named.items() if value is not None}
-    world.core.hub.publish("model", MODEL, content, world.clock.now)
-
-
-def dataset(world: World, repo: str = "acme/chats", **files: str) -> None:
-    named = files or {"train.jsonl": json.dumps(CHAT) + "\n"}
-    content = {name.replace("__", "."): text.encode() for name, text in named.items()}
-    world.core.hub.publish("dataset", repo, content, world.clock.now)
-
-
-def run(world: World, checked: bool = True, reuse: str = "never", **recipe: Any) -> str:
-    body = {"kind": "trl_sft", "model_name_or_path": MODEL, "dataset_name": "acme/chats", **recipe}
-    return world.enqueue(recipe=body, flavor="t4-small", output_repo="acme/model", checked=checked, reuse=reuse)
-
-
-def checks(world: World, run_id: str) -> dict[str, str]:
-    told = world.show(run_id)["preflight"]["checks"]
-    return {one["check"]: one["outcome"] for one in told}
+from tests.flow.shelves import CHAT, MODEL, checks, dataset, model, run
 
 
 def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> None:
@@ -57,8 +22,8 @@ def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> 
     shown = world.show(run_id)
     assert shown["preflight"]["outcome"] == "passed", shown["preflight"]
     assert set(checks(world, run_id)) == {
-        "namespace", "output_repo", "model", "dataset", "dataset_splits", "dataset_columns", "chat_template",
-        "memory", "timeout",
+        "namespace", "output_repo", "model", "architecture", "dataset", "dataset_splits", "dataset_columns",
+        "chat_template", "memory", "timeout",
     }  # fmt: skip
     heads = world.core.hub.snapshot()
     assert shown["pins"] == {
@@ -73,16 +38,24 @@ def test_all_that_is_named_is_found_and_its_commits_are_pinned(world: World) -> 
     ("recipe", "cause", "field", "remedy"),
     [
         ({"model_name_or_path": "acme/none"}, "model_not_found", "recipe.model_name_or_path", "Check the name"),
-        ({"args": {"model_revision": "v9"}}, "model_not_found", "recipe.model_name_or_path", "revision"),
+        ({"args": {"model_revision": "v9"}}, "model_not_found", "recipe.args.model_revision", "Name a branch"),
+        ({"model_revision": "v9"}, "model_not_found", "recipe.model_revision", "Name a branch"),
+        ({"dataset_revision": "v9"}, "dataset_not_found", "recipe.dataset_revision", "Name a branch"),
         ({"dataset_name": "acme/none"}, "dataset_not_found", "recipe.dataset_name", "Check the name"),
         ({"dataset_config": "de"}, "dataset_format", "recipe.dataset_config", "Name one of them"),
         (
             {"args": {"dataset_train_split": "trian"}},
             "dataset_format",
-            "recipe.dataset_train_split",
+            "recipe.args.dataset_train_split",
             "Did you mean 'train'?",
         ),
-        ({"args": {"eval_strategy": "steps"}}, "dataset_format", "recipe.eval.split", "Set dataset_test"),
+        (
+            {"args": {"eval_strategy": "steps"}},
+            "dataset_format",
+            "recipe.args.dataset_test_split",
+            "Set args.dataset_test",
+        ),
+        ({"eval": {"split": "held"}}, "dataset_format", "recipe.eval.split", "Set eval.split"),
         ({"dataset_name": "acme/odd"}, "dataset_format", "recipe.args.dataset_text_field", "Name the column"),
     ],
 )
@@ -262,6 +235,15 @@ def test_what_was_pinned_is_what_runs(world: World) -> None:
     assert pins["dataset_revision"] in sent
 
 
+def test_a_part_of_a_split_is_taken_of_the_commit_that_was_checked(world: World) -> None:
+    model(world)
+    dataset(world, train__jsonl=3 * (json.dumps(CHAT) + "\n"))
+    run_id = run(world, dataset_train_split="train[:2]")
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    assert world.show(run_id)["pins"]["dataset_revision"] in command(world)
+
+
 def test_an_image_by_digest_is_a_pin(world: World) -> None:
     digest = "sha256:" + "a1" * 32
     named = world.enqueue(image=f"ghcr.io/astral-sh/uv:python3.12-bookworm@{digest}")
@@ -275,7 +257,7 @@ def test_a_dataset_that_moves_on_while_the_run_waits_is_checked_again_before_the
     run_id = run(world)
     pins = world.show(run_id)["pins"]
     admit.run_once(world.gate)
-    dataset(world, train__jsonl='{"messages": []}\n{"messages": []}\n')
+    dataset(world, train__jsonl=2 * (json.dumps(CHAT) + "\n"))
     world.clock.turn(minutes=11)
     submit.run_once(world.gate)
     assert world.show(run_id)["state"] == "queued"

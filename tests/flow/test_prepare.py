@@ -113,6 +113,7 @@ def test_what_cannot_run_fails_before_money_is_reserved(
     shown = world.show(run_id)
     assert (shown["state"], shown["reason"]) == ("failed", "bad_argument")
     assert says in shown["failure"]["evidence"]
+    assert says in shown["message"]
     assert shown["failure"]["remedy"]
     assert TOKEN not in str(shown)
     assert "my-own-secret" not in str(shown)
@@ -164,6 +165,9 @@ def test_secrets_that_cannot_be_read_let_it_wait(world: World, shelf: Shelf) -> 
 
 def test_image_volumes_and_resource_group_reach_the_job(world: World) -> None:
     image = "ghcr.io/astral-sh/uv:python3.13-trixie"
+    world.core.hub.publish("dataset", "acme/corpus", {"a.txt": b"a"}, world.clock.now)
+    corpus = world.core.hub.repo("dataset", "acme/corpus")
+    corpus.refs["refs/tags/v1"] = corpus.head
     run_id = world.enqueue(
         seconds=5,
         image=image,
@@ -203,7 +207,7 @@ def test_the_operator_says_which_images_run_and_where_scripts_come_from(world: W
     with pytest.raises(ImageNotAllowed) as told:
         world.enqueue(recipe={"kind": "script", "source": asks})
     assert told.value.field == "recipe.source"
-    with pytest.raises(Invalid, match="https"):
+    with pytest.raises(Invalid, match="not a public address"):
         submit(world, "http://127.0.0.1/x.py")
     world.limit(image_allowlist=("acme/*",))
     run_id = world.enqueue(recipe={"kind": "script", "source": asks}, seconds=5)

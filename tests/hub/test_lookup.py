@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from service.domain.facts import DatasetFact, Outcome
 from service.hub.client import HubClient
 from service.settings import Settings
 from tests.conftest import Clock
@@ -68,3 +69,27 @@ def test_hugging_face_has_a_viewer_and_a_sandbox_none() -> None:
     assert (
         Settings(hf_endpoint="http://127.0.0.1:1", datasets_server="http://127.0.0.1:2/").viewer == "http://127.0.0.1:2"
     )
+
+
+def dataset_of(*files: tuple[str, httpx2.Response]) -> DatasetFact:
+    """What is told of a dataset with these files, whose sizes the Hub does not tell."""
+    answers = dict(files)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.startswith("/api/"):
+            return httpx2.Response(200, json={"sha": "a" * 40, "siblings": [{"rfilename": name} for name in answers]})
+        return answers[request.url.path.rpartition("/")[2]]
+
+    client = HubClient("http://hub.test", "c", "j", clock=Clock(), transport=httpx2.MockTransport(answer))
+    return client.lookup.dataset("acme/chats", "main")
+
+
+def test_a_part_of_an_empty_file_is_refused_and_the_file_is_empty() -> None:
+    fact = dataset_of(("train.jsonl", httpx2.Response(416, json={"error": "Range not satisfiable"})))
+    assert fact.wrong_in == {"default": {"train": "cannot be loaded: train.jsonl is empty"}}
+
+
+def test_a_file_that_is_not_given_out_leaves_its_columns_open() -> None:
+    gone = httpx2.Response(404, json={"error": "x"}, headers={"x-error-code": "EntryNotFound"})
+    fact = dataset_of(("train.jsonl", gone))
+    assert (fact.outcome, fact.columns, set(fact.configs["default"])) == (Outcome.FOUND, {}, {"train"})

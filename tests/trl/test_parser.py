@@ -173,6 +173,7 @@ def test_the_description_is_that_of_the_installed_release() -> None:
     assert fresh["flags"] == kept["flags"]
     for name in ("trl", "transformers"):
         assert fresh[name] == kept[name]
+    assert fresh["custom_code"] is kept["custom_code"]
 
 
 def test_the_kinds_of_json_are_told_apart() -> None:

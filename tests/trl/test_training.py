@@ -93,6 +93,23 @@ def test_both_processes_learn_and_the_model_is_published(service: Service) -> No
     assert float(epoch) == 8 * batch / ROWS == 0.5
 
 
+def test_a_part_of_a_split_is_what_is_learned_and_another_what_is_evaluated(service: Service) -> None:
+    half, tenth = f"train[:{ROWS // 2}]", "train[:10%]+train[-2:]"
+    args = RECIPE["args"] | {"max_steps": 4}
+    _, log = train(
+        service,
+        "acme/part-model",
+        args=args,
+        dataset_revision="full",
+        dataset_train_split=half,
+        eval={"split": tenth, "steps": 4},
+        report_to="none",
+    )
+    # four steps of two rows on each of two processes are half of the half
+    assert float(re.findall(r"'epoch': '([\d.]+)'", log)[-1]) == 4 * 4 / (ROWS // 2) == 0.5
+    assert len(re.findall(r"'eval_loss': '[\d.]+'", log)) == 1
+
+
 def test_pairs_of_prompt_and_completion_are_learned_from_the_newest_commit_and_evaluated(service: Service) -> None:
     _, log = train(service, "acme/pairs-model", dataset_name="acme/pairs", eval={"steps": 4}, report_to="none")
     assert float(re.findall(r"'epoch': '([\d.]+)'", log)[-1]) == 0.5

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from service.domain.estimate.card import Flavor
 
+MOST_GB = 1_000_000  # beyond that the number says nothing
+
 
 class Verdict(StrEnum):
     """`tight` fits as a rule, but not with the worst fragmentation that was published."""
@@ -51,5 +53,6 @@ def judge(flavor: Flavor, peak_gib: float, disk_gb: float, on_cpu: bool) -> tupl
     if verdict is Verdict.DOES_NOT_FIT:
         return verdict, f"It {need}."
     if flavor.disk_gb is not None and disk_gb > flavor.disk_gb:
-        return Verdict.DOES_NOT_FIT, f"It needs {disk_gb:.0f} GB of disk; {flavor.name} has {flavor.disk_gb:.0f}."
+        need = f"{disk_gb:.0f}" if disk_gb < MOST_GB else f"more than {MOST_GB:,}"
+        return Verdict.DOES_NOT_FIT, f"It needs {need} GB of disk; {flavor.name} has {flavor.disk_gb:.0f}."
     return verdict, f"It {need}."

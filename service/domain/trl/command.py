@@ -1,7 +1,8 @@
 """From a `trl_sft` recipe to the argv that trains it, on one GPU or on all of a flavor's.
 
-One GPU runs TRL's script by its address, as its documentation does. Several GPUs, or a dataset at a revision, run the
-same script out of the pinned package: `accelerate launch` needs it there, and there it cannot differ from the package.
+One GPU runs TRL's script by its address, as its documentation does. Several GPUs, a dataset at a revision or a part of
+a split run the same script out of the pinned package: `accelerate launch` needs it there, and there it cannot differ
+from the package.
 
 User text never reaches a shell as text: every argument is an argv item of its own; the programs below are constants.
 """
@@ -13,12 +14,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from service.domain.part import is_part
 from service.domain.trl.flags import Release, described, kind_of, release
 from service.domain.trl.packages import packages_of
 from service.domain.trl_sft import TrlSft
 
 TRL_SCRIPT_URL = "https://raw.githubusercontent.com/huggingface/trl/v{version}/trl/scripts/sft.py"
 MODULE = "trl.scripts.sft"
+MAIN = "main"
 
 # What the command line cannot say travels in a config file: JSON, which is YAML too.
 RUN_WITH_CONFIG = 'set -eu; file=$(mktemp -d)/config.yaml; printf %s "$1" > "$file"; shift; exec "$@" --config "$file"'
@@ -26,11 +29,16 @@ RUN_WITH_CONFIG = 'set -eu; file=$(mktemp -d)/config.yaml; printf %s "$1" > "$fi
 # on the command line `False` is read as a Space's name (transformers 5.23, TrackioCallback.on_push_begin).
 NO_STATIC_SPACE = {"trackio_static_space_id": False}
 
-# The script has no flag for a dataset's revision (TRL 1.16, `load_dataset(name, name=config, streaming=…)`), so the
-# function that it calls is given one. The script itself runs unmodified.
-AT_REVISION = (
+# The script has no flag for a dataset's revision, and takes a split by its name out of what it has loaded (TRL 1.16,
+# `load_dataset(name, name=config, streaming=…)[split]`). So the function that it calls is given a revision, and what it
+# returns finds `train[:1000]` and `train+test` as `datasets` does. The script itself runs unmodified.
+LOADED_SO = (
     "import functools, runpy, sys, datasets; "
-    "datasets.load_dataset = functools.partial(datasets.load_dataset, revision=sys.argv.pop(1)); "
+    "load = functools.partial(datasets.load_dataset, revision=sys.argv.pop(1)); "
+    "parts = lambda whole, again: type('Parts', (), "
+    "{'__getitem__': lambda _, part: whole[part] if part in whole else again(split=part)})(); "
+    "datasets.load_dataset = lambda *given, **named: "
+    "parts(load(*given, **named), functools.partial(load, *given, **named)); "
     f"runpy.run_module('{MODULE}', run_name='__main__', alter_sys=True)"
 )
 
@@ -89,16 +97,24 @@ def _launch(recipe: TrlSft, known: Release | None, gpus: int, options: Sequence[
         argv += _with(f"transformers=={known.versions['transformers']}")
     for package in packages_of(all_flags(recipe)):
         argv += _with(package)
-    if gpus == 1 and recipe.dataset_revision is None:
+    is_loaded_so = recipe.dataset_revision is not None or takes_parts(recipe)
+    if gpus == 1 and not is_loaded_so:
         # The script's own header pins nothing, so a tagged URL alone would run the newest TRL under yesterday's script.
         return [*argv, TRL_SCRIPT_URL.format(version=recipe.trl_version)]
     argv += ["--no-project", *(item for package in IN_TRL_HEADER for item in _with(package))]
     if gpus > 1:
         argv += ["accelerate", "launch", "--multi_gpu", "--num_processes", str(gpus), "--num_machines", "1"]
         argv += ["--mixed_precision", "no", "--dynamo_backend", "no"]  # SFTConfig sets the precision itself
-    if recipe.dataset_revision is not None:
-        return [*argv, *(["--no_python"] if gpus > 1 else []), "python", "-c", AT_REVISION, recipe.dataset_revision]
+    if is_loaded_so:
+        python = [*(["--no_python"] if gpus > 1 else []), "python", "-c", LOADED_SO]
+        return [*argv, *python, recipe.dataset_revision or MAIN]
     return [*argv, "--module", MODULE]
+
+
+def takes_parts(recipe: TrlSft) -> bool:
+    """Whether rows are asked for that are not a split as it is."""
+    flags = all_flags(recipe)
+    return any(is_part(str(flags.get(name) or "")) for name in ("dataset_train_split", "dataset_test_split"))
 
 
 def _publish(output_repo: str | None) -> list[str]:

@@ -108,11 +108,13 @@ class Flag:
 
 @dataclass(frozen=True)
 class Release:
-    """One described release; `versions` names the packages and the Python that it was read from."""
+    """One described release; `versions` names the packages and the Python that it was read from. `custom_code`: whether
+    it loads a model whose class comes with its repository."""
 
     version: str
     versions: Mapping[str, str]
     flags: Mapping[str, Flag]
+    custom_code: bool
 
     def check(self, name: str, value: object, field: str) -> None:
         """Raise UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that
@@ -193,4 +195,5 @@ def release(version: str) -> Release:
         )
         for name, one in document.pop("flags").items()
     }
-    return Release(version, document, flags)
+    custom_code = document.pop("custom_code")
+    return Release(version, document, flags, custom_code)
