@@ -16,7 +16,18 @@ from service.domain.fingerprint import differences
 from service.store.describe import describe_runs
 
 router = APIRouter(tags=["runs"])
-INPUTS = ("recipe", "pins", "flavor", "timeout_seconds", "max_cost_usd", "env", "secrets", "output_repo")
+INPUTS = (
+    "recipe",
+    "pins",
+    "flavor",
+    "timeout_seconds",
+    "max_cost_usd",
+    "env",
+    "secrets",
+    "image",
+    "volumes",
+    "output_repo",
+)
 OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
 from service.api.money_schemas import Comment
 from service.domain.approval import EXPIRES_AFTER
 from service.domain.body import Body, Usd
+from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.flavor_name import FlavorName
 from service.domain.request import check_labels
@@ -47,6 +48,13 @@ class RunPatch(Body):
     priority: Annotated[int, Field(ge=0, le=100)] | None = None
     timeout: Seconds | None = None
     labels: dict[str, str] | None = Field(None, max_length=50, description="In place of those it has")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_secret(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            refuse_secrets(value)
+        return value
 
     @field_validator("labels")
     @classmethod

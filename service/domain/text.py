@@ -14,12 +14,14 @@ def cleaned(text: str) -> str:
 
 
 def is_carried(value: object) -> bool:
-    """Whether every text in a JSON value, names included, can be stored and answered as it is."""
-    match value:
-        case str():
-            return UNCARRIED.search(value) is None
-        case dict():
-            return all(is_carried(name) and is_carried(item) for name, item in value.items())
-        case list():
-            return all(map(is_carried, value))
+    """Whether every text in a JSON value, names included, can be stored and answered as it is. However deep it is."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text if UNCARRIED.search(text):
+                return False
+            case dict() as named:
+                waiting += [*named.keys(), *named.values()]
+            case list() as items:
+                waiting += items
     return True

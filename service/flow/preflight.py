@@ -202,7 +202,9 @@ def _apply(
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
     count = gpus.count(flavors.hardware(session, run.flavor))
-    run.fingerprint = fingerprint({**run.recipe, "image": run.image}, pins, run.env, run.secret_names, count)
+    run.fingerprint = fingerprint(
+        {**run.recipe, "image": run.image, "volumes": run.volumes}, pins, run.env, run.secret_names, count
+    )
     session.add(run)
     if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
         return _reuse(session, run, earlier, now)

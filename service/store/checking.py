@@ -30,11 +30,11 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
 
 
 def same_before(session: Session, run: Run, fingerprint: str) -> Run | None:
-    """The last run of the team that had the same inputs and succeeded with a model."""
+    """The last run of the team that had the same inputs and succeeded with a model, at a commit."""
     return session.exec(
         select(Run)
         .where(Run.team == run.team, Run.fingerprint == fingerprint, Run.state == RunState.SUCCEEDED.value)
-        .where(col(Run.output).is_not(None))
+        .where(col(Run.output)["revision"].as_string().is_not(None))
         .order_by(col(Run.id).desc())
         .limit(1)
     ).first()

@@ -45,6 +45,8 @@ def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
     rules = rules_of(team)
     is_first = rules.first_run_of_key and not _was_let_through(session, run)
     run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
+    if run.approval_why is None and (run.pilot or {}).get("confirm") and not run.open_dependencies:
+        run.approval_why = "it was changed after its pilot, whose numbers were to be confirmed"
     run.approval = None if run.approval_why is None else "needed"
     run.approval_expires_at = None if run.approval_why is None else now + rules.expires_after
     run.approval_by = run.approval_comment = None

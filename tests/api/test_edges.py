@@ -173,6 +173,25 @@ def test_texts_that_nothing_can_carry_are_refused(api: Api, text: str) -> None:
     assert api("POST", "/runs", content=body, headers=headers, as_="admin").status_code in (404, 422)
 
 
+@pytest.mark.parametrize("depth", [50, 500, 5_000])
+def test_a_body_however_deep_is_a_problem(api: Api, depth: int) -> None:
+    run_id = submit(api)["id"]
+    deep = '{"a":' * depth + "1" + "}" * depth
+    for method, path in (("POST", "/runs"), ("POST", "/estimates"), ("PATCH", f"/runs/{run_id}")):
+        content = f'{{"labels": {deep}, "flavor": "cpu-basic"}}'
+        answer = api(method, path, content=content, headers={"content-type": "application/json"})
+        assert answer.status_code in (400, 422), (method, path, answer.status_code)
+        assert answer.json()["code"]
+
+
+def test_a_secret_in_a_changed_label_is_refused(api: Api) -> None:
+    run_id = submit(api)["id"]
+    token = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGh"
+    refused = api("PATCH", f"/runs/{run_id}", json={"labels": {"note": token}})
+    assert (refused.json()["code"], refused.json()["field"]) == ("secret_in_text", "labels.note")
+    assert token not in api("GET", f"/runs/{run_id}").text
+
+
 def test_a_body_beyond_measure_is_refused_unread(api: Api) -> None:
     answer = api("POST", "/runs", content=b"[" + b" " * 1024 * 1024 + b"]")
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

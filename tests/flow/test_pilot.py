@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlmodel import Session
 
 from service.domain.errors import ExceedsLimit, Invalid
+from service.flow.change import change
+from service.store import runs
 from tests.flow.conftest import World
 
 PRICE = 25_000
@@ -69,6 +72,24 @@ def test_with_confirm_the_numbers_wait_for_an_approval(world: World) -> None:
     assert (shown["state"], shown["reason"]) == ("queued", "awaiting_approval")
     assert "about 8.7 min for 1000 steps, $0.40 at the most" in shown["message"]
     assert world.told(run_id)[-1] == "run.awaiting_approval"
+
+
+@pytest.mark.parametrize("changes", [{"priority": 51}, {"timeout": 7100}, {"flavor": "h200"}])
+def test_a_change_does_not_stand_in_for_the_confirmation(world: World, changes: dict[str, Any]) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20, "confirm": True})
+    world.until_end(pilot_id)
+    world.pass_all()
+
+    def patch(session: Session) -> None:
+        run = runs.get(session, run_id)
+        assert run is not None
+        change(session, run, changes, world.clock.now)
+
+    world.db.write(patch)
+    for _ in range(3):
+        world.pass_all()
+    shown = world.show(run_id)
+    assert (shown["state"], shown["reason"], shown["approval"]["state"]) == ("queued", "awaiting_approval", "needed")
 
 
 def test_a_run_that_its_timeout_could_not_hold_fails_before_it_costs(world: World) -> None:
