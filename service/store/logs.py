@@ -17,6 +17,7 @@ from service.store.tables import Attempt, LogChunk
 
 # A chunk that is being written grows to this; unpacked, it is what reading one line costs at most.
 CHUNK_BYTES = 64 * 1024
+CHUNKS_AT_ONCE = 8
 # Of a log that is too long, the beginning is kept (versions, settings), and the end (what went wrong).
 HEAD_SHARE = 0.25
 
@@ -123,13 +124,23 @@ def _last_chunk(session: Session, attempt: Attempt) -> LogChunk | None:
 
 
 def _chunks(session: Session, run_id: str, attempt: int, wanted: Wanted) -> Iterator[LogChunk]:
-    """One at a time: a log may be larger than what one wants to hold."""
+    """A few at a time: a log may be larger than what one wants to hold, and a reader may leave early."""
     query = select(LogChunk).where(*_of(run_id, attempt))
     query = query.where(col(LogChunk.first_line) + LogChunk.line_count > wanted.from_line)
     if wanted.since is not None:
         query = query.where(col(LogChunk.until) >= wanted.since)
-    order = col(LogChunk.first_line).desc() if wanted.tail is not None else col(LogChunk.first_line)
-    return iter(session.exec(query.order_by(order).execution_options(yield_per=4)))
+    backward = wanted.tail is not None
+    query = query.order_by(col(LogChunk.first_line).desc() if backward else col(LogChunk.first_line))
+    last: int | None = None
+    while True:
+        following = query
+        if last is not None:
+            following = query.where(LogChunk.first_line < last if backward else LogChunk.first_line > last)
+        few = session.exec(following.limit(CHUNKS_AT_ONCE)).all()
+        yield from few
+        if len(few) < CHUNKS_AT_ONCE:
+            return
+        last = few[-1].first_line
 
 
 def _make_room(session: Session, attempt: Attempt, most_bytes: int) -> None:
