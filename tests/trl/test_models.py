@@ -37,7 +37,6 @@ TARGETS: list[Any] = [
     "q_proj,v_proj",
     "q_proj v_proj",
     PATTERN,
-    "(q_proj",
 ]
 
 
