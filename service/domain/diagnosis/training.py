@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
-from statistics import median
 
 from service.domain.diagnosis.lines import Bar, Line, bar
+from service.domain.losses import first_broken, peak_of_divergence
 
 # transformers 4 prints floats, 5 prints them quoted; own loops print `loss: 0.21`, `loss 0.21`, `loss=0.21`
 LOGGED = re.compile(
@@ -28,15 +28,6 @@ PUBLISHED = re.compile(
 )
 TRAINING_BAR = re.compile(r"^(?:Steps|Train|Training)$", re.IGNORECASE)
 UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNORECASE)
-
-# A run diverged if its last losses lie this far above its first ones; or somewhat above, and far above its best.
-FAR, SOMEWHAT = 2.0, 1.3
-FAR_ABOVE_BEST = 3.0
-LEAST_GROWTH = 1.0
-ABSURD = 20.0  # no language model's loss: the logarithm of the largest vocabulary is 13
-FEWEST_LOSSES = 5
-# A loss that fell from here to exactly zero at once, and stayed there, is a NaN that a filter hid.
-ALIVE, FEWEST_ZEROS = 0.5, 3
 
 
 @dataclass
@@ -75,8 +66,11 @@ def watch(lines: Sequence[Line]) -> Training:
     series = losses or own
     if series:  # what is printed may come late, but not early
         training.begun_at = 0
-    training.broken = _broken(series)
-    training.diverged = None if training.broken else _diverged(series)
+    values = [value for value, _ in series]
+    if (broken := first_broken(values)) is not None:
+        training.broken = series[broken][1]
+    elif (peak := peak_of_divergence(values)) is not None:
+        training.diverged = series[peak][1]
     return training
 
 
@@ -113,35 +107,3 @@ def _number(text: str) -> float:
     except ValueError:
         return 0.0
     return inf if isnan(value) else value
-
-
-def _broken(series: Sequence[tuple[float, str]]) -> str | None:
-    """NaN in the last loss, or in half of the last quarter, or zero from one step on. One that was skipped on the way
-    is no harm."""
-    if not series:
-        return None
-    zeros = next((at for at in range(len(series), 0, -1) if series[at - 1][0] != 0), 0)
-    if len(series) - zeros >= max(FEWEST_ZEROS, len(series) // 2) and zeros > 0 and ALIVE < series[zeros - 1][0] < inf:
-        return series[zeros][1]
-    tail = series[-max(1, len(series) // 4) :]
-    bad = [text for value, text in tail if not isfinite(value)]
-    if isfinite(series[-1][0]) and 2 * len(bad) <= len(tail):
-        return None
-    return next((text for value, text in series if not isfinite(value)), None)
-
-
-def _diverged(series: Sequence[tuple[float, str]]) -> str | None:
-    """By medians of a fifth of the run each, so that a spike, or a noisy batch, is not taken for it."""
-    kept = [(value, text) for value, text in series if isfinite(value)]
-    if len(kept) < FEWEST_LOSSES:
-        return None
-    width = max(2, len(kept) // 5)
-    values = [value for value, _ in kept]
-    early, late = median(values[:width]), median(values[-width:])
-    best = min(median(values[at : at + width]) for at in range(0, len(values) - width + 1, max(1, width // 2)))
-    has_exploded = late > FAR * early or (late > SOMEWHAT * early and late > FAR_ABOVE_BEST * best)
-    if late > ABSURD and late > FAR * values[0] > 0:  # it had gone wrong before its second entry
-        return max(kept[-width:])[1]
-    if early <= 0 or late - early < LEAST_GROWTH or not has_exploded:
-        return None
-    return max(kept[-width:])[1]
