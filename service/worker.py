@@ -19,6 +19,7 @@ from service.flow import (
     billing,
     cancel,
     card,
+    guard,
     hold,
     logs,
     measure,
@@ -64,7 +65,8 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs", "card")),
         Step("card", card.run_once, 15),
-        Step("logs", logs.run_once, poll_seconds),
+        Step("logs", logs.run_once, poll_seconds, wakes=("guard",)),
+        Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
         Step("measure", measure.run_once, 5),
         Step("retain", retain.run_once, 3600, repeats=True),
         # looks into the database whether an hour has passed

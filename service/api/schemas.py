@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.api.preflight_schemas import PilotObject, PreflightObject
-from service.api.watch_schemas import MachineObject, ProgressObject
+from service.api.watch_schemas import MachineObject, ProgressObject, WarningObject
 from service.domain.body import Body
+from service.domain.guards import Guards
 
 
 class HubJob(BaseModel):
@@ -34,6 +35,7 @@ class AttemptObject(BaseModel):
     cause: str | None
     change: str | None
     machine: MachineObject | None = Field(description="What it used of its machine, by samples; null before the first")
+    warnings: list[WarningObject] = Field(description="What its guards found, the first first")
 
 
 class Cost(BaseModel):
@@ -134,6 +136,8 @@ class RunObject(BaseModel):
     output: Output | None
     failure: FailureObject | None
     progress: ProgressObject | None
+    guards: Guards
+    warnings: list[WarningObject] = Field(description="Those of the attempt that it is on")
     preflight: PreflightObject | None
     estimate: dict[str, Any] | None = Field(
         description="What it was expected to need on its flavor, see POST /estimates"
@@ -196,6 +200,7 @@ EventPattern = Literal[
     "run.succeeded",
     "run.failed",
     "run.cancelled",
+    "run.warning",
     "run.awaiting_approval",
     "run.approved",
     "run.refused",

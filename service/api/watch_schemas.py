@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -35,6 +36,21 @@ class ProgressObject(BaseModel):
     steps_per_second: float | None = None
     phase: Literal["setup", "data", "train", "save", "push"] | None = None
     dashboard: str | None = Field(None, description="Where the job's log says that its charts are")
+
+
+class WarningObject(BaseModel):
+    """What a guard found of a running job. `ended_at`: it was no longer so, as where the pace picked up."""
+
+    guard: Literal["nan", "divergence", "stall", "timeout", "cost"]
+    policy: Literal["warn", "stop"]
+    message: str
+    evidence: str
+    remedy: str
+    is_certain: bool = Field(description="Enough to end the job for, where the policy is `stop`")
+    numbers: dict[str, float | int | None] = Field(description="Its arithmetic, in seconds, steps and dollars")
+    since: datetime
+    noted_at: datetime = Field(description="When message and numbers were last brought up to date")
+    ended_at: datetime | None
 
 
 class LogLineObject(BaseModel):

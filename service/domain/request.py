@@ -12,6 +12,7 @@ from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO, FlavorName
+from service.domain.guards import Guards
 from service.domain.hub_name import RepoId
 from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
@@ -77,6 +78,7 @@ class RunRequest(Body):
     lineage_card: bool = Field(
         False, description="Write into the model's README how it was made: inputs, settings, cost"
     )
+    guards: Guards = Field(default_factory=Guards, description="What is done when the training goes wrong as it runs")
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 

@@ -136,7 +136,7 @@ def _needs_approval_now(session: Session, run: Run, decision: Admit, now: dateti
     if run.approval is None:
         return False
     holds.say(session, run)
-    runs.ask_approval(session, run, now)
+    runs.tell(session, run, "run.awaiting_approval", now)
     return True
 
 

@@ -1,7 +1,8 @@
 """cancel: what someone wants stopped is stopped, and called cancelled only once it is.
 
 Without a job that is a change of our own rows. With one, Hugging Face is asked again and again until `watch` sees a
-terminal stage. Jobs that waited too long for hardware are ended the same way, and their runs queued again.
+terminal stage. Jobs that waited too long for hardware are ended the same way, and their runs queued again; so are those
+that a guard has found to go wrong, and their runs have failed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain.run import RunState
 from service.flow.each import each
@@ -35,6 +36,7 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         unwanted = runs.to_cancel(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
+        guarded = runs.in_states(session, [RunState.RUNNING], BATCH, col(Attempt.stopped_by).is_not(None))
     queued = [run.id for run, _ in unwanted if run.state == RunState.QUEUED]
     stopped = 0
     for first in range(0, len(queued), TOGETHER):  # a kill switch may mean thousands
@@ -45,6 +47,9 @@ def run_once(gate: Gate) -> int:
         for run, attempt in unwanted
         if run.state != RunState.QUEUED
     )
+    for run, attempt in guarded:
+        if run.cancel_requested_at is None:
+            stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
     for run, attempt in starting:
         if run.cancel_requested_at is None and _waited_too_long(gate, run, attempt):
             stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))

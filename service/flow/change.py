@@ -38,4 +38,4 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     runs.line_up(session, run)
     session.add(run)
     if run.approval == "needed":
-        runs.ask_approval(session, run, now)
+        runs.tell(session, run, "run.awaiting_approval", now)

@@ -186,6 +186,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         reuse=request.reuse,
         optimize=request.optimize,
         force=request.force,
+        guards=request.guards.model_dump(),
         card="wanted" if request.lineage_card else None,
         card_due_at=now if request.lineage_card else None,
         created_at=now,

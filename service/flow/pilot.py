@@ -50,6 +50,7 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
         max_cost_micro_usd=parent.max_cost_micro_usd,
         namespace=parent.namespace,
         image=parent.image,
+        guards=parent.guards,
         volumes=parent.volumes,
         resource_group=parent.resource_group,
         env=parent.env,

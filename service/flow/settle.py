@@ -14,7 +14,9 @@ import structlog
 from sqlmodel import Session
 
 from service.domain import money
+from service.domain.alarm.notes import failure_of
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
+from service.domain.guards import Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
@@ -195,6 +197,8 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
             return _verified(run, ending)
         case JobPhase.CANCELLED if not was_stopped_by_hub and run.cancel_requested_at is not None:
             return RunState.CANCELLED, None
+        case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.stopped_by is not None:
+            return RunState.FAILED, failure_of(attempt.warnings, Guard(attempt.stopped_by))
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
             return RunState.QUEUED, None  # we gave up waiting for hardware; it may have come just before the cancel did
         case JobPhase.CANCELLED if not was_stopped_by_hub:

@@ -117,6 +117,8 @@ def run_object(
         "output": _output(run),
         "failure": run.failure,
         "progress": run.progress,
+        "guards": run.guards,
+        "warnings": [] if latest is None else latest.warnings,
         **_looked_up(run),
         **_family(run),
         "created_at": _iso(run.created_at),
@@ -154,6 +156,7 @@ def attempt_object(attempt: Attempt) -> dict[str, Any]:
         "cause": attempt.cause,
         "change": attempt.change,
         "machine": attempt.machine,
+        "warnings": attempt.warnings,
     }
 
 

@@ -69,7 +69,7 @@ def ask_for_approval(session: Session, run: Run, why: str, now: datetime) -> Non
     run.approval_expires_at = now + rules_of(session.get(Team, run.team)).expires_after
     run.approval_by = run.approval_comment = None
     session.add(run)
-    runs.ask_approval(session, run, now)
+    runs.tell(session, run, "run.awaiting_approval", now)
 
 
 def rules_of(team: Team | None) -> ApprovalRules:

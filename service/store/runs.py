@@ -51,15 +51,15 @@ def insert(session: Session, run: Run, now: datetime) -> None:
     session.flush()
     _tell(session, run, EVENT[RunState.QUEUED], now)
     if run.approval == "needed":
-        ask_approval(session, run, now)
+        tell(session, run, "run.awaiting_approval", now)
 
 
-def ask_approval(session: Session, run: Run, now: datetime) -> None:
-    """Tell that a queued run waits for a lead or an admin."""
+def tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any) -> None:
+    """Tell of what became of a run whose state stays; the caller holds it and has written it."""
     run.sequence += 1
     session.add(run)
     session.flush()
-    _tell(session, run, "run.awaiting_approval", now)
+    _tell(session, run, event_type, now, **more)
 
 
 def line_up(session: Session, run: Run) -> None:
@@ -165,15 +165,12 @@ def tell_of_change(
 ) -> None:
     """Tell of what a person changed of a run that the caller holds; nothing where nothing changed."""
     session.add(run)
-    if before == after:
-        return
-    run.sequence += 1
-    session.flush()
-    _tell(session, run, event_type, now, by=by, before=before, after=after)
+    if before != after:
+        tell(session, run, event_type, now, by=by, before=before, after=after)
 
 
-def _tell(session: Session, run: Run, event_type: str, now: datetime, **audit: Any) -> None:
-    data = {**event_data(session, run, now), **audit}
+def _tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any) -> None:
+    data = {**event_data(session, run, now), **more}
     events.append(session, run.id, run.team, run.sequence, event_type, data, now)
 
 

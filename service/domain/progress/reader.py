@@ -19,6 +19,7 @@ from service.domain.moment import iso
 from service.domain.progress.pace import Mark, eta, mean_step_seconds, with_mark
 from service.domain.progress.phase import Phase, phase_after
 from service.domain.progress.point import Point, points_in
+from service.domain.progress.trend import Trend
 
 BAR = re.compile(r"(?<!\d)(\d{1,9})/(\d{1,9}) \[[\d:]{1,12}<((?:\d{1,4}:)?\d{1,4}:\d{1,4}|\?)")
 # What stands before the numbers of a bar without a name: a share and the bar itself; `[rank0]:` of a launcher aside.
@@ -70,13 +71,16 @@ class Progress:
 
 @dataclass
 class Reader:
-    """What has been read so far. `points` are those of the last portion."""
+    """What has been read so far. `points` are those of the last portion. `active_at`: when a bar or a number last came,
+    of whatever it was: an evaluation or a download is at work too."""
 
     hints: Hints = field(default_factory=Hints)
     progress: Progress = field(default_factory=Progress)
     marks: list[Mark] = field(default_factory=list)
     bar_step: int | None = None
     dict_step: int | None = None
+    trend: Trend = field(default_factory=Trend)
+    active_at: datetime | None = None
     points: list[Point] = field(default_factory=list)
 
     def read(self, lines: Iterable[LogLine]) -> Progress:
@@ -100,6 +104,8 @@ class Reader:
             "marks": [[iso(mark.at), mark.step] for mark in self.marks],
             "bar_step": self.bar_step,
             "dict_step": self.dict_step,
+            "trend": self.trend.as_json(),
+            "active_at": None if self.active_at is None else iso(self.active_at),
         }
 
     @classmethod
@@ -107,13 +113,22 @@ class Reader:
         """As it was left."""
         if kept is None:
             return cls(hints)
-        marks = [Mark(datetime.fromisoformat(at), step) for at, step in kept["marks"]]
-        return cls(hints, Progress(**kept["progress"]), marks, kept["bar_step"], kept["dict_step"])
+        active_at = kept["active_at"]
+        return cls(
+            hints,
+            Progress(**kept["progress"]),
+            [Mark(datetime.fromisoformat(at), step) for at, step in kept["marks"]],
+            kept["bar_step"],
+            kept["dict_step"],
+            Trend.from_json(kept["trend"]),
+            None if active_at is None else datetime.fromisoformat(active_at),
+        )
 
     def _read(self, text: str, at: datetime | None) -> None:
         ends = text if len(text) <= 2 * END_CHARACTERS else f"{text[:END_CHARACTERS]} {text[-END_CHARACTERS:]}"
         before = self.progress
         for bar in BAR.finditer(ends):
+            self.active_at = at or self.active_at
             self._take_bar(bar, at)
         for point in points_in(ends):
             self._take(replace(point, at=at))
@@ -148,6 +163,8 @@ class Reader:
         elif point.step is None:
             point = replace(point, step=self.progress.step)
         self.points.append(point)
+        self.trend.take(point)
+        self.active_at = point.at or self.active_at
         if point.step is not None:
             self._go_to(point.step, point.total_steps, point.at)
         told: dict[str, Any] = {

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from service.domain.guards import Guards, Policy
 from service.domain.run import RunState
 from service.store.columns import UtcDateTime
 
@@ -90,6 +91,8 @@ class Run(SQLModel, table=True):
     flavor: str
     optimize: str = "cheapest"
     force: bool = False
+    # by guard: `off`, `warn` or `stop`
+    guards: dict[str, Policy] = Field(default_factory=lambda: Guards().model_dump(), sa_type=JSON)
     # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
     requested_timeout_seconds: int | None = None
     timeout_seconds: int | None = None
@@ -226,6 +229,10 @@ class Attempt(SQLModel, table=True):
     measured_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     # what it used of its machine so far, see `domain.machine`
     machine: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+
+    # what its guards noted, see `domain.alarm.notes`, and which of them has the job ended
+    warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
+    stopped_by: str | None = None
 
     # the end
     running_ms: int | None = Field(default=None, sa_type=BigInteger)
