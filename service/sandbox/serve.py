@@ -158,6 +158,7 @@ def _server(options: Options, listener: socket.socket, core: Sandbox) -> Server:
         log_level=options.log_level,
         access_log=options.log_level in ("info", "debug"),
         server_header=False,
+        date_header=False,  # the shell's
         timeout_graceful_shutdown=10,
     )
     return Server(config, shell)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
@@ -64,7 +65,11 @@ class Shell:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _request(HttpRequest(scope, receive))
-        response = self._core.handle(request, self._clock())
+        now = self._clock()
+        response = self._core.handle(request, now)
+        # uvicorn's own is up to a second old and more on a busy machine, and `hf jobs logs` drops the lines that are
+        # more than a second younger than the Date
+        headers = {"date": format_datetime(now, usegmt=True), **response.headers}
         if response.delay_seconds:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), response.delay_seconds)
@@ -73,9 +78,9 @@ class Shell:
             return
         answer: HttpResponse
         if response.stream:
-            answer = StreamingResponse(self._frames(scope, response.stream), headers=dict(response.headers))
+            answer = StreamingResponse(self._frames(scope, response.stream), headers=headers)
         else:
-            answer = HttpResponse(response.body, response.status, dict(response.headers))
+            answer = HttpResponse(response.body, response.status, headers)
         await answer(scope, receive, send)
 
     async def _frames(self, scope: Scope, stream: LogStream) -> AsyncIterator[bytes]:

@@ -6,9 +6,13 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from service.sandbox.serve import Options, SandboxServer
@@ -86,6 +90,15 @@ def test_wait_succeeds_with_the_job_and_logs_have_a_tail(server: SandboxServer, 
     assert hf(server, home, "jobs", "logs", "--tail", "1", job_id).stdout.split() == ["three"]
     followed = hf(server, home, "jobs", "logs", "-f", job_id)
     assert followed.stdout.split() == ["one", "two", "three"]
+
+
+def test_answers_carry_the_moment_they_were_made(server: SandboxServer) -> None:
+    # `hf jobs logs` takes lines that are more than a second younger than the Date for news, and leaves them out
+    begun = time.monotonic()
+    while time.monotonic() - begun < 1.2:  # over the turn of a second
+        asked = datetime.now(UTC).replace(microsecond=0)
+        (date,) = httpx2.get(f"{server.url}/api/jobs/hardware").headers.get_list("date")
+        assert parsedate_to_datetime(date) >= asked
 
 
 def test_hardware_has_flavors_and_prices(server: SandboxServer, home: Path) -> None:
