@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from service.api import (
     billing,
     budgets,
+    callbacks,
     diff,
     estimates,
     flavors,
@@ -63,6 +64,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
         history,
         logs,
         series,
+        callbacks,
         diff,
         estimates,
         queue,

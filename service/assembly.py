@@ -79,6 +79,7 @@ def open_gate(settings: Settings) -> Gate:
         clock=now,
         monotonic=time.monotonic,
         namespace=settings.hf_namespace,
+        public_url=settings.public_url,
     )
 
 

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
     )
+    public_url: str | None = Field(
+        None,
+        description="Address under which jobs reach this service: scripts may then report their progress to it.",
+    )
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
@@ -101,7 +105,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
-    @field_validator("hf_endpoint", "datasets_server")
+    @field_validator("hf_endpoint", "datasets_server", "public_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):

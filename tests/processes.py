@@ -60,7 +60,7 @@ class Service:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve", "--port", str(port)],
-                env={**os.environ, **self._settings},
+                env={**os.environ, "TUNEGATE_PUBLIC_URL": self.url, **self._settings},
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

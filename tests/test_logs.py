@@ -44,6 +44,16 @@ def expected() -> list[str]:
     return texts
 
 
+REPORTS = """
+import json, os, urllib.request
+url = os.environ["TUNEGATE_CALLBACK_URL"]
+print("reports go to", url, flush=True)
+for step in (10, 20, 30):
+    report = json.dumps({"step": step, "total_steps": 30, "loss": 1 / step}).encode()
+    urllib.request.urlopen(urllib.request.Request(url, report, {"content-type": "application/json"}))
+"""
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[SandboxServer]:
     with SandboxServer(Options(folder=tmp_path / "jobs")) as server:
@@ -55,8 +65,8 @@ def ready(service: Service) -> None:
     service("PUT", "/teams/research/budget", {"limit_usd": 1})
 
 
-def submit(service: Service) -> str:
-    recipe = {"kind": "script", "source": SCRIPT}
+def submit(service: Service, source: str = SCRIPT) -> str:
+    recipe = {"kind": "script", "source": source}
     body = {"team": "research", "recipe": recipe, "flavor": "cpu-basic", "timeout": "10m", "secrets": {"KEY": SECRET}}
     answer = service("POST", "/runs", body)
     assert answer.status_code == 201, answer.text
@@ -128,3 +138,17 @@ def follow(
             if len(found) == most:
                 break
     return found, last_id
+
+
+def test_a_script_reports_to_its_own_url_which_no_log_tells(tmp_path: Path, sandbox: SandboxServer) -> None:
+    with Service(tmp_path / "service", sandbox.url) as service:
+        ready(service)
+        run = service.until_end(submit(service, REPORTS))
+        assert run["state"] == "succeeded", run["failure"]
+        assert (run["progress"]["step"], run["progress"]["loss"]) == (30, 1 / 30)
+        series = service("GET", f"/runs/{run['id']}/metrics").json()["data"]
+        assert [(point["step"], point["numbers"]["loss"]) for point in series] == [(10, 0.1), (20, 0.05), (30, 1 / 30)]
+        (line,) = (one["line"] for one in service("GET", f"/runs/{run['id']}/logs").json()["data"])
+        assert line.startswith("reports go to")
+        assert line.endswith("[secret]")
+    assert "callbacks/run_" not in (tmp_path / "service" / "service.log").read_text()

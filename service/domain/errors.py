@@ -109,6 +109,16 @@ class UnknownFlavor(Invalid):
     code, title = "unknown_flavor", "Unknown hardware flavor"
 
 
+class TooManyRequests(ServiceError):
+    """More than is taken in; later there is room again."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, *, retry_seconds: int, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers = {"retry-after": str(retry_seconds)}
+
+
 class HubDown(ServiceError):
     """Hugging Face did not answer; nothing was changed."""
 

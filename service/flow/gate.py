@@ -69,6 +69,8 @@ class Gate:
     unseen_since: dict[str, float] = field(default_factory=dict)
     # The installation's own namespace; None where each run names one.
     namespace: str | None = None
+    # Where jobs reach this service; None where they do not.
+    public_url: str | None = None
     start: Start = field(default_factory=Start)
     # Follows the logs of running jobs; None where they are polled.
     followers: Followers | None = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlmodel import Session
@@ -20,6 +21,7 @@ from service.domain.log_line import LogLine
 from service.domain.log_resume import Resume
 from service.domain.progress import Reader
 from service.domain.run import RunState
+from service.flow import callback
 from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.masking import masked, secret_values
@@ -27,7 +29,7 @@ from service.flow.progress import hints_of, note
 from service.hub.faults import HubFault
 from service.hub.follower import JobLog, Start
 from service.hub.streams import Until
-from service.store import logs, runs
+from service.store import logs, reports, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -50,25 +52,29 @@ class News:
     base: int
     lines: Sequence[LogLine]
     reader: Reader
+    reading: Mapping[str, Any] | None  # what the reader went on from
 
 
 def run_once(gate: Gate) -> int:
     """Store what running jobs have said since the last pass; how many said something."""
     with gate.db.read() as session:
         running = [pair for pair in runs.in_states(session, [RunState.RUNNING], BATCH) if pair[1].hub_job_id]
+        have_reported = reports.reporting(session)
+    reporting = [attempt for _, attempt in running if (attempt.run_id, attempt.attempt) in have_reported]
     by_job = {job_log(run, attempt): (run, attempt) for run, attempt in running}
     if gate.followers is not None:
         gate.followers.follow(by_job, partial(_start, gate, by_job))
     found = [_fetched(gate, job, *pair) for job, pair in by_job.items()]
     found += _polled(gate, [pair for job, pair in by_job.items() if not _is_followed(gate, job)])
     news = [one for one in found if one is not None]
-    if not news:
+    if not news and not reporting:
         return 0
-    stored = gate.write(partial(_store, news=news, most_bytes=gate.limits.log_bytes, now=gate.clock()))
+    work = partial(_store, news=news, reporting=reporting, most_bytes=gate.limits.log_bytes, now=gate.clock())
+    stored, reported = gate.write(work)
     for job, (_, attempt) in by_job.items():
         if attempt.submission not in stored and any(one.submission == attempt.submission for one in news):
             _leave(gate, job)  # somebody else stored other lines: it is begun anew from there
-    return len(stored)
+    return len(stored | reported)
 
 
 def rest_of_log(gate: Gate, run: Run, attempt: Attempt) -> tuple[News, bool]:
@@ -98,7 +104,8 @@ def finish(
 ) -> None:
     """Store the rest of an ended job's log. What a pass of the step has stored meanwhile is not stored twice."""
     lines, reader = news.lines, news.reader
-    if attempt.log_lines != news.base:
+    callback.take_in(session, run, attempt)
+    if attempt.log_lines != news.base or attempt.reading != news.reading:
         lines, reader = lines[attempt.log_lines - news.base :], Reader.from_json(attempt.reading, hints_of(run))
         reader.read(lines)
     if logs.append(session, attempt, attempt.log_lines, lines, now, most_bytes):
@@ -110,7 +117,7 @@ def finish(
 
 def nothing_new(attempt: Attempt) -> News:
     """Of a log that could not be read any more."""
-    return News(attempt.run_id, attempt.submission, attempt.log_lines, [], Reader())
+    return News(attempt.run_id, attempt.submission, attempt.log_lines, [], Reader(), attempt.reading)
 
 
 def job_log(run: Run, attempt: Attempt) -> JobLog:
@@ -184,12 +191,14 @@ def _news(run: Run, attempt: Attempt, lines: Sequence[LogLine], secrets: Sequenc
     kept = masked(lines, secrets)
     reader = Reader.from_json(attempt.reading, hints_of(run))
     reader.read(kept)
-    return News(run.id, attempt.submission, attempt.log_lines, kept, reader)
+    return News(run.id, attempt.submission, attempt.log_lines, kept, reader, attempt.reading)
 
 
-def _store(session: Session, news: Sequence[News], most_bytes: int, now: datetime) -> set[str]:
-    """The submissions whose lines were stored."""
-    stored = set()
+def _store(
+    session: Session, news: Sequence[News], reporting: Sequence[Attempt], most_bytes: int, now: datetime
+) -> tuple[set[str], set[str]]:
+    """The submissions whose lines were stored, and those whose reports were taken in."""
+    stored, reported = set(), set()
     for one in news:
         if (found := runs.lock_submission(session, one.run_id, one.submission)) is None:
             continue
@@ -199,4 +208,8 @@ def _store(session: Session, news: Sequence[News], most_bytes: int, now: datetim
         if logs.append(session, attempt, one.base, one.lines, now, most_bytes):
             note(session, run, attempt, one.reader)
             stored.add(one.submission)
-    return stored
+    for attempt in reporting:
+        if (found := runs.lock_submission(session, attempt.run_id, attempt.submission)) is not None:
+            callback.take_in(session, *found)
+            reported.add(attempt.submission)
+    return stored, reported

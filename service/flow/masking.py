@@ -9,6 +9,7 @@ from cryptography.fernet import InvalidToken
 
 from service.domain import leak
 from service.domain.log_line import LogLine
+from service.flow import callback
 from service.flow.gate import Gate
 from service.store.tables import Run
 
@@ -17,7 +18,7 @@ log = structlog.get_logger()
 
 def secret_values(gate: Gate, run: Run) -> list[str]:
     """Longest first, so that no part of a longer one is left standing."""
-    values = [gate.hub.job_token]
+    values = [gate.hub.job_token, callback.token_of(gate, run.id, run.attempt)]
     if run.sealed_secrets is not None:
         try:
             values += gate.vault.open(run.sealed_secrets).values()

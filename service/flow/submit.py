@@ -21,6 +21,7 @@ from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
+from service.flow import callback
 from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.masking import secret_values
@@ -246,7 +247,7 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(train, run.env, run.id, run.output_repo),
-        secrets={**secrets, "HF_TOKEN": gate.hub.job_token},
+        secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
         volumes=tuple(map(Volume.model_validate, run.volumes)),
         resource_group=run.resource_group,

@@ -13,12 +13,13 @@ from cryptography.fernet import Fernet
 
 
 class Vault:
-    """Seals and opens. Two keys are derived from the one secret, so that neither use weakens the other; `key_check` is
-    a third value of it, kept with what was sealed: another secret has another one."""
+    """Seals and opens. A key is derived from the one secret for each use, so that none weakens another; `key_check` is
+    one more value of it, kept with what was sealed: another secret has another one."""
 
     def __init__(self, secret_key: str) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(_derive(secret_key, "seal")))
         self._hash_key = _derive(secret_key, "hash")
+        self._token_key = _derive(secret_key, "token")
         self.key_check = _derive(secret_key, "check").hex()
 
     def seal(self, values: Mapping[str, str]) -> bytes:
@@ -35,6 +36,10 @@ class Vault:
         away."""
         canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hmac.new(self._hash_key, canonical.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+    def token_for(self, purpose: str) -> str:
+        """What only this installation can make, the same each time: 256 bits, in hexadecimal."""
+        return hmac.new(self._token_key, purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def _derive(secret_key: str, use: str) -> bytes:

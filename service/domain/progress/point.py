@@ -10,7 +10,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -49,8 +49,27 @@ def points_in(text: str) -> Iterator[Point]:
     """Every dict of training numbers in a line."""
     for found in DICT.findall(text):
         values = _values(found)
-        if values is not None and (SAYS_SOMETHING & values.keys() or any(_is_eval(name) for name in values)):
-            yield _point(values)
+        if values is not None and says_something(values):
+            yield point_of(values)
+
+
+def says_something(values: Mapping[str, object]) -> bool:
+    """Whether these are numbers of a training."""
+    return bool(SAYS_SOMETHING & values.keys()) or any(_is_eval(name) for name in values)
+
+
+def point_of(values: Mapping[str, object]) -> Point:
+    """The numbers among them, at most 30."""
+    numbers: dict[str, float] = {}
+    strange = []
+    for name, value in list(values.items())[:MOST_NUMBERS]:
+        if (read := number(value)) is None:
+            continue
+        if math.isfinite(read) and abs(read) < LARGEST:
+            numbers[name] = read
+        else:
+            strange.append(name)
+    return Point(_kind(values), numbers, tuple(strange), _count(numbers, STEP_KEYS), _count(numbers, TOTAL_KEYS))
 
 
 def number(value: object) -> float | None:
@@ -76,20 +95,7 @@ def _values(text: str) -> dict[str, Any] | None:
     return {name: value for name, value in values.items() if isinstance(name, str) and len(name) <= LONGEST_NAME}
 
 
-def _point(values: dict[str, Any]) -> Point:
-    numbers: dict[str, float] = {}
-    strange = []
-    for name, value in list(values.items())[:MOST_NUMBERS]:
-        if (read := number(value)) is None:
-            continue
-        if math.isfinite(read) and abs(read) < LARGEST:
-            numbers[name] = read
-        else:
-            strange.append(name)
-    return Point(_kind(values), numbers, tuple(strange), _count(numbers, STEP_KEYS), _count(numbers, TOTAL_KEYS))
-
-
-def _kind(values: dict[str, Any]) -> Literal["train", "eval", "summary"]:
+def _kind(values: Mapping[str, object]) -> Literal["train", "eval", "summary"]:
     if "train_runtime" in values:
         return "summary"
     return "eval" if any(_is_eval(name) for name in values) else "train"

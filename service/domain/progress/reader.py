@@ -95,6 +95,8 @@ class Reader:
         """Take in what a job told otherwise than by its log."""
         self.points = []
         self._take(point)
+        before = None if self.progress.phase is None else Phase(self.progress.phase)
+        self.progress = replace(self.progress, phase=phase_after(before, "", is_training=point.kind != "summary"))
         return self.progress
 
     def as_json(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 """
 
 from service.store.tables.facts import HubFact
-from service.store.tables.logs import LogChunk, MetricPoint
+from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team
@@ -31,6 +31,7 @@ __all__ = [
     "LogChunk",
     "MetricPoint",
     "Organisation",
+    "Report",
     "ReservationWindow",
     "Run",
     "Stray",

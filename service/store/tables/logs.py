@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKeyConstraint, LargeBinary
+from sqlalchemy import JSON, ForeignKeyConstraint, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from service.store.columns import UtcDateTime
@@ -26,6 +26,18 @@ class LogChunk(SQLModel, table=True):
     byte_count: int
     until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     lines: bytes = Field(sa_type=LargeBinary)
+
+
+class Report(SQLModel, table=True):
+    """Numbers that a job posted to its callback URL, until the step that reads logs has taken them in."""
+
+    __tablename__ = "report"
+    __table_args__ = (ForeignKeyConstraint(*_ATTEMPT), Index("ix_report_attempt", "run_id", "attempt", "id"))
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str
+    attempt: int
+    numbers: dict[str, Any] = Field(sa_type=JSON)
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class MetricPoint(SQLModel, table=True):
