@@ -95,7 +95,7 @@ def test_the_kept_log_is_the_jobs_over_cuts_and_kills(tmp_path: Path, sandbox: S
         assert of_script(log["data"]) == expected()
         assert (log["is_kept"], log["is_whole"]) == (True, True)
         assert [one["number"] for one in log["data"]] == list(range(len(log["data"])))
-        assert proxy.cuts >= 2, "the streams were not cut at all"
+        assert proxy.cuts >= 1, "the streams were not cut at all"
     assert SECRET.encode() not in (tmp_path / "data" / "tunegate.db").read_bytes()
 
 

@@ -65,6 +65,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/organisation"): {},
     ("PUT", "/organisation/budget"): {"limit_usd": 1},
     ("POST", "/organisation/budget/grants"): {"amount_usd": 1},
+    ("POST", "/callbacks/{run_id}/{attempt}/{token}"): {"loss": 1},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
 }
 
@@ -76,7 +77,16 @@ def routes(api: Api) -> list[tuple[str, str]]:
 
 def fill(path: str, **ids: str) -> str:
     return path.format(
-        **{"run_id": "run_x", "team": "research", "key_id": "key_x", "endpoint_id": "ep_x", "other_id": "run_y", **ids}
+        **{
+            "run_id": "run_x",
+            "team": "research",
+            "key_id": "key_x",
+            "endpoint_id": "ep_x",
+            "other_id": "run_y",
+            "attempt": "1",
+            "token": "x",
+            **ids,
+        }
     )
 
 

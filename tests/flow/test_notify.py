@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import select
 from standardwebhooks import Webhook
 
-from service.flow import notify
+from service.flow import notify, prices
 from service.store import webhooks
 from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint
@@ -60,6 +60,7 @@ def deliveries(world: World) -> list[Delivery]:
 def test_the_story_of_a_run_arrives_in_order_with_signatures_that_verify(world: World, receiver: Receiver) -> None:
     subscribe(world, receiver.url)
     world.clock.now = datetime.now(UTC)  # signatures are checked against the real time
+    prices.run_once(world.gate)
     run_id = world.enqueue(seconds=1)
     world.until_end(run_id)
     send_all(world)
