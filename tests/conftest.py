@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from service import log
 from service.migrate import migrate
@@ -19,6 +20,12 @@ from tests.postgres import Cluster
 # Every line is made, and none shown: a log call that fails is a failing test.
 LOG = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the tests run
 log.configure("DEBUG", LOG)
+
+# A property holds on a slow or busy machine as well: no example has to be done in time.
+settings.register_profile(
+    "any machine", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

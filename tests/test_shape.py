@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from hypothesis import settings
 
 from service.api.schemas import EventPattern
 from service.domain.run import Reason
@@ -184,3 +185,17 @@ def test_requirements_are_hashed() -> None:
         )
         assert entries
         assert all("--hash=sha256:" in entry for entry in entries), name
+
+
+def test_no_property_depends_on_the_machines_speed() -> None:
+    """The profile in tests/conftest.py sets it once; what a test sets for itself must not bring a limit back."""
+    assert settings.default.deadline is None  # type: ignore[union-attr]
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or path == ROOT / "tests" / "conftest.py":
+                continue
+            named = {one.arg: ast.unparse(one.value) for one in node.keywords if one.arg is not None}
+            if ast.unparse(node.func) in ("settings", "hypothesis.settings"):
+                assert "deadline" not in named, path
+                checks = named.get("suppress_health_check", "too_slow")
+                assert "too_slow" in checks or checks == "list(HealthCheck)", path

@@ -102,7 +102,7 @@ def test_the_run_object_shows_it() -> None:
 FRAGMENTS = sorted({line for case in cases() for line in list(case.seen.lines)[:60]})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.one_of(st.text(max_size=80), st.sampled_from(FRAGMENTS)), max_size=25),
     st.one_of(st.none(), st.integers(-300, 300)),

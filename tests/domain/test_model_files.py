@@ -52,7 +52,7 @@ def test_what_is_published_whole_passes_every_check_that_is_due(
     assert {one.verdict for one in found} == {Verdict.PASSED}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), count=st.integers(1, 12), wanted=st.sampled_from([Due.MODEL, Due.ANYTHING]))
 def test_any_one_shard_removed_or_emptied_is_named(data: st.DataObject, count: int, wanted: Due) -> None:
     files = sharded(*(bytes(data.draw(st.integers(1, 5))) for _ in range(count)))

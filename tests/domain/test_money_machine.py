@@ -279,9 +279,7 @@ class Admission(RuleBasedStateMachine):
             assert self.board.usage.get(team, 0.0) == pytest.approx(self.ledger.usage.get(team, 0.0))
 
 
-QUICK = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+QUICK = settings(max_examples=150, stateful_step_count=30, suppress_health_check=list(HealthCheck), database=None)
 Admission.TestCase.settings = QUICK
 TestAdmission = Admission.TestCase
 

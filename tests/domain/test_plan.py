@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.admission import Admit, Decision, Wait
@@ -163,7 +163,6 @@ RUNS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     wanted=RUNS,
     limits=st.lists(st.integers(0, 10**7), min_size=5, max_size=5),

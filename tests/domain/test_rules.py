@@ -238,7 +238,7 @@ def valid(args: dict[str, Any], **fields: Any) -> TrlSft:
     family=st.sampled_from(FAMILIES),
     flavor=st.sampled_from(["t4-small", "l4x1"]),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_what_the_service_makes_of_a_valid_recipe_is_valid(
     args: dict[str, Any], lora: dict[str, Any] | None, family: str, flavor: str
 ) -> None:

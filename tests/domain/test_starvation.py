@@ -65,7 +65,7 @@ def starts(
     return stream(stand, head, streams, bound + 1, percent, depth) is not None
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     lasting=st.lists(st.integers(1, 60), min_size=1, max_size=3),
     small=st.lists(st.integers(1, 30), min_size=1, max_size=4),

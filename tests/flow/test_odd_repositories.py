@@ -119,7 +119,7 @@ def check(
     return check_inputs(asked, subjects)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(config=CONFIG | DEEP, tokenizer=near(chat_template=JSON) | DEEP, card=CARD, siblings=SIBLINGS, row=ROW | DEEP,
        parameters=JSON, fields=RECIPES)  # fmt: skip
 def test_any_content_is_judged(
@@ -144,7 +144,7 @@ def test_any_content_is_judged(
         assert one.as_json()["outcome"] != "failed" or (one.field and one.remedy and one.reason)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(answer=JSON | DEEP)
 def test_any_answer_is_a_fact(answer: Any) -> None:
     everything = dict.fromkeys(("model", "dataset", "config.json", "tokenizer", "row"), answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.sandbox.job_clients import SPEC, Desk
@@ -111,7 +111,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @example(name="timeoutSeconds", value=float("inf"))
 @example(name="environment", value={"AB": "\ud800"})
 @example(name="labels", value={"\ud800": "x"})
@@ -142,7 +141,6 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD"]),
     parts=st.lists(words, max_size=6),

@@ -114,7 +114,7 @@ def test_an_old_reservation_that_comes_back_takes_no_other_usage_with_it(db: Dat
         assert session.get_one(Team, "research").usage_micro_usd == pytest.approx(25_000, rel=1e-6)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 10**6), st.integers(1, 500), st.one_of(st.none(), st.integers(0, 700))), max_size=12

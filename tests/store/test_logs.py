@@ -63,7 +63,7 @@ def read(db: Database, key: tuple[str, int], **wanted: object) -> list[str]:
         return [line.text for _, line in logs.read(session, *key, Wanted(**wanted))]  # type: ignore[arg-type]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(portions=st.lists(st.integers(1, 40), min_size=1, max_size=8), size=st.sampled_from([1, 3000, 70_000]))
 def test_a_log_is_read_as_it_was_written(db: Database, clock: Clock, portions: list[int], size: int) -> None:
     key = attempt_of(db, clock, new_id("team", clock.turn(seconds=1)).lower().replace("_", "-"))

@@ -104,7 +104,7 @@ def test_every_value_of_every_flag_arrives(name: str) -> None:
         assert getattr(parsed(recipe_of(args={name: value})), name) == value, (name, value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(args=st.fixed_dictionaries({}, optional={name: values(flag) for name, flag in FREE.items()}))
 def test_any_flags_together_arrive(args: dict[str, Any]) -> None:
     seen = parsed(recipe_of(args=args, report_to="trackio"), gpus=4)

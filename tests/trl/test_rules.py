@@ -162,7 +162,7 @@ ANY = st.fixed_dictionaries(
 LATER = {one.rule for one in EXAMPLES if not one.shown_by.startswith("config")}
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(flags=ANY)
 def test_what_the_real_configuration_takes_breaks_no_rule_and_what_it_refuses_breaks_one(
     flags: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

@@ -50,7 +50,7 @@ CONFIG = {
     args=st.fixed_dictionaries({}, optional=dict.fromkeys(NUMBERS, HUGE)),
     widths=st.dictionaries(st.sampled_from([*CONFIG][1:]), HUGE),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_number_makes_an_estimate_fail(args: dict[str, Any], widths: dict[str, Any]) -> None:
     """As it was stored, whatever was allowed then; a model may say anything of itself."""
     one = recipe(lora={}).model_copy(update={"args": args})
