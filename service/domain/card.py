@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from service.domain.volume import volume_pin
 
 BEGIN = "<!-- tunegate: how this model was made -->"
 END = "<!-- /tunegate -->"
@@ -17,8 +19,9 @@ def lineage(run: Mapping[str, Any]) -> str:
     recipe, pins = run["recipe"], run["pins"]
     rows = [
         ("Run", f"`{run['id']}`, attempt {run['attempt']}"),
-        ("Base model", _at(recipe.get("model_name_or_path"), pins.get("model_revision"))),
-        ("Dataset", _at(recipe.get("dataset_name"), pins.get("dataset_revision"))),
+        ("Base model", _at(recipe.get("model_name_or_path"), _asked(recipe), pins.get("model_revision"))),
+        ("Dataset", _at(recipe.get("dataset_name"), recipe.get("dataset_revision"), pins.get("dataset_revision"))),
+        *_mounted(run.get("volumes") or [], pins),
         ("Script", f"sha256 `{recipe['sha256']}`" if recipe.get("sha256") else None),
         ("TRL", recipe.get("trl_version")),
         ("Packages published before", pins.get("exclude_newer")),
@@ -42,10 +45,27 @@ def with_lineage(readme: str, section: str) -> str:
     return f"{readme.rstrip()}\n\n{section}" if readme.strip() else section
 
 
-def _at(name: object, revision: str | None) -> str | None:
+def _mounted(volumes: Sequence[Mapping[str, Any]], pins: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    return [
+        (
+            f"Mounted at `{one['mount_path']}`",
+            _at(one["source"], one.get("revision"), pins.get(volume_pin(one["mount_path"]))),
+        )
+        for one in volumes
+    ]
+
+
+def _asked(recipe: Mapping[str, Any]) -> object:
+    return recipe.get("model_revision") or (recipe.get("args") or {}).get("model_revision")
+
+
+def _at(name: object, asked: object, commit: str | None) -> str | None:
+    """A repository with its commit, and the branch or tag that was asked for where it was one."""
     if not name:
         return None
-    return f"`{name}`" + (f" at `{revision}`" if revision else "")
+    revision = commit or asked
+    named = f", which was `{asked}`" if asked and asked != revision else ""
+    return f"`{name}`" + (f" at `{revision}`{named}" if revision else "")
 
 
 def _dollars(amount: float | None) -> str | None:

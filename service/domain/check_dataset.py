@@ -12,7 +12,7 @@ from service.domain.facts import DatasetFact, Outcome, Shape
 from service.domain.finding import Finding, Verdict, failed, listed, nearest, passed, unknown
 from service.domain.part import ALL, is_part, parts_of, rows_of
 from service.domain.run import Reason
-from service.domain.wanted import MAIN, Wanted, WantedData
+from service.domain.wanted import MAIN, Wanted, WantedData, stood_for
 
 CHAT_COLUMNS = frozenset({"messages", "conversations"})
 PAIR_COLUMNS = frozenset({"prompt", "completion"})
@@ -33,7 +33,9 @@ def check_dataset(wanted: Wanted, fact: DatasetFact) -> list[Finding]:
     if fact.wrong:
         remedy = "Name a dataset of JSON lines, CSV, Parquet or text files, or convert it to one."
         return [failed("dataset", f"{data.repo} cannot be loaded: {fact.wrong}", Reason.DATASET_FORMAT, FIELD, remedy)]
-    found = passed("dataset", f"{data.repo} at {fact.sha[:12]}, as told by {fact.source or 'nobody'}")
+    found = passed(
+        "dataset", f"{data.repo} at {stood_for(data.revision, fact.sha)}, as told by {fact.source or 'nobody'}"
+    )
     if not fact.configs:
         return [found, unknown("dataset_splits", "its configurations and splits could not be worked out")]
     config = data.config or fact.default_config

@@ -10,7 +10,7 @@ from service.domain.estimate.family import FAMILIES
 from service.domain.facts import ModelFact, Outcome
 from service.domain.finding import Finding, failed, passed, unknown
 from service.domain.run import Reason
-from service.domain.wanted import MAIN, Wanted
+from service.domain.wanted import MAIN, Wanted, stood_for
 
 FIELD = "recipe.model_name_or_path"
 # Of a model type that is known here these are whole numbers above 0, whatever else the config may say.
@@ -27,13 +27,14 @@ def check_model(wanted: Wanted, fact: ModelFact) -> Finding:
         return failed(name, f"{wanted.model} is gated: {fact.message}", Reason.GATED_MODEL, FIELD, remedy)
     if fact.outcome is Outcome.MISSING:
         return _missing(wanted, fact)
+    found = f"{wanted.model} at {stood_for(wanted.model_revision, fact.sha)}"
     if wanted.training is not None and wanted.training.loads_otherwise:
-        return passed(name, f"{wanted.model} at {fact.sha[:12]}, loaded as model_init_kwargs says")
+        return passed(name, f"{found}, loaded as model_init_kwargs says")
     if (wrong := _wrong(wanted.model or "", fact)) is not None:
         return failed(name, wrong[0], Reason.MODEL_NOT_FOUND, FIELD, wrong[1])
     if fact.config is None:
         return unknown(name, fact.config_unread or "its config.json could not be read")
-    return passed(name, f"{wanted.model} at {fact.sha[:12]}")
+    return passed(name, found)
 
 
 def _missing(wanted: Wanted, fact: ModelFact) -> Finding:

@@ -9,7 +9,7 @@ from service.domain.finding import Finding, failed, passed, unknown
 from service.domain.run import Reason
 from service.domain.subject import Fact, Subject
 from service.domain.volume import Volume
-from service.domain.wanted import Wanted, mount_of
+from service.domain.wanted import MAIN, Wanted, mount_of, stood_for
 
 NAME = "volumes"
 NOT_FOUND = {"model": Reason.MODEL_NOT_FOUND, "dataset": Reason.DATASET_NOT_FOUND}
@@ -17,13 +17,18 @@ NOT_FOUND = {"model": Reason.MODEL_NOT_FOUND, "dataset": Reason.DATASET_NOT_FOUN
 
 def check_volumes(wanted: Wanted, facts: Mapping[Subject, Fact]) -> list[Finding]:
     """A finding for each that is wrong or unknown; one for all where nothing is."""
-    found = []
+    found, there = [], []
     for place, volume in enumerate(wanted.volumes):
         fact = facts.get(mount_of(volume, volume.path or ""))
-        if isinstance(fact, MountFact) and (one := _finding(place, volume, fact)) is not None:
+        if not isinstance(fact, MountFact):
+            continue
+        if (one := _finding(place, volume, fact)) is not None:
             found.append(one)
+        there.append(
+            f"{volume.source} at {stood_for(volume.revision or MAIN, fact.sha)}" if fact.sha else volume.source
+        )
     if not found and wanted.volumes:
-        return [passed(NAME, "all that is to be mounted is there")]
+        return [passed(NAME, f"all that is to be mounted is there: {', '.join(there)}")]
     return found
 
 

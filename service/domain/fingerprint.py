@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.domain.volume import volume_pin
+
 # Of a stored recipe: how it came about, not what it says.
 NOT_INPUT = frozenset({"filled", "header", "url", "preset", "fit_batch"})
+REVISIONS = frozenset({"model_revision", "dataset_revision"})
 
 
 def fingerprint(
@@ -23,13 +26,23 @@ def fingerprint(
 ) -> str:
     """64 hex digits (SHA-256 of canonical JSON)."""
     told = {
-        "recipe": {name: value for name, value in recipe.items() if name not in NOT_INPUT},
+        "recipe": _to_the_commit({name: value for name, value in recipe.items() if name not in NOT_INPUT}, pins),
         "pins": dict(pins),
         "env": dict(env),
         "secrets": sorted(secret_names),
         "gpus": gpus,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _to_the_commit(recipe: dict[str, Any], pins: Mapping[str, str]) -> dict[str, Any]:
+    """Without the names of what a pin says to the commit: two names of one commit are the same input."""
+    for name in REVISIONS & pins.keys():
+        recipe[name] = None
+        recipe["args"] = {flag: value for flag, value in recipe["args"].items() if flag != name}
+    mounted = recipe.get("volumes") or []
+    recipe["volumes"] = [{**one, "revision": None} if volume_pin(one["mount_path"]) in pins else one for one in mounted]
+    return recipe
 
 
 def dependency_date(checked_at: datetime) -> str:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.domain.script import Script
-from service.domain.trl.command import takes_parts
 from service.domain.trl_sft import TrlSft
+from service.domain.volume import Volume, volume_pin
 
 
 def pinned(recipe: TrlSft, pins: Mapping[str, str]) -> TrlSft:
-    """The recipe with commits in place of names. A dataset is pinned where its revision or a part of it was asked for:
-    TRL's script has no flag for one, and only the way around that takes it (`trl.command.LOADED_SO`). Everywhere else
-    the commit is compared once more before the job is made."""
+    """The recipe with commits in place of names; what was not found keeps its name. TRL's script has no flag for a
+    dataset's revision: `trl.command.LOADED_SO` is the way around that."""
     args = {name: value for name, value in recipe.args.items() if name != "model_revision"}
-    changes: dict[str, object] = {"args": args, "model_revision": pins.get("model_revision") or _asked(recipe)}
-    if recipe.dataset_revision is not None or takes_parts(recipe):
-        changes["dataset_revision"] = pins.get("dataset_revision") or recipe.dataset_revision
+    changes = {
+        "args": args,
+        "model_revision": pins.get("model_revision") or _asked(recipe),
+        "dataset_revision": pins.get("dataset_revision") or recipe.dataset_revision,
+    }
     return recipe.model_copy(update=changes)
+
+
+def pinned_volumes(volumes: Sequence[Volume], pins: Mapping[str, str]) -> tuple[Volume, ...]:
+    """The mounts with commits in place of names; buckets have none."""
+    return tuple(
+        one.model_copy(update={"revision": pins.get(volume_pin(one.mount_path)) or one.revision}) for one in volumes
+    )
 
 
 def uv_options(recipe: TrlSft | Script, pins: Mapping[str, str]) -> list[str]:

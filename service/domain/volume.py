@@ -67,6 +67,11 @@ class Volume(Body):
         return self
 
 
+def volume_pin(mount_path: str) -> str:
+    """The name under which the commit of a mounted repository is pinned."""
+    return f"volume:{mount_path}"
+
+
 def check_apart(volumes: Sequence[Volume]) -> None:
     """Raise ValueError where two mounts share a place or one lies within another."""
     places = sorted(volume.mount_path for volume in volumes)

@@ -14,7 +14,7 @@ from service.domain.subject import Kind, Subject
 from service.domain.trl.fields import Lora
 from service.domain.trl.reporting import space_of
 from service.domain.trl_sft import TrlSft
-from service.domain.volume import Volume
+from service.domain.volume import Volume, volume_pin
 
 MAIN = "main"
 REPO = re.compile(rf"{PART}(/{PART})?")
@@ -95,6 +95,25 @@ class Wanted:
         if (mounted := self.template_mount) is not None:
             subjects.append(mount_of(*mounted))
         return list(dict.fromkeys([*subjects, *(mount_of(one, one.path or "") for one in self.volumes)]))
+
+    def to_pin(self) -> dict[str, Subject]:
+        """What has a commit that a job can be held to, by the pin's name. A template's repository is none: TRL takes
+        no revision of it."""
+        found = {}
+        if self.model is not None:
+            found["model_revision"] = Subject(Kind.MODEL, self.model, self.model_revision)
+        if self.data is not None:
+            found["dataset_revision"] = Subject(Kind.DATASET, self.data.repo, self.data.revision)
+        mounts = {
+            volume_pin(one.mount_path): mount_of(one, one.path or "") for one in self.volumes if one.type != "bucket"
+        }
+        return found | mounts
+
+
+def stood_for(revision: str, sha: str) -> str:
+    """A revision as it was asked for with the commit that it was found at, for people; a commit is said once."""
+    short = sha[:12]
+    return short if len(revision) > 6 and sha.startswith(revision) else f"{revision}, which is {short}"
 
 
 def mount_of(volume: Volume, path: str) -> Subject:

@@ -7,6 +7,7 @@ pinned, so that what was checked is what runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,7 +16,7 @@ from sqlmodel import Session
 
 from service.domain import gpus
 from service.domain.errors import Busy, Invalid
-from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
+from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, MountFact, Outcome
 from service.domain.finding import Finding, Verdict, unknown, verdict_of
 from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.flavor_name import AUTO
@@ -66,25 +67,28 @@ def check_one(gate: Gate, run: Run) -> bool:
     """Look up what one run names and judge it. False: not decided yet. What nobody foresaw in a run counts as unknown:
     it waits for a while with the reason shown, as it does for the Hub, and then goes on with what is known."""
     facts: dict[Subject, Fact] | None = {}
+    wanted = Wanted()
     try:
         wanted = _wanted(run)
         facts = gather(gate, subjects_of(run, wanted))
         if facts is None:
             return False  # no calls to spare: the next pass comes soon
-        return _apply_to(gate, run, judge(run, wanted, facts), facts, _waits_until(run, facts))
+        pins = pins_of(run, wanted, facts, gate.clock())
+        return _apply_to(gate, run, judge(run, wanted, facts), pins, _waits_until(run, facts))
     except (LeadLost, Busy):
         raise
     except Exception as error:
         log.exception("preflight_broke", run_id=run.id)
         broke = unknown("preflight", f"the service could not check this run ({type(error).__name__})")
-        return _apply_to(gate, run, [broke], facts or {}, run.created_at + PATIENCE, foresees=False)
+        pins = pins_of(run, wanted, facts or {}, gate.clock())
+        return _apply_to(gate, run, [broke], pins, run.created_at + PATIENCE, foresees=False)
 
 
 def _apply_to(
     gate: Gate,
     run: Run,
     findings: list[Finding],
-    facts: dict[Subject, Fact],
+    pins: dict[str, str],
     waits_until: datetime | None,
     *,
     foresees: bool = True,
@@ -94,7 +98,7 @@ def _apply_to(
             _apply,
             loaded=run,
             findings=findings,
-            pins=pins_of(run.image or IMAGE, facts, gate.clock()),
+            pins=pins,
             waits_until=waits_until,
             now=gate.clock(),
             foresees=foresees,
@@ -107,14 +111,15 @@ def _wanted(run: Run) -> Wanted:
     return wanted_of(read(run.recipe), volumes, run.image)
 
 
-def is_as_checked(gate: Gate, run: Run) -> bool:
-    """Whether model and dataset are still at the commits that were pinned. What cannot be asked now counts as
-    unchanged: the model's commit is part of the command anyway."""
+def is_pinned(gate: Gate, run: Run) -> bool:
+    """Whether all is pinned that can be: False where something that was not found at the check is there now. What was
+    pinned is what runs, wherever its name has moved since; nobody is asked about it."""
     if run.pins is None:
         return True
-    facts = gather(gate, subjects_of(run, _wanted(run)))
-    now = pins_of(run.image or IMAGE, facts or {}, gate.clock())
-    return all(run.pins.get(name) == sha for name, sha in now.items() if name.endswith("_revision"))
+    wanted = _wanted(run)
+    missing = {name: subject for name, subject in wanted.to_pin().items() if name not in run.pins}
+    facts = gather(gate, list(missing.values())) if missing else None
+    return not _commits(missing, facts or {})
 
 
 def _waits_until(run: Run, facts: dict[Subject, Fact]) -> datetime | None:
@@ -148,16 +153,20 @@ def judge(run: Run, wanted: Wanted, facts: dict[Subject, Fact]) -> list[Finding]
     return findings + check_inputs(wanted, facts)
 
 
-def pins_of(image: str, facts: dict[Subject, Fact], now: datetime) -> dict[str, str]:
+def pins_of(run: Run, wanted: Wanted, facts: Mapping[Subject, Fact], now: datetime) -> dict[str, str]:
     """The commits of what was found, the day of the packages, and the image's digest where it is named by one."""
-    pins = {"exclude_newer": dependency_date(now)}
-    if (digest := image.partition("@")[2]) != "":
-        pins["image_digest"] = digest
-    for subject, fact in facts.items():
-        is_input = subject.kind in (Kind.MODEL, Kind.DATASET)
-        if is_input and isinstance(fact, ModelFact | DatasetFact) and fact.is_found:
-            pins[f"{subject.kind}_revision"] = fact.sha
-    return pins
+    digest = (run.image or IMAGE).partition("@")[2]
+    named = {"image_digest": digest} if digest else {}
+    return {"exclude_newer": dependency_date(now), **named, **_commits(wanted.to_pin(), facts)}
+
+
+def _commits(subjects: Mapping[str, Subject], facts: Mapping[Subject, Fact]) -> dict[str, str]:
+    found = {name: facts.get(subject) for name, subject in subjects.items()}
+    return {
+        name: fact.sha
+        for name, fact in found.items()
+        if isinstance(fact, ModelFact | DatasetFact | MountFact) and fact.is_found and fact.sha
+    }
 
 
 def _apply(

@@ -19,13 +19,14 @@ from sqlmodel import Session, col
 from service.domain import gpus, job, leak, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
+from service.domain.pins import pinned_volumes
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
 from service.flow import callback
 from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.masking import secret_values
-from service.flow.preflight import is_as_checked
+from service.flow.preflight import is_pinned
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
 from service.store import flavors, holds, ledger, runs
@@ -65,7 +66,7 @@ def run_once(gate: Gate) -> int:
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     """Claim the call, make it, apply its outcome. True: the run moved, or somebody else has it."""
     try:
-        if not is_as_checked(gate, run):
+        if not is_pinned(gate, run):
             return gate.write(partial(_check_again, loaded=attempt, now=gate.clock()))
         spec = _spec(gate, run, attempt)
         head = _output_head(gate, run)
@@ -108,7 +109,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
 
 
 def _check_again(session: Session, loaded: Attempt, now: datetime) -> bool:
-    """Model or dataset have moved on since the check: the run goes back, and what they are now is checked."""
+    """What had no commit at the check has one now: the run goes back, and what it names now is checked."""
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
     run, _ = found
@@ -249,7 +250,7 @@ def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
         environment=job.environment(train, run.env, run.id, run.output_repo),
         secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
-        volumes=tuple(map(Volume.model_validate, run.volumes)),
+        volumes=pinned_volumes([Volume.model_validate(one) for one in run.volumes], run.pins or {}),
         resource_group=run.resource_group,
     )
 

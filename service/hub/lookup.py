@@ -77,12 +77,12 @@ class Lookup:
                 self._session.read(f"/api/buckets/{repo}", self._control_token, follow=True)
                 return MountFact(outcome=Outcome.FOUND)
             info = self._info(f"{kind}s", repo, revision, self._control_token)
-            names = _file_names(info)
+            sha, names = _sha(info), _file_names(info)
             if info.get("gated") and names:
                 place = repo if kind == "model" else f"{kind}s/{repo}"
-                Downloads(self._session, self._control_token).probe(f"{place}/resolve/{_sha(info)}/{names[0]}")
+                Downloads(self._session, self._control_token).probe(f"{place}/resolve/{sha}/{names[0]}")
             is_there = any(name == path or name.startswith(f"{path}/") for name in names) if path else True
-            return MountFact(outcome=Outcome.FOUND, has_path=is_there if names or not path else None)
+            return MountFact(outcome=Outcome.FOUND, sha=sha, has_path=is_there if names or not path else None)
         except HubFault as error:
             if kind == "bucket" and error.status == 404 and error.code != "RepoNotFound":
                 return MountFact(outcome=Outcome.FOUND, message="this Hub cannot be asked about buckets")

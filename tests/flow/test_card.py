@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from service.domain.card import BEGIN, with_lineage
+from service.domain.card import BEGIN, lineage, with_lineage
 from service.flow import admit, card, submit
 from tests.flow.conftest import World
 
@@ -52,3 +52,14 @@ def test_a_second_card_takes_the_place_of_the_first() -> None:
     second = with_lineage(first + "\nMore.\n", f"{BEGIN}\ntwo\n<!-- /tunegate -->\n")
     assert second == f"# A model\n\n{BEGIN}\ntwo\n<!-- /tunegate -->\nMore.\n"
     assert with_lineage("", f"{BEGIN}\n") == f"{BEGIN}\n"
+
+
+def test_names_are_told_with_the_commits_that_they_stood_for(world: World) -> None:
+    shown = world.show(world.enqueue())
+    mounted = {"source": "acme/files", "mount_path": "/in", "revision": "v1"}
+    recipe = {"model_name_or_path": "acme/tiny", "model_revision": "main", "dataset_name": "acme/chats"}
+    pins = {"model_revision": "abc", "dataset_revision": "def", "volume:/in": "123"}
+    told = lineage({**shown, "recipe": recipe, "volumes": [mounted], "pins": pins})
+    assert "| Base model | `acme/tiny` at `abc`, which was `main` |" in told
+    assert "| Dataset | `acme/chats` at `def` |" in told
+    assert "| Mounted at `/in` | `acme/files` at `123`, which was `v1` |" in told

@@ -217,22 +217,32 @@ def test_a_dataset_that_has_changed_is_another_input(world: World) -> None:
     assert world.show(run(world))["fingerprint"] != first
 
 
-def command(world: World) -> list[str]:
+def created(world: World) -> dict[str, Any]:
+    """The body of the last create call."""
     at = max(place for place, seen in enumerate(world.wire.seen) if seen == ("POST", "/api/jobs/acme"))
-    sent: list[str] = json.loads(world.wire.bodies[at])["command"]
+    sent: dict[str, Any] = json.loads(world.wire.bodies[at])
     return sent
 
 
-def test_what_was_pinned_is_what_runs(world: World) -> None:
+def command(world: World) -> list[str]:
+    sent: list[str] = created(world)["command"]
+    return sent
+
+
+@pytest.mark.parametrize("recipe", [{}, {"dataset_revision": "main", "model_revision": "main"}])
+def test_what_was_pinned_is_what_runs(world: World, recipe: dict[str, str]) -> None:
     model(world)
     dataset(world)
-    run_id = run(world, dataset_revision="main")
+    run_id = run(world, **recipe)
     admit.run_once(world.gate)
     submit.run_once(world.gate)
     sent, pins = command(world), world.show(run_id)["pins"]
     assert sent[sent.index("--model_revision") + 1] == pins["model_revision"]
     assert sent[sent.index("--exclude-newer") + 1] == pins["exclude_newer"]
-    assert pins["dataset_revision"] in sent
+    assert sent[sent.index("-c") + 2] == pins["dataset_revision"]
+    told = {one["check"]: one["message"] for one in world.show(run_id)["preflight"]["checks"]}
+    for kind in ("model", "dataset"):
+        assert f"at main, which is {pins[f'{kind}_revision'][:12]}" in told[kind]
 
 
 def test_a_part_of_a_split_is_taken_of_the_commit_that_was_checked(world: World) -> None:
@@ -251,19 +261,64 @@ def test_an_image_by_digest_is_a_pin(world: World) -> None:
     assert "image_digest" not in world.show(world.enqueue())["pins"]
 
 
-def test_a_dataset_that_moves_on_while_the_run_waits_is_checked_again_before_the_job_is_made(world: World) -> None:
+@pytest.mark.parametrize("minutes", [1, 11])
+def test_a_job_trains_on_the_commits_that_were_checked_wherever_their_branch_has_gone(
+    world: World, minutes: int
+) -> None:
     model(world)
     dataset(world)
     run_id = run(world)
     pins = world.show(run_id)["pins"]
     admit.run_once(world.gate)
     dataset(world, train__jsonl=2 * (json.dumps(CHAT) + "\n"))
-    world.clock.turn(minutes=11)
+    world.clock.turn(minutes=minutes)
+    asked = len(world.wire.seen)
     submit.run_once(world.gate)
-    assert world.show(run_id)["state"] == "queued"
-    assert world.window().reserved_micro_usd == 0
+    assert world.show(run_id)["state"] == "starting"
+    assert pins["dataset_revision"] in command(world)
+    assert not any("/datasets/" in path for _, path in world.wire.seen[asked:]), "nothing was left to ask"
+
+
+def test_what_had_no_commit_at_the_check_is_checked_once_it_has_one(world: World) -> None:
+    model(world)
+    dataset(world)
+    is_down = [True]
+    world.wire.cut_before = lambda request: (
+        httpx2.ConnectError("down") if is_down[0] and "/api/datasets/" in request.url.path else None
+    )
+    run_id = run(world)
+    for _ in range(41):
+        world.clock.turn(seconds=15)
+        preflight.run_once(world.gate)
+    assert set(world.show(run_id)["pins"]) == {"exclude_newer", "model_revision"}
+    assert admit.run_once(world.gate) == 1
+    is_down[0] = False
+    world.clock.turn(seconds=15)
+    submit.run_once(world.gate)
+    assert (world.show(run_id)["state"], world.window().reserved_micro_usd) == ("queued", 0)
     preflight.run_once(world.gate)
-    assert world.show(run_id)["pins"]["dataset_revision"] != pins["dataset_revision"]
+    assert "dataset_revision" in world.show(run_id)["pins"]
     admit.run_once(world.gate)
     submit.run_once(world.gate)
     assert world.show(run_id)["state"] == "starting"
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_what_is_mounted_is_mounted_at_the_commit_that_was_checked(world: World, kind: str) -> None:
+    world.core.hub.publish(kind, "acme/files", {"a.txt": b"a"}, world.clock.now)
+    bucket = {"type": "bucket", "source": "acme/ckpt", "mount_path": "/out"}
+    mounts = [{"type": kind, "source": "acme/files", "mount_path": "/in", "revision": "main"}, bucket]
+    run_id = world.enqueue(volumes=mounts)
+    shown = world.show(run_id)
+    sha = shown["pins"]["volume:/in"]
+    assert (shown["volumes"][0]["revision"], len(sha)) == ("main", 40), "both are shown"
+    assert "volume:/out" not in shown["pins"]
+    world.core.hub.publish(kind, "acme/files", {"a.txt": b"b"}, world.clock.now)
+    world.clock.turn(minutes=11)
+    admit.run_once(world.gate)
+    submit.run_once(world.gate)
+    sent = created(world)["volumes"]
+    assert [one.get("revision") for one in sent] == [sha, None]
+    named = {**mounts[0], "revision": sha}
+    assert world.show(world.enqueue(volumes=[named, bucket]))["fingerprint"] == shown["fingerprint"], "the same commit"
+    assert world.show(world.enqueue(volumes=mounts))["fingerprint"] != shown["fingerprint"]

@@ -1,8 +1,8 @@
 """From a `trl_sft` recipe to the argv that trains it, on one GPU or on all of a flavor's.
 
-One GPU runs TRL's script by its address, as its documentation does. Several GPUs, a dataset at a revision or a part of
-a split run the same script out of the pinned package: `accelerate launch` needs it there, and there it cannot differ
-from the package.
+TRL's script runs out of the pinned package: `accelerate launch` needs it there, a dataset at a revision or a part of a
+split can be had only there, and there it cannot differ from the package. Where none of that is wanted, it runs by its
+address, as its documentation does.
 
 User text never reaches a shell as text: every argument is an argv item of its own; the programs below are constants.
 """
