@@ -104,7 +104,7 @@ class DatasetFact(_Fact):
 
 class MountFact(_Fact):
     """A repository at one commit, or a bucket, which has none, that a job is to mount. `has_path`: whether the folder
-    or file is there that is wanted of it, None where that is not known. A `message` to what is FOUND says what of it could
+    or file is there that is wanted of it, None where that is not known. A `message` to what is FOUND says what could
     not be asked."""
 
     sha: str = ""
