@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from urllib.parse import unquote
 
 MASK = "[secret]"
 # Anything shorter is found in innocent words.
@@ -63,14 +64,21 @@ KINDS = (
     # ours (store/teams.py), and Standard Webhooks' signing secrets
     _kind("a key of this service", r"tg_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
     _kind("a webhook's signing secret", r"whsec_[A-Za-z0-9+/]{32,}"),
+    # trackio/server.py: token_urlsafe(32), or what TRACKIO_WRITE_TOKEN says
+    _kind("a trackio write token", r"write_token=[A-Za-z0-9_.~%-]{16,}"),
     Kind("a private key", re.compile(r"-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----")),
 )
 
 
+# `https://user:PASSWORD@host/?token=TOKEN`, by names that say so
+IN_ADDRESS = re.compile(
+    r"(?:://[^\s/?#:@]*:(?=[^\s/?#@]*@)|(?<=[?&])(?i:[\w-]*(?:token|secret|password|key|signature|sig))=)([^\s/?#@&]+)"
+)
+
 # What at least one of them begins with: most lines of a log hold none, and are read once instead of for each kind.
 BEGINNINGS = re.compile(
     r"hf_|api_org_|sk-|gh[pousr]_|github_pat_|gl(?:pat|ptt|dt|rt)-|A3T|AKIA|ASIA|ABIA|ACCA|AIza|xox[abeoprs]-|npm_|"
-    r"pypi-AgE|[rs]k_(?:live|prod)_|tg_|whsec_|-----BEGIN|(?i:aws_?(?:secret|session))"
+    r"pypi-AgE|[rs]k_(?:live|prod)_|tg_|whsec_|write_token=|-----BEGIN|(?i:aws_?(?:secret|session))"
 )
 
 
@@ -86,9 +94,16 @@ def holds(text: str, parts: Iterable[str]) -> bool:
 
 def secret_parts(values: Iterable[str]) -> list[str]:
     """What gives a secret away, longest first, so that no part of a longer one is left standing: each value and, as a
-    secret of several lines shows up line by line, each of its lines. Those under 6 characters are left out."""
-    parts = {part.strip() for value in values for part in (value, *value.splitlines())}
+    secret of several lines shows up line by line, each of its lines; of an address, also the password and the tokens
+    in it, which are printed without it. Those under 6 characters are left out."""
+    parts = {part.strip() for value in values for part in (value, *value.splitlines(), *_in_address(value))}
     return sorted((part for part in parts if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _in_address(value: str) -> Iterator[str]:
+    """The password and the tokens of an address, as they stand there and as they are meant."""
+    for found in IN_ADDRESS.finditer(value):
+        yield from {found[1], unquote(found[1])}
 
 
 def mask(text: str, parts: Iterable[str]) -> str:

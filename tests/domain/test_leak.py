@@ -30,6 +30,7 @@ FORMS: dict[str, Callable[[Callable[[int, str], str]], str]] = {
     "a PyPI token": lambda some: "pypi-AgEIcHlwaS5vcmc" + some(60, WORD),
     "a Stripe key": lambda some: "sk_live_" + some(24, ALNUM),
     "a key of this service": lambda some: "tg_" + some(43, WORD),
+    "a trackio write token": lambda some: "write_token=" + some(43, WORD),
     "a webhook's signing secret": lambda some: "whsec_" + some(32, ALNUM),
 }
 
@@ -100,6 +101,23 @@ def test_a_secret_of_several_lines_is_known_by_each_of_them() -> None:
     assert leak.holds("see second-line here", parts)
     assert not leak.holds("ab", parts)
     assert leak.mask("x second-line y first-line\nsecond-line\nab", parts) == "x [secret] y [secret]"
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("http://127.0.0.1:7860/?write_token=correct-horse", ["correct-horse"]),
+        ("https://x.org/?project=a-project&Write_Token=a%2Fbattery&plot=x", ["a%2Fbattery", "a/battery"]),
+        ("postgresql://user:staple-gun@db.internal:5432/runs?sslmode=require", ["staple-gun"]),
+        ("https://x.org/path?api_key=123456&sig=abcdef", ["123456", "abcdef"]),
+        ("https://user@x.org/token=nothing?page=1234567", []),
+    ],
+)
+def test_the_tokens_in_an_address_are_secrets_of_their_own(address: str, inside: list[str]) -> None:
+    parts = leak.secret_parts([address])
+    assert sorted(parts) == sorted([address, *inside])
+    for one in inside:
+        assert leak.mask_lines([f"refused: {one} is unknown"], parts) == [f"refused: {leak.MASK} is unknown"]
 
 
 def test_a_secret_that_goes_on_in_the_next_line_is_taken_out_of_both() -> None:

@@ -173,6 +173,24 @@ def test_a_dashboard_is_linked_where_the_log_names_it() -> None:
     told = read(["wandb: 🚀 View run at https://wandb.ai/acme/huggingface/runs/abc123"])
     assert told.dashboard == "https://wandb.ai/acme/huggingface/runs/abc123"
     assert read(["see https://wandb.ai/site/docs"]).dashboard is None
+    space = "* Found existing space: \x1b[1m\x1b[38;5;208mhttps://huggingface.co/spaces/acme/charts\x1b[0m"
+    assert read([space]).dashboard == "https://huggingface.co/spaces/acme/charts"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://127.0.0.1:7860/", "http://127.0.0.1:7860/"),
+        ("https://charts.acme.com", "https://charts.acme.com"),
+        ("http://[::1]:7860/team/a?theme=dark#x", "http://[::1]:7860/team/a"),
+        ("https://alice:hush@charts.acme.com/?write_token=hush", "https://charts.acme.com/"),
+        ("https://alice:[secret]@charts.acme.com/?write_token=[secret]", "https://charts.acme.com/"),
+        ("javascript:alert(1)", None),
+        ("https://<script>", None),
+    ],
+)
+def test_a_trackio_server_of_ones_own_is_linked_without_login_and_token(address: str, shown: str | None) -> None:
+    assert read([f"* Trackio metrics will be sent to self-hosted server: {address}"]).dashboard == shown
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,54 @@ def test_a_report_to_wandb_needs_a_key() -> None:
     assert caught.value.field == "recipe.args.trackio_space_id"
 
 
+SERVER, TOKEN = "http://10.0.0.7:7860/", "fJ3kQ9zX1vB7nM5pL2sD"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"secrets": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token={TOKEN}"}},
+        {"secrets": {"TRACKIO_SERVER_URL": SERVER, "TRACKIO_WRITE_TOKEN": TOKEN}},
+        {"env": {"TRACKIO_SERVER_URL": SERVER}, "secrets": {"TRACKIO_WRITE_TOKEN": TOKEN}},
+        {},
+    ],
+)
+def test_a_trackio_server_comes_with_its_token(there: dict[str, Any]) -> None:
+    request(recipe={**LEAST, "report_to": "trackio"}, **there)
+
+
+@pytest.mark.parametrize(
+    ("there", "args", "field"),
+    [
+        ({"secrets": {"TRACKIO_SERVER_URL": SERVER}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
+        ({"env": {"TRACKIO_SERVER_URL": SERVER}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
+        ({"secrets": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token="}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
+        ({"env": {"TRACKIO_SERVER_URL": SERVER, "TRACKIO_WRITE_TOKEN": TOKEN}}, {}, "env.TRACKIO_WRITE_TOKEN"),
+        ({"env": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token={TOKEN}"}}, {}, "env.TRACKIO_SERVER_URL"),
+        ({"secrets": {"TRACKIO_SERVER_URL": "10.0.0.7:7860"}}, {}, "secrets.TRACKIO_SERVER_URL"),
+        ({"secrets": {"TRACKIO_SERVER_URL": "http://[::1/?write_token=x"}}, {}, "secrets.TRACKIO_SERVER_URL"),
+        ({"secrets": {"TRACKIO_SERVER_URL": "http://h:99999/?write_token=x"}}, {}, "secrets.TRACKIO_SERVER_URL"),
+        (
+            {"secrets": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token={TOKEN}"}},
+            {"trackio_space_id": "acme/charts"},
+            "recipe.args.trackio_space_id",
+        ),
+        (
+            {"secrets": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token={TOKEN}"}},
+            {"trackio_bucket_id": "acme/charts"},
+            "recipe.args.trackio_bucket_id",
+        ),
+    ],
+)
+def test_a_trackio_server_that_would_take_nothing_is_refused(
+    there: dict[str, Any], args: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        request(recipe={**LEAST, "report_to": "trackio", "args": args}, **there)
+    assert caught.value.field == field
+    assert TOKEN not in f"{caught.value.detail}{caught.value.remedy}"
+
+
 def test_a_pilot_is_shorter_than_its_run() -> None:
     short = {**LEAST, "args": {"max_steps": 10}}
     for pilot in ({}, {"max_steps": 10}):

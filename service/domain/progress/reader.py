@@ -16,6 +16,7 @@ from typing import Any
 
 from service.domain.log_line import LogLine
 from service.domain.moment import iso
+from service.domain.progress.dashboard import dashboard_in
 from service.domain.progress.pace import Mark, eta, mean_step_seconds, with_mark
 from service.domain.progress.phase import Phase, phase_after
 from service.domain.progress.point import Point, points_in
@@ -26,8 +27,6 @@ BAR = re.compile(r"(?<!\d)(\d{1,9})/(\d{1,9}) \[[\d:]{1,12}<((?:\d{1,4}:)?\d{1,4
 NO_NAME = re.compile(r"^(?:\[\w+\]:?)?\s*(?:\x1b\[[\d;]*[A-Za-z]|\s)*(?:\d{1,3}%\|[^|]*\|)?\s*$")
 # A bar or a dict is at one end of a line; what is longer is data.
 END_CHARACTERS = 2000
-DASHBOARD = re.compile(r"https://(?:wandb\.ai|huggingface\.co/spaces|[\w-]+\.hf\.space)/[\w./-]{3,200}")
-SAYS_DASHBOARD = re.compile(r"(?i)view (?:run|dashboard|project)|trackio")
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,8 @@ class Reader:
         is_training = (self.progress.step, self.progress.loss) != (before.step, before.loss)
         now = phase_after(phase, ends, is_training=is_training)
         changes: dict[str, Any] = {"phase": now}
-        if self.progress.dashboard is None and SAYS_DASHBOARD.search(ends) and (found := DASHBOARD.search(ends)):
-            changes["dashboard"] = found.group()
+        if self.progress.dashboard is None and (dashboard := dashboard_in(ends)) is not None:
+            changes["dashboard"] = dashboard
         self.progress = replace(self.progress, **changes)
 
     def _take_bar(self, bar: re.Match[str], at: datetime | None) -> None:
