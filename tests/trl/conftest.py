@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.processes import Service
+from tests.trl import place
+from tests.trl.charts import Charts
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -13,3 +18,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         Path(argument.partition("::")[0]).resolve().is_relative_to(Path(__file__).parent) for argument in config.args
     )
     return None if named else True
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service before a sandbox with the real TRL, and what is trained on its Hub."""
+    with place.opened(tmp_path_factory.mktemp("place")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Charts]:
+    """A trackio server."""
+    with Charts(tmp_path_factory.mktemp("charts") / "server") as charts:
+        yield charts

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
-from huggingface_hub import HfApi
 
 from service.domain.trl.batch import effective_batch
 from service.domain.trl.flags import release
-from service.sandbox.serve import Options, SandboxServer
 from tests.processes import Service
-from tests.trl import tiny
+from tests.trl.place import ROWS
 
-ROWS = 64
 RECIPE: dict[str, Any] = {
     "kind": "trl_sft",
     "model_name_or_path": "acme/tiny-base",
@@ -25,37 +17,6 @@ RECIPE: dict[str, Any] = {
     "args": {"use_cpu": True, "max_steps": 8, "per_device_train_batch_size": 2, "logging_steps": 4},
 }
 ENV = {"GLOO_SOCKET_IFNAME": "lo", "HF_HUB_DISABLE_XET": "1"}  # processes on one machine meet on loopback
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("training")
-    options = Options(folder=folder / "jobs", python_env=Path(sys.prefix))
-    with SandboxServer(options) as sandbox, Service(folder / "service", sandbox.url) as service:
-        upload(sandbox.url, folder)
-        for method, path, body in (
-            ("POST", "/teams", {"name": "research"}),
-            ("PUT", "/teams/research/budget", {"period": "month", "limit_usd": 50}),
-        ):
-            assert service(method, path, body).is_success
-        yield service
-
-
-def upload(url: str, folder: Path) -> None:
-    """The model, and the dataset in two commits: the first has all rows, the second hardly any."""
-    hub = HfApi(endpoint=url, token="hf_sandbox")
-    tiny.make_model(folder / "model")
-    tiny.make_rows(folder / "rows", ROWS)
-    tiny.make_rows(folder / "few", 4)
-    tiny.make_pairs(folder / "pairs", ROWS)
-    hub.create_repo("acme/tiny-base")
-    hub.upload_folder(repo_id="acme/tiny-base", folder_path=folder / "model")
-    hub.create_repo("acme/sums", repo_type="dataset")
-    hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "rows")
-    hub.create_tag("acme/sums", repo_type="dataset", tag="full")
-    hub.upload_folder(repo_id="acme/sums", repo_type="dataset", folder_path=folder / "few")
-    hub.create_repo("acme/pairs", repo_type="dataset")
-    hub.upload_folder(repo_id="acme/pairs", repo_type="dataset", folder_path=folder / "pairs")
 
 
 def train(service: Service, output: str, **recipe: Any) -> tuple[dict[str, Any], str]:

@@ -43,6 +43,13 @@ def make_pairs(folder: Path, count: int) -> None:
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
 
 
+def make_questions(folder: Path, count: int) -> None:
+    """A dataset whose columns are none that the script knows."""
+    folder.mkdir(parents=True)
+    lines = [json.dumps({"question": f"{n} plus {n}?", "answer": str(2 * n)}) for n in range(count)]
+    (folder / "train.jsonl").write_text("\n".join(lines))
+
+
 def make_model(folder: Path) -> None:
     """A model's files."""
     tokenizer = Tokenizer(models.BPE())
