@@ -82,9 +82,8 @@ class Reason(StrEnum):
     EXCEEDS_LIMIT = "exceeds_limit"
     SECRETS_LOST = "secrets_lost"
     UNKNOWN = "unknown"
-    # what a log without a failure is found to be; no run has these as its reason
+    # what a log without a failure is found to be; no run has this as its reason
     OK = "ok"
-    CANCELLED = "cancelled"
 
 
 NEXT: Mapping[RunState, frozenset[RunState]] = {

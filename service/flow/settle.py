@@ -80,8 +80,7 @@ def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
     """Why it failed, if it failed. The exit code is in the message: Hugging Face has no field for it."""
     if job is None or job.phase is JobPhase.DELETED:
         return failure(Reason.JOB_VANISHED)
-    found = diagnose(Seen(texts, None, job.message, job.cancel_reason, STAGES.get(job.phase, "ERROR")))
-    return failure(Reason.CANCELLED_OUTSIDE, found.evidence) if found.cause is Reason.CANCELLED else found
+    return diagnose(Seen(texts, None, job.message, job.cancel_reason, STAGES.get(job.phase, "ERROR")))
 
 
 def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[logs.News, bool]:

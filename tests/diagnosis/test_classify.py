@@ -61,7 +61,7 @@ def test_without_an_exit_code_the_logs_end_decides() -> None:
     assert causes(*TRACEBACK, OOM) is Reason.CUDA_OOM
     assert causes(TRAINED, "done") is Reason.OK
     assert causes("hello", stage="COMPLETED") is Reason.OK
-    assert causes("hello", stage="CANCELED") is Reason.CANCELLED
+    assert causes("hello", stage="CANCELED") is Reason.CANCELLED_OUTSIDE
     assert causes("hello", stage="DELETED") is Reason.JOB_VANISHED
     assert causes("hello", stage="ERROR") is Reason.UNKNOWN
 

@@ -12,7 +12,7 @@ from tests.diagnosis.cases import Case, cases
 
 CASES = list(cases())
 # Found out by asking Hugging Face or the caller, not from a log; or never a failure.
-NOT_IN_LOGS = {Reason.OUTPUT_MISSING, Reason.CANCELLED_OUTSIDE, Reason.SECRETS_LOST}
+NOT_IN_LOGS = {Reason.OUTPUT_MISSING, Reason.SECRETS_LOST}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -20,7 +20,7 @@ def test_a_case_is_diagnosed_right(case: Case) -> None:
     found = case.diagnose()
     assert case.is_right(found), f"{found.cause} ({found.retry}) by {found.evidence!r}, but {case.causes} {case.retry}"
     assert 0 < found.confidence <= 1
-    assert found.cause in (Reason.OK, Reason.CANCELLED, Reason.UNKNOWN, Reason.JOB_VANISHED) or found.evidence
+    assert found.cause in (Reason.OK, Reason.CANCELLED_OUTSIDE, Reason.UNKNOWN, Reason.JOB_VANISHED) or found.evidence
 
 
 def test_the_evidence_is_a_line_of_the_log_and_the_one_that_a_person_would_point_at() -> None:

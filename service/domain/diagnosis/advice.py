@@ -139,7 +139,9 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.STALLED: Advice("The job ran on without making any progress, and was stopped.", "Submit again.", SAME),
     Reason.CANCELLED_OUTSIDE: Advice(
-        "The job was cancelled on Hugging Face, not through this service.", "Ask who cancelled it; submit again.", SAME
+        "The job was cancelled on Hugging Face, not through this service.",
+        "Ask who cancelled it, and submit again if it was not meant.",
+        NEVER,
     ),
     Reason.JOB_VANISHED: Advice(
         "The job was deleted on Hugging Face after it had been seen there.",
@@ -152,6 +154,5 @@ ADVICE: dict[Reason, Advice] = {
         CHANGED,
     ),
     Reason.UNKNOWN: Advice("The job failed and its log does not say why.", "Read the log.", NEVER),
-    Reason.CANCELLED: Advice("The job was cancelled.", "Submit again if it was not meant.", NEVER),
     Reason.OK: Advice("Nothing failed.", "Nothing to do.", NEVER),
 }

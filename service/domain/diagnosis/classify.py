@@ -61,6 +61,8 @@ def diagnose(seen: Seen) -> Failure:
     stage = (seen.stage or "").upper()
     if stage == "DELETED":
         return failure(Reason.JOB_VANISHED, seen.status_message, confidence=0.9)
+    if stage in ("CANCELED", "CANCELLED"):  # its exit code, and what its log says of a signal, are the cancel's
+        return failure(Reason.CANCELLED_OUTSIDE, seen.status_message, confidence=0.9)
     code = seen.exit_code if seen.exit_code is not None else status.exit_code(seen.status_message)
     code = None if code == 0 and stage == "ERROR" else code  # the stage decides
     lines = read(seen.lines)
@@ -68,8 +70,6 @@ def diagnose(seen: Seen) -> Failure:
     clues = find(lines)
     if code == 0 or (code is None and stage == "COMPLETED"):
         return _ended_well(training, clues, 0.9)
-    if code is None and stage in ("CANCELED", "CANCELLED"):
-        return failure(Reason.CANCELLED, seen.status_message, confidence=0.7)
     decisive = _decisive(clues, training)
     if code is None and stage != "ERROR":
         if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from service.domain.diagnosis.causes import below
+from service.domain.diagnosis.frames import FRAME
 from service.domain.diagnosis.lines import Line
 from service.domain.diagnosis.signature import Signature, Weight, Where
 from service.domain.diagnosis.signatures import SIGNATURES
-from service.domain.diagnosis.tracebacks import EXCEPTION, FRAME, NESTED, Chain, Raised, chains
+from service.domain.diagnosis.tracebacks import EXCEPTION, NESTED, Chain, Raised, chains
 from service.domain.run import Reason
 
 # A line without any of these is passed over: signatures for lines each need one. A test holds them to it.
@@ -26,7 +28,8 @@ FRIGHTENING = re.compile(
 )
 # These words are of programs that go on: what they complain of ended nothing.
 HARMLESS = re.compile(
-    r"warning|\bWARN\b|^\[W|\bINFO\b|\bDEBUG\b|wandb:|Retrying|retry(?:ing)? in|\[Retry|thrown while requesting"
+    r"warning|\bWARN\b|^\[W|^W\d{4} \d\d:|pip's dependency resolver"
+    r"|\bINFO\b|\bDEBUG\b|wandb:|Retrying|retry(?:ing)? in|\[Retry|thrown while requesting"
     r"|fall(?:ing|s)? back|ignor(?:ed|ing)|skipp(?:ed|ing)"
     r"|continuing|deprecat|telemetry|Attempting to register|computation placer|cuda_dnn|TF-TRT|Will try"
     r"|will be (?:used|retried)|Decreasing batch size|non-fatal|not critical|\bhint\b"
@@ -194,6 +197,8 @@ def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, s
         return None
     if signature.raised is not None and signature.raised.search(raised.innermost) is None:
         return None
+    if signature.through is not None and signature.through.search(raised.called) is None:
+        return None
     # an error page that was run as a script stands among the frames; a message may be wrapped
     own_frames = raised.frames if raised.message[0].startswith("SyntaxError") else []
     for text in (*raised.message, *own_frames):
@@ -232,17 +237,20 @@ def _of_lines(lines: Sequence[Line], inside: set[int]) -> Iterator[Clue]:
 
 def _of_line(at: int, text: str, lines: Sequence[Line]) -> Clue | None:
     best: Clue | None = None
+    causes = below(lines, at) if at >= 0 else []
+    whole = " ".join((text, *(cause.strip() for cause in causes)))
     for signature in SIGNATURES:
-        if signature.where is Where.EXCEPTION or signature.frames is not None or signature.raised is not None:
+        if signature.where is Where.EXCEPTION or signature.looks_at_frames:
             continue
         if best is not None and signature.weight <= best.weight:
             continue
-        if found := signature.pattern.search(text):
+        if found := signature.pattern.search(whole):
+            told = next((part for part in (text, *reversed(causes)) if signature.pattern.search(part)), text)
             around = " ".join(line.text.strip() for line in lines[at : at + WINDOW])
             after = lines[at + 1].text if at + 1 < len(lines) else ""
             best = Clue(
                 at,
-                text.strip(),
+                told.strip(),
                 signature.weight,
                 signature.cause,
                 signature,

@@ -13,9 +13,9 @@ from service.domain.diagnosis.prefixes import unprefixed
 LONGEST = 4_000
 
 COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
-# torchrun, its --tee, Ray and accelerate mark whose line it is; container logs may carry a time
+# torchrun, its --tee, Ray, SkyPilot and accelerate mark whose line it is; container logs may carry a time
 RANK = re.compile(
-    r"^\[(rank\d+)\]:\s?|^\[(default\d+)\]:|^\(((?:[\w.-]+ )?pid=\d+)[^)]*\)(?:\s|$)|^\[(\d+,\d+)\]<std(?:out|err)>:"
+    r"^\[(rank\d+)\]:\s?|^\[(default\d+)\]:|^\(((?:[\w.-]+,? )?pid=\d+)[^)]*\)(?:\s|$)|^\[(\d+,\d+)\]<std(?:out|err)>:"
 )
 NOISE = dict.fromkeys((*range(9), *range(11, 13), *range(14, 27), *range(28, 32), 127, 65533, 65279))
 MARK = re.compile(
@@ -86,13 +86,13 @@ def _clean(stream: str, text: str) -> list[Line]:
         text = text[logged.end() :]
     if text.startswith(("  | ", "    | ")):  # an exception group draws its members into a box
         text = text.split("| ", 1)[1]
-    # a traceback or a launcher's line may follow a bar on the same line: the bar had no newline
+    # what is printed next may follow a bar on the same line: the bar had no newline
     if "%|" in text and (cut := _after_bar(text)) > 0:
         return [Line(stream, text[:cut]), Line(stream, text[cut:])]
     return [Line(stream, text)]
 
 
-FOLLOWS_BAR = re.compile(r"\](?=Traceback \(most recent|ERROR|\{'|\.\./aten|/pytorch/aten|\[rank\d|\[E )")
+FOLLOWS_BAR = re.compile(r"%\|[^|]*\|[^\[]*\[[^\[\]]*\](?=\S)")
 
 
 def _after_bar(text: str) -> int:

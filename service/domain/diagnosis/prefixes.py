@@ -14,7 +14,7 @@ KINDS = (
     CLOCK,
     re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d )?\d\d:\d\d:\d\d(?:[.,]\d+)?(?:[ \t]|$)"),  # syslog, `ts`
     re.compile(r"\[(?!(?:rank|default)\d)(?:pod/)?[\w.-]+(?:/[\w.-]+)?\](?::[ \t]?|[ \t]|$)"),  # kubectl --prefix
-    re.compile(r"[\w.-]{1,60}[ \t]+\|(?:[ \t]|$)"),  # docker compose
+    re.compile(r"[\w.-]{1,60}[ \t]+\|{1,2}(?:[ \t]|$)"),  # docker compose; Determined
     re.compile(r"(?:stdout|stderr|STDOUT|STDERR)(?: [FP])?(?::[ \t]?|[ \t]|$)"),
     re.compile(r"\d{1,4}:(?:[ \t]|$)"),  # srun --label
     re.compile(r"(?=[a-z.]*[-\d])[a-z][\w.-]{1,60}:(?:[ \t]|$)"),  # workers of deepspeed and kubernetes: `worker-1: `

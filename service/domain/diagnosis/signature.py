@@ -29,7 +29,8 @@ class Weight(IntEnum):
 
 @dataclass(frozen=True)
 class Signature:
-    """`frames` must be found among the traceback's frames as well, `raised` in its innermost one: who raised it. A
+    """`frames` must be found among the traceback's frames as well, `raised` in its innermost one (who raised it),
+    `through` between the program's own last one and that: by way of which libraries. A
     group named `what`, in `pattern` or in `detail` (searched in the lines that follow too), is filled into `remedy`;
     without it the cause's own remedy is given."""
 
@@ -40,9 +41,15 @@ class Signature:
     weight: Weight = Weight.NAMES
     frames: re.Pattern[str] | None = None
     raised: re.Pattern[str] | None = None
+    through: re.Pattern[str] | None = None
     detail: re.Pattern[str] | None = None
     remedy: str | None = None
     retry: Retry | None = None
+
+    @property
+    def looks_at_frames(self) -> bool:
+        """Whether it needs a traceback."""
+        return self.frames is not None or self.raised is not None or self.through is not None
 
 
 LONGEST_GAP = 300
@@ -61,6 +68,7 @@ def says(
     weight: Weight = Weight.NAMES,
     frames: str | None = None,
     raised: str | None = None,
+    through: str | None = None,
     detail: str | None = None,
     remedy: str | None = None,
     retry: Retry | None = None,
@@ -75,6 +83,7 @@ def says(
         weight,
         None if frames is None else _compiled(frames),
         None if raised is None else re.compile(raised),
+        None if through is None else re.compile(through),
         None if detail is None else _compiled(detail),
         remedy,
         retry,

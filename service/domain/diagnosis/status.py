@@ -17,27 +17,34 @@ CANCEL_REASONS = {
 MESSAGES = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
-        (r"time[d ]*-?out|DeadlineExceeded|exceeded .*time limit", Reason.JOB_TIMEOUT),
-        (r"OOM-?Killed|out of memory|memory limit", Reason.HOST_OOM),
-        (r"ephemeral-storage|disk (?:is )?full|no space left|disk pressure", Reason.DISK_FULL),
-        (r"credit|payment|billing|subscription", Reason.NO_CREDITS),
-        (r"spend(?:ing)? limit|resource group", Reason.SPEND_LIMIT),
         (
-            r"ErrImage|ImagePull|InvalidImageName|pull(?:ing)? (?:the )?image|manifest|StartError"
-            r"|ContainerCannotRun|CreateContainer"
+            r"unschedulable|schedul\w* (?:has |was |is )?(?:fail|error|time|not |unsuccess)"
+            r"|(?:fail\w*|unable|could not|cannot|not) (?:to )?(?:be )?schedul"
+            r"|(?:no|insufficient) (?:capacity|nvidia|cpu)",
+            Reason.INFRASTRUCTURE,
+        ),
+        (
+            r"ErrImage|ImagePull|InvalidImageName|pull(?:ing)? (?:(?:and unpack|the) )?image|image pull|manifest"
+            r"|StartError|ContainerCannotRun|CreateContainer|RunContainer|unable to start container"
             r"|executable file not found|exec format error|image .*not found",
             Reason.IMAGE_ERROR,
         ),
+        (r"time[d ]*-?out|DeadlineExceeded|exceeded .*(?:time limit|duration|deadline)", Reason.JOB_TIMEOUT),
+        (r"OOM-?Killed|out of memory|memory limit|low on resource: memory", Reason.HOST_OOM),
+        (r"ephemeral[- ](?:local )?storage|disk (?:is )?full|no space left|disk pressure", Reason.DISK_FULL),
+        (r"credit|payment|billing|subscription", Reason.NO_CREDITS),
+        (r"spend(?:ing)? limit|resource group", Reason.SPEND_LIMIT),
         (
             r"evicted|preempt|node ?(?:was|is)? ?(?:lost|shut|not ready|fail)|NodeLost|internal (?:server )?error"
             r"|hardware (?:error|failure)"
-            r"|no capacity|insufficient capacity|unschedulable|infrastructure",
+            r"|infrastructure",
             Reason.INFRASTRUCTURE,
         ),
         (r"stalled|no (?:progress|heartbeat|activity)|unresponsive|hung", Reason.STALLED),
-        (r"cancell?ed by (?:the )?(?:user|owner)", Reason.CANCELLED),
+        (r"cancell?ed by|^(?:job )?(?:was )?cancell?ed\.?$", Reason.CANCELLED_OUTSIDE),
     )
 )
+NOTHING = ("null", "none", "{}")  # how JSON and Python say that there is no reason
 EXIT_CODE = re.compile(r"exit(?:ed with)?(?: |-)?code:? (-?\d+)", re.IGNORECASE)
 
 # A process that a signal ended has 128 + its number; the message of a job that timed out says so, as a rule.
@@ -47,7 +54,8 @@ EXIT_CODES: dict[int, tuple[Reason, float, str]] = {
     139: (Reason.CUDA_ERROR, 0.4, "exit code 139: a native library crashed (SIGSEGV)"),
     135: (Reason.HOST_OOM, 0.4, "exit code 135: bus error, mostly for want of shared memory"),
     134: (Reason.CUDA_ERROR, 0.35, "exit code 134: a native library gave up (SIGABRT)"),
-    130: (Reason.CANCELLED, 0.4, "exit code 130: interrupted (SIGINT)"),
+    124: (Reason.JOB_TIMEOUT, 0.7, "exit code 124: the command `timeout` ended the program"),
+    130: (Reason.CANCELLED_OUTSIDE, 0.4, "exit code 130: interrupted (SIGINT)"),
     128: (Reason.IMAGE_ERROR, 0.4, "exit code 128: the container did not start"),
     127: (Reason.IMAGE_ERROR, 0.7, "exit code 127: the command is not in the image"),
     126: (Reason.IMAGE_ERROR, 0.7, "exit code 126: the command cannot be executed"),
@@ -56,15 +64,24 @@ EXIT_CODES: dict[int, tuple[Reason, float, str]] = {
 
 
 def said(message: str | None, cancel_reason: str | None) -> tuple[Reason, str] | None:
-    """The cause that Hugging Face gives, with its words; None where it gives none."""
-    if cancel_reason:
-        known = CANCEL_REASONS.get(cancel_reason.upper())
-        if known is not None:
-            return known, f"cancelReason: {cancel_reason}"
+    """The cause that Hugging Face gives, with its words; None where it gives none. A `cancelReason` may be the bare
+    word or a piece of the job's JSON; by one that is not known somebody cancelled the job."""
+    given = (cancel_reason or "").strip().strip("\"'")
+    if given and given.lower() not in NOTHING:
+        for word, known in CANCEL_REASONS.items():
+            if word in given.upper():
+                return known, f"cancelReason: {given}"
     for pattern, cause in MESSAGES:
         if message and pattern.search(message):
             return cause, message
+    if given and given.lower() not in NOTHING:
+        return _meant(given), f"cancelReason: {given}"
     return None
+
+
+def _meant(cancel_reason: str) -> Reason:
+    words = cancel_reason.replace("_", " ")
+    return next((cause for pattern, cause in MESSAGES if pattern.search(words)), Reason.CANCELLED_OUTSIDE)
 
 
 def exit_code(message: str | None) -> int | None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from service.domain.diagnosis.frames import FRAME, HOOK, as_python, is_library
 from service.domain.diagnosis.lines import Line, bar
 
 HEADER = "Traceback (most recent call last)"
-FRAME = re.compile(r'^\s*(?:\|\s*)?File "[^"]+", line \d+')
 # an exception's own line; of the many names that Python packages use, most end like this
 EXCEPTION = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|OutOfResources|Timeout|NotFound|Exit|Warning)(?::|$)"
@@ -26,7 +26,8 @@ NESTED = re.compile(r'^(?:Original Traceback|""")|^-- Process \d+ terminated wit
 NOT_MESSAGE = re.compile(
     r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,})"
 )
-LIBRARY = re.compile(r"(?:site|dist)-packages/|/lib/python3|unsloth_compiled_cache/")
+# a logger's warning that quotes a traceback: the program goes on
+WARNED = re.compile(r"^W\d{4} \d\d:\d\d:")
 LONGEST_MESSAGE = 14
 LONGEST_LINE = 2_000
 NO_LINE = 3_000  # longer ones after an exception are no part of its message, unless they are its first
@@ -37,6 +38,7 @@ MOST_FRAMES = 80
 class Raised:
     """One traceback. `begin`, `end`: positions of its first and last line. `before`: what introduced it, on its own
     line (`is_told`) or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there.
+    `is_hooked`: a hook printed it, as hooks do where an exception ends a program.
     """
 
     begin: int
@@ -45,6 +47,7 @@ class Raised:
     is_bare: bool = False
     is_linked: bool = False
     is_told: bool = False
+    is_hooked: bool = False
     frames: list[str] = field(default_factory=list)
     message: list[str] = field(default_factory=list)
     end: int = 0
@@ -54,18 +57,30 @@ class Raised:
         """Whether its first frame is a program's first, so that it ended the program; one that a library caught and
         logged starts in the middle."""
         first = next((text for text in self.frames if FRAME.match(text)), None)
-        return not self.is_bare and (first is None or ", in " not in first or "<module>" in first or "runpy" in first)
+        begins = first is None or ", in " not in first or "<module>" in first or "runpy" in first
+        return self.is_hooked or (begins and not self.is_bare)
 
     @property
     def innermost(self) -> str:
         """Its last frame: the file, the function and the line of code that raised."""
-        at = max((at for at, text in enumerate(self.frames) if FRAME.match(text)), default=-1)
-        return "\n".join(self.frames[at:]) if at >= 0 else ""
+        return self._from(max(self._places(), default=-1))
+
+    @property
+    def called(self) -> str:
+        """The frames below the program's own last one: which libraries it called, down to the one that raised."""
+        own = max((at for at in self._places() if not is_library(self.frames[at])), default=-1)
+        return self._from(next((at for at in self._places() if at > own), -1))
 
     @property
     def is_own(self) -> bool:
         """Whether the program's own lines raised it, not a library's."""
-        return not self.is_bare and LIBRARY.search(self.innermost) is None
+        return not self.is_bare and not is_library(self.innermost)
+
+    def _places(self) -> list[int]:
+        return [at for at, text in enumerate(self.frames) if FRAME.match(text)]
+
+    def _from(self, at: int) -> str:
+        return "\n".join(self.frames[at:]) if at >= 0 else ""
 
 
 Chain = list[Raised]
@@ -106,7 +121,7 @@ def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
     """Read one line; the traceback that it begins, if it does."""
     stripped = text.strip()
     opened = None
-    if HEADER in text:
+    if HEADER in text and not WARNED.match(text):
         opened = _open(stream, name, at, text, is_bare=False)
         stream.indent = len(text) - len(text.lstrip()) if stripped.startswith((HEADER, "Original", "╭")) else 99
     elif stream.raised is not None and not stream.raised.message:
@@ -132,7 +147,9 @@ def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> R
     logged = text.partition(HEADER)[0] if HEADER in text else ""
     inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
     before = logged.strip() or stream.before
-    raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=logged.strip() != "", end=at)
+    is_hooked = logged != "" and HOOK.match(text) is not None
+    is_told = logged.strip() != ""
+    raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=is_told, is_hooked=is_hooked, end=at)
     stream.raised, stream.is_linked, stream.blanks = raised, False, 0
     return raised
 
@@ -146,6 +163,7 @@ def _frame(stream: _Stream, at: int, text: str, stripped: str) -> None:
     raised = stream.raised
     assert raised is not None
     raised.end = at
+    text = as_python(text, raised.frames[-1] if raised.frames else "")
     indent = len(text) - len(text.lstrip())
     is_frame = not stripped or stripped[0] in "│╭╰|" or FRAME.match(text) is not None
     is_end = EXCEPTION.match(stripped) is not None or (

@@ -20,6 +20,10 @@ JSON_LOGGED = re.compile(
 OWN = re.compile(
     r"(?<![\w-])(?:train(?:ing)?[ _])?loss\s?[:=]?\s?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))(?![\w.])", re.IGNORECASE
 )
+# the Trainer's table at the end of a script: `  eval_loss               =        nan`
+TABLE = re.compile(r"^\s+(?:train_|eval_)?loss\s+=\s+(nan|inf)\s*$", re.IGNORECASE)
+# a line without a loss still tells of a gradient that broke
+NORM = re.compile(r"grad(?:ient)?[ _]norm\s?[:=]\s?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))(?![\w.])", re.IGNORECASE)
 FINISHED = re.compile(r"""['"]train_runtime['"]|Training completed\b|^Training finished\b""", re.IGNORECASE)
 PUBLISHED = re.compile(
     r"pushed to the Hub in|successfully (?:pushed|uploaded)|upload(?:ed)? (?:complete|successful)"
@@ -53,6 +57,7 @@ def watch(lines: Sequence[Line]) -> Training:
     training = Training()
     losses: list[tuple[float, str]] = []
     own: list[tuple[float, str]] = []
+    norms: list[tuple[float, str]] = []
     bars: dict[tuple[str, float], tuple[float, int]] = {}
     for at, (_, text) in enumerate(lines):
         if "%|" in text and (seen := bar(text)) is not None:
@@ -63,7 +68,9 @@ def watch(lines: Sequence[Line]) -> Training:
             training.published_at = at
         if "loss" in text or "Loss" in text:
             _losses(text, losses, own)
-    series = losses or own
+        if "norm" in text and (norm := NORM.search(text)):
+            norms.append((1.0 if isfinite(_number(norm[1])) else inf, text))
+    series = losses or own or norms
     if series:  # what is printed may come late, but not early
         training.begun_at = 0
     values = [value for value, _ in series]
@@ -97,6 +104,8 @@ def _losses(text: str, losses: list[tuple[float, str]], own: list[tuple[float, s
     elif "train_loss" in logged or "eval_loss" in logged:
         if not isfinite(logged.get("train_loss", logged.get("eval_loss", 0.0))):
             losses.append((inf, text))
+    elif TABLE.match(text):
+        losses.append((inf, text))
     elif found := OWN.search(text):
         own.append((_number(found[1]), text))
 

@@ -112,6 +112,16 @@ ARGUMENTS = (
     ),
     says(
         Reason.BAD_ARGUMENT,
+        r"^IndexError: index out of range in self",
+        "torch nn/functional.py: embedding, on a CPU; a GPU calls it a device-side assert",
+        where=Where.EXCEPTION,
+        weight=Weight.POINTS,
+        frames=r"embedding|sparse\.py",
+        remedy="A token id is beyond the embeddings: take the model's own tokenizer, or resize the embeddings after "
+        "adding tokens; positions beyond the model's longest sequence show so too (lower max_length).",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
         r"^KeyError: '(?P<what>[A-Z][A-Z0-9_]+)'",
         "python os.environ",
         where=Where.EXCEPTION,
@@ -121,7 +131,7 @@ ARGUMENTS = (
     ),
     says(
         Reason.BAD_ARGUMENT,
-        r"(?:global )?(?:train )?batch size .*(?:divisible|multiple)|num_generations"
+        r"(?:global )?(?:train )?batch size .*(?:divisible|multiple)|^(?:Value|Assertion)Error: .*num_generations"
         r"|must be (?:evenly )?divisible|should be divisible|is not divisible by",
         "trl grpo_trainer.py, grpo_config.py; transformers",
         where=Where.EXCEPTION,
@@ -167,9 +177,9 @@ ARGUMENTS = (
     ),
     says(
         Reason.BAD_ARGUMENT,
-        r"(?:longer than the (?:model's )?maximum|exceeds? the (?:model's )?(?:maximum|max)"
+        r"(?:longer than the (?:model's )?maximum|int too big to convert|exceeds? the (?:model's )?(?:maximum|max)"
         r"|larger than the maximum) (?:context|sequence|length|position)|max_position_embeddings",
-        "transformers; vllm",
+        "transformers; vllm; tokenizers, where the tokenizer knows no longest sequence",
         where=Where.EXCEPTION,
         weight=Weight.POINTS,
         remedy="Set max_length to no more than the model's positions.",

@@ -30,7 +30,7 @@ CUDA = (
         Reason.INFRASTRUCTURE,
         r"ncclSystemError|ncclRemoteError|NCCL error.*unhandled system error|Connection closed by (?:remote )?peer"
         r"|connectFullMesh failed|Timed out (?:waiting for clients|after \d+ seconds waiting)|wait timeout after \d+ms"
-        r"|RendezvousConnectionError|RendezvousTimeoutError|failed to connect to .*(?:c10d|TCPStore)",
+        r"|Rendezvous\w+Error|failed to connect to .*(?:c10d|TCPStore)",
         "NCCL 2.x; torch c10d: TCPStore.cpp, ProcessGroupGloo.cpp; elastic rendezvous",
         weight=Weight.POINTS,
         retry=Retry.SAME,

@@ -88,6 +88,7 @@ DEPENDENCIES = (
         r"|toggled on, but it cannot be used|doesn't seem to be installed|please install|but .* not installed"
         r"|has to be installed|requires? `?[\w-]+`? ?(?:>=|>|==) ?`?\d"
         r"|[Pp]lease (?:upgrade|update) (?:your )?`?[\w-]+`? (?:version|to (?:the latest|at least|use))"
+        r"|version of \w+ (?:you are using|that is installed|installed) is (?:not compatible|too old|not supported)"
         r"|requires (?:accelerate|bitsandbytes|peft)|No package metadata was found for|Missing optional dependency",
         "transformers utils/import_utils.py, quantizers; trl; peft; accelerate; pandas",
         where=Where.EXCEPTION,
@@ -150,7 +151,8 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid)|^\s{0,4}[×x] Failed to ",
+        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid|exception:)"
+        r"|^\s{0,4}[×x] Failed to ",
         "uv: any other error of its own, before the script ran (`error:` or miette's `×`)",
         where=Where.LINE,
         weight=Weight.HINTS,

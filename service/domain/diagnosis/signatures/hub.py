@@ -21,7 +21,8 @@ HUB = (
     ),
     says(
         Reason.PUSH_FAILED,
-        r"Bad request for commit endpoint|Invalid metadata in README\.md|storage (?:limit|quota) (?:reached"
+        r"Bad request for commit endpoint|400 Client Error: Bad Request for url: \S+/(?:commit|preupload)/"
+        r"|Invalid metadata in README\.md|storage (?:limit|quota) (?:reached"
         r"|exceeded)|exceeded your .*storage"
         r"|The model card.*(?:invalid|not valid)|pre-receive hook declined|failed to push some refs"
         r"|Your push was rejected"

@@ -57,6 +57,23 @@ MACHINE = (
     ),
     says(
         Reason.INFRASTRUCTURE,
+        r"(?:├─▶|╰─▶|Caused by:|cause:) (?:.* due to network timeout|operation timed out|unexpected end of file"
+        r"|error decoding response body|request or response body error|connection (?:reset|closed|refused))",
+        "uv 0.1 to 0.13: the last causes of a download that broke, whatever its headline is",
+        where=Where.LINE,
+        remedy="A download before the script broke off: submit again.",
+    ),
+    says(
+        Reason.INFRASTRUCTURE,
+        r"(?:ReadTimeout|ConnectTimeout|Protocol|NewConnection|MaxRetry|Incomplete|Timeout|Connection|SSL)\w*(?:Error)?\b",
+        "pip: its own download",
+        where=Where.EXCEPTION,
+        weight=Weight.POINTS,
+        frames=r"/pip/_(?:vendor|internal)/",
+        remedy="A download before the script broke off: submit again.",
+    ),
+    says(
+        Reason.INFRASTRUCTURE,
         r"^error: Request failed after \d+ retries|error sending request for url|^error: Failed to (?:fetch"
         r"|download)(?!.*40[34])"
         r"|Failed to (?:fetch|download) `?[\w.+=-]+`?.*(?:timed out|connect)|operation timed out"

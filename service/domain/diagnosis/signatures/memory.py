@@ -9,8 +9,9 @@ MEMORY = (
     says(
         Reason.CUDA_OOM,
         r"CUDA out of memory|HIP out of memory|torch\.(?:cuda\.)?OutOfMemoryError"
-        r"|Evaluation hit an out-of-memory error",
-        "torch c10/cuda/CUDACachingAllocator.cpp; before 2.5 torch.cuda.OutOfMemoryError, before 1.13 RuntimeError",
+        r"|Evaluation hit an out-of-memory error|No executable batch size found",
+        "torch c10/cuda/CUDACachingAllocator.cpp; before 2.5 torch.cuda.OutOfMemoryError, before 1.13 RuntimeError; "
+        "accelerate utils/memory.py, when it has tried all batch sizes",
     ),
     says(
         Reason.CUDA_OOM,
@@ -66,7 +67,8 @@ MEMORY = (
     says(
         Reason.HOST_OOM,
         r"Out of memory: Killed process|Memory cgroup out of memory|\boom-kill(?:er)?\b|\bOOMKilled\b|oom_reaper"
-        r"|killed by signal: Killed|raylet.*memory (?:usage )?threshold",
+        r"|killed by signal: Killed|raylet.*memory (?:usage )?threshold|ray\.exceptions\.OutOfMemoryError"
+        r"|node running low on memory|low on resource: memory",
         "linux mm/oom_kill.c; kubelet; torch DataLoader; ray memory monitor",
     ),
     says(
@@ -82,11 +84,19 @@ MEMORY = (
         weight=Weight.POINTS,
     ),
     says(
+        Reason.HOST_OOM,
+        r"DataLoader worker \(pid\(s\) [\d, ]+\) exited unexpectedly",
+        "torch utils/data/dataloader.py: a worker is gone and left no word, as the killed do",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        remedy="Lower dataloader_num_workers (0 uses no shared memory), or take a flavor with more RAM.",
+    ),
+    says(
         Reason.DISK_FULL,
         r"No space left on device|\[Errno 28\]|os error 28|Disk quota exceeded|\[Errno 122\]"
         r"|not enough (?:free )?disk space"
         r"|not enough disk space|ENOSPC|database or disk is full|low on resource: ephemeral-storage"
-        r"|exceeds? (?:the total limit of containers|.*ephemeral.storage)",
+        r"|ephemeral local storage usage|exceeds? (?:the total limit of containers|.*ephemeral.storage)",
         "errno 28 and 122; safetensors; datasets builder.py; sqlite; kubelet eviction",
     ),
     says(

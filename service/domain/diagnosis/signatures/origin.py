@@ -3,14 +3,39 @@ data, one that another version of a library calls. What is left is the script's 
 
 from __future__ import annotations
 
+from service.domain.diagnosis.frames import PACKAGES
 from service.domain.diagnosis.signature import Weight, Where, says
 from service.domain.run import Reason
 
-USUAL = r"^(?:\w+\.)*(?:Value|Type|Key|Attribute|Assertion|NotImplemented|Runtime|Index)Error\b|^Exception\b"
+USUAL = (
+    r"^(?:\w+\.)*(?:Value|Type|Key|Attribute|Assertion|NotImplemented|Runtime|Index|Recursion|UnboundLocal)Error\b"
+    r"|^Exception\b"
+)
 CHECK = r"^(?:ValueError|NotImplementedError|Exception):"
-LIBRARY = r"(?:site|dist)-packages/|unsloth_compiled_cache/"
+LIBRARY = PACKAGES
 TRAINERS = r"(?:trl|transformers|peft|accelerate|deepspeed|bitsandbytes|unsloth\w*|axolotl|llamafactory|swift)/"
+TRACKERS = r"(?:site|dist)-packages/(?:wandb|trackio|comet_ml|mlflow|neptune|clearml|swanlab|tensorboard\w*|dvclive)/"
 ORIGIN = (
+    says(
+        Reason.BAD_ARGUMENT,
+        r"^(?:\w+\.)*\w+(?:Error|Exception)\b",
+        "experiment trackers: what they refuse",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=TRACKERS,
+        remedy="The experiment tracker failed, not the training: correct its settings and key, or set report_to none.",
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        r"^(?:\w+\.)*(?:Value|Key|Runtime|Type|Assertion|Index)Error\b",
+        "torch optim, accelerate, deepspeed: the state of a training that was another",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
+        frames=r"load_state_dict|_load_optimizer|_load_from_checkpoint|load_checkpoint\b|load_state\b",
+        remedy="The checkpoint is of another model, optimizer or number of processes than this training: resume with "
+        "the same settings, or start without resume_from_checkpoint.",
+    ),
     says(
         Reason.MISSING_DEPENDENCY,
         r"^TypeError: .*(?:unexpected keyword argument|positional arguments? but \d+ (?:was|were) given"
@@ -32,7 +57,7 @@ ORIGIN = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"^(?:NameError|UnboundLocalError): ",
+        r"^NameError: ",
         "python: a library misses a name that it imports only where another one is installed, or of some version",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
@@ -52,10 +77,20 @@ ORIGIN = (
     says(
         Reason.MISSING_DEPENDENCY,
         USUAL,
+        "unsloth_zoo compiler.py: a library that rewrites another's source meets one that it does not know",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"unsloth(?:_zoo)?/(?:compiler|patch\w*|import_fixes)\.py",
+        remedy="unsloth does not know the installed transformers or trl: pin versions that were released together.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        USUAL,
         "transformers tokenization_utils_base.py and its like: a tokenizer's files in a later form",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
-        raised=r'tokenization_\w+\.py", line \d+, in (?:_?from_pretrained|__init__|_set_model_specific_special_tokens'
+        raised=r'(?:tokenization_\w+|convert_slow_tokenizer)\.py", line \d+, in (?:_?from_pretrained|__init__'
+        r"|import_protobuf|_set_model_specific_special_tokens"
         r"|_?add_special_tokens|__setattr__|get_spm_processor|convert_slow_tokenizer)",
         remedy="The tokenizer's files are of a form that this transformers does not read: take a newer one.",
     ),
@@ -87,7 +122,26 @@ ORIGIN = (
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=r"(?:site|dist)-packages/(?:datasets|pyarrow|pandas)/|data_collator|collat|trl/data_utils"
-        r"|tokenization_utils|chat_template_utils|preprocess|_tokenize",
+        r"|tokenization_utils\w*\.py|(?:image_)?processing_\w+\.py|feature_extraction_\w+\.py|chat_template_utils|preprocess"
+        r"|_tokenize",
+    ),
+    says(
+        Reason.DATASET_FORMAT,
+        r"^(?:KeyError|IndexError): ",
+        "trl, axolotl, llamafactory, swift: a row lacks what they take from it",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"(?:(?:site|dist)-packages|src)/(?:trl|axolotl|llamafactory|llmtuner|swift)/",
+    ),
+    says(
+        Reason.DATASET_FORMAT,
+        r"^ZeroDivisionError: ",
+        "transformers trainer.py and its like: an epoch without steps",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=rf"(?:{LIBRARY}){TRAINERS}",
+        remedy="Too few rows are left for one step: check the split and its filters, turn packing off, or lower the "
+        "batch size.",
     ),
     says(
         Reason.HUB_UNAVAILABLE,
@@ -125,8 +179,26 @@ ORIGIN = (
         raised=rf"(?:{LIBRARY}){TRAINERS}|unsloth_compiled_cache/",
     ),
     says(
+        Reason.BAD_ARGUMENT,
+        r"^KeyError: ",
+        "transformers trainer.py: metrics and settings by name",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"transformers/trainer\w*\.py",
+    ),
+    says(
+        Reason.CUDA_ERROR,
+        r"^(?:torch\._dynamo\.\S+|torch\._inductor\.\S+|(?:Runtime|Assertion|Key|Index)Error)\b",
+        "torch._dynamo, torch._inductor, triton, flash_attn, xformers: what they cannot compile or run",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"(?:site|dist)-packages/(?:torch/_(?:dynamo|inductor|functorch)|triton|flash_attn\w*|xformers)/",
+        remedy="A kernel cannot be compiled or run here: turn off torch_compile, use attn_implementation sdpa, or pin "
+        "versions of torch and the kernel that were released together.",
+    ),
+    says(
         Reason.MISSING_DEPENDENCY,
-        r"^(?:Attribute|Type)Error: ",
+        r"^(?:Attribute|Type|UnboundLocal|Recursion)Error: ",
         "python: a library stumbles over what another of some version gave it",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
@@ -140,5 +212,33 @@ ORIGIN = (
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
         raised=LIBRARY,
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^KeyError: ",
+        "transformers: a name that is in the tables of another version",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"transformers/(?!trainer)|transformers_modules/",
+        remedy="The model's files are of a form that this transformers does not know: take a newer one, or pin the one "
+        "that the model was made with.",
+    ),
+    says(
+        Reason.INFRASTRUCTURE,
+        r"^torch\.distributed\.Dist\w+Error\b",
+        "torch.distributed: processes that do not reach one another",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+    ),
+    says(
+        Reason.BAD_ARGUMENT,
+        r"^(?:\w+\.)*(?:Runtime|Index|Key)Error\b",
+        "torch, called by the libraries that train: shapes, devices and dtypes of which their settings are",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=LIBRARY,
+        through=TRAINERS,
+        remedy="The model's inputs or weights do not fit together: check device_map, quantization, the tokenizer's "
+        "length beside the embeddings, and the adapter's settings.",
     ),
 )

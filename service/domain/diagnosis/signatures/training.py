@@ -20,7 +20,8 @@ TRAINING = (
     ),
     says(
         Reason.JOB_TIMEOUT,
-        r"\bJob timeout\b|DeadlineExceeded|was active on the node longer than the specified deadline|TIME LIMIT",
+        r"\bJob (?:has )?timed? ?out\b|DeadlineExceeded|TIME LIMIT"
+        r"|was active on the node longer than the specified deadline",
         "Hugging Face Jobs status; kubelet",
         where=Where.LINE,
         weight=Weight.POINTS,
