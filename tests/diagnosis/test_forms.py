@@ -4,6 +4,7 @@ text, and the marks of processes and platforms."""
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -67,3 +68,44 @@ def test_nor_do_bytes_that_are_no_text_and_lines_without_end() -> None:
     for case in FAILED:
         lines = [*noise, "y" * 400_000, *case.seen.lines, "z" * 400_000, *noise]
         assert case.is_right(diagnose(replace(case.seen, lines=lines))), case.name
+
+
+FRAME = re.compile(r'^  File "(?P<path>[^"]+)", line (?P<line>\d+), in (?P<name>.+)$')
+HEADER = "Traceback (most recent call last):"
+RAISED = re.compile(r"^(?:\w+\.)*(?P<name>[A-Z]\w*)(?=:|$)")
+PRINTED = {
+    "notebook": ("Cell In[3], line 1", "File {path}:{line}, in {name}(*args, **kwargs)"),
+    "colab": (
+        "<ipython-input-3-88c81d9b9957> in <cell line: 29>()",
+        "[{path}](https://localhost:8080/#) in {name}(self)",
+    ),
+    "box": ("│ {path}:{line} in {name}", "│ {path}:{line} in {name}"),
+}
+
+
+def printed_as(form: str, lines: list[str]) -> list[str]:
+    """Notebooks name the exception in their header, without its module."""
+    cell, other = PRINTED[form]
+    shown: list[str] = []
+    header = -1
+    for line in lines:
+        if frame := FRAME.match(line):
+            is_cell = frame["name"] == "<module>" and "packages/" not in frame["path"]
+            shown.append((cell if is_cell else other).format(**frame.groupdict()).ljust(97) + "│" * (form == "box"))
+        elif form != "box" and header >= 0 and (raised := RAISED.match(line)):
+            shown[header] = f"{raised['name']:<42}{HEADER[:-1]}"
+            shown.append(line[raised.start("name") :])
+            header = -1
+        else:
+            header = len(shown) if line == HEADER else header
+            shown.append(line)
+    return shown
+
+
+@pytest.mark.parametrize("form", PRINTED)
+def test_nor_does_the_form_of_its_frames(form: str) -> None:
+    plain = [case for case in FAILED if HEADER in case.seen.lines and len(list(case.seen.lines)) < 200]
+    assert len(plain) > 150
+    for case in plain:
+        found = diagnose(replace(case.seen, lines=printed_as(form, list(case.seen.lines))))
+        assert case.is_right(found), (case.name, found.cause, found.evidence)

@@ -27,12 +27,18 @@ FEW_LINES = 12  # what may follow the line that tells why, in a log that ends th
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 
 ANSWERS = frozenset({Reason.HUB_AUTH, Reason.HUB_FORBIDDEN, Reason.HUB_UNAVAILABLE})
+ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})
 HUB_CAUSES = ANSWERS | {Reason.MODEL_NOT_FOUND, Reason.GATED_MODEL, Reason.NO_CREDITS}
 PUBLISHING = re.compile(
     r"push_to_hub|upload_folder|upload_file|upload_large_folder|create_commit|preupload|/commit/|lfs/objects"
     r"|xet-write-token|upload_xorb|validate-yaml"
-    r"|push_in_progress|on_push_begin|UploadPart|create_repo|api/repos/create|hf upload|hf_api\.py.*upload",
+    r"|push_in_progress|on_push_begin|UploadPart|create_repo|api/repos/create|hf upload|hf_api\.py.*upload"
+    r"|huggingface_hub/(?:lfs|_commit_api)\.py|Error while uploading|create_pr=1",
     re.IGNORECASE,
+)
+# functions and addresses that publish: whatever is raised there after training, it is the publication that failed
+PUSHING = re.compile(
+    r", in (?:push_to_hub|\w*upload\w*|create_commit|create_repo|_push\w*)\b|/api/repos/create|/preupload/|/commit/"
 )
 READING = re.compile(
     r"from_pretrained|load_dataset|hf_hub_download|snapshot_download|/resolve/|cached_file", re.IGNORECASE
@@ -61,8 +67,8 @@ def diagnose(seen: Seen) -> Failure:
     stage = (seen.stage or "").upper()
     if stage == "DELETED":
         return failure(Reason.JOB_VANISHED, seen.status_message, confidence=0.9)
-    if stage in ("CANCELED", "CANCELLED"):  # its exit code, and what its log says of a signal, are the cancel's
-        return failure(Reason.CANCELLED_OUTSIDE, seen.status_message, confidence=0.9)
+    if status.is_cancelled(stage, seen.cancel_reason):  # its exit code, and a signal in its log, are the cancel's
+        return failure(Reason.CANCELLED_OUTSIDE, seen.status_message or seen.cancel_reason, confidence=0.9)
     code = seen.exit_code if seen.exit_code is not None else status.exit_code(seen.status_message)
     code = None if code == 0 and stage == "ERROR" else code  # the stage decides
     lines = read(seen.lines)
@@ -91,7 +97,7 @@ def _ended_well(training: Training, clues: Sequence[Clue], confidence: float) ->
     if training.finished_at is not None:
         for clue in reversed(clues):
             is_after = clue.at > max(training.finished_at, training.published_at or -1)
-            is_push = PUBLISHING.search(clue.text or clue.evidence) is not None and _is_publication(clue, training)
+            is_push = PUBLISHING.search(clue.text or clue.around) is not None and _is_publication(clue, training)
             if is_after and is_push and not clue.was_caught and clue.weight > Weight.HINTS:
                 return failure(Reason.PUSH_FAILED, clue.evidence, confidence=0.6)
     return failure(Reason.OK, confidence=confidence)
@@ -159,13 +165,15 @@ def _of_unknown(clue: Clue) -> float:
 
 def _is_publication(clue: Clue, training: Training) -> bool:
     """Whether it is the model's publication that failed: after training, or at a checkpoint while it went on."""
-    text = clue.text or clue.evidence
+    text = clue.text or clue.around
     is_push = PUBLISHING.search(text) is not None
+    has_finished = training.finished_at is not None
     if clue.cause in HUB_CAUSES:
-        if training.finished_at is not None and clue.cause in ANSWERS:
+        if has_finished and clue.cause in ANSWERS:
             return is_push or READING.search(text) is None
-        return is_push and training.begun_at is not None and training.begun_at < clue.at
-    return clue.signature is None and is_push and training.finished_at is not None
+        return is_push and (has_finished or (training.begun_at is not None and training.begun_at < clue.at))
+    is_below_push = (clue.signature is None and is_push) or PUSHING.search(text) is not None
+    return has_finished and is_below_push and clue.cause not in ROOM
 
 
 def _silent(

@@ -23,7 +23,7 @@ FRIGHTENING = re.compile(
     r"|restricted|gated|alloc|alternat|status|limit|unauthorized|forbidden|credit|no module|no such|requires|nan"
     r"|out of resource|corrupt|mismatch"
     r"|not enough|hung|oom|sigkill|sigsegv|pull|format|support|deadline|ended|reset|closed|resource|dead"
-    r"|interpreter|missing",
+    r"|interpreter|missing|\bexit|exceed",
     re.IGNORECASE,
 )
 # These words are of programs that go on: what they complain of ended nothing.
@@ -78,12 +78,13 @@ NEAR = 120
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
 NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same
 MOST_SUSPECTS, FIRST_SUSPECTS = 2_400, 800
-WINDOW = 12
+WINDOW, NEIGHBOURS = 12, 3
 
 
 @dataclass(frozen=True)
 class Clue:
-    """`signature` None: an exception that no signature knows. `ended`: a traceback of the program itself, so it
+    """`signature` None: an exception that no signature knows. `around`: the line with those that belong to it, where it
+    is no exception. `ended`: a traceback of the program itself, so it
     certainly ended there unless the log goes on after it."""
 
     at: int
@@ -93,6 +94,7 @@ class Clue:
     signature: Signature | None = None
     what: str | None = None
     chain: Chain | None = None
+    around: str = ""
     ended: bool = False
     was_caught: bool = False
     is_consequence: bool = False
@@ -255,6 +257,7 @@ def _of_line(at: int, text: str, lines: Sequence[Line]) -> Clue | None:
                 signature.cause,
                 signature,
                 _what(signature, found, around),
+                around=" ".join(line.text.strip() for line in lines[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1]),
                 was_caught=CAUGHT_AFTER.search(after) is not None,
                 is_consequence=CONSEQUENCE.search(text) is not None,
             )

@@ -25,7 +25,7 @@ PACKAGES = (
 )
 LIBRARY = re.compile(PACKAGES + r'|/lib/python3|"<frozen |"<string>", line \d+, in (?!<module>)')
 # What hooks print in place of Python's own header: `╭──── Traceback …` and `ValueError      Traceback …`.
-HOOK = re.compile(r"^(?:╭|[\w.]+\s{3,}Traceback )")
+HOOK = re.compile(r"^(?:╭.*Traceback |[\w.]+\s{3,}Traceback )")
 
 
 def as_python(text: str, before: str) -> str:

@@ -92,7 +92,7 @@ def _clean(stream: str, text: str) -> list[Line]:
     return [Line(stream, text)]
 
 
-FOLLOWS_BAR = re.compile(r"%\|[^|]*\|[^\[]*\[[^\[\]]*\](?=\S)")
+FOLLOWS_BAR = re.compile(r"%\|[^|]*\|[^\[]*\[[^\[\]]*\](?=\s*\S)")
 
 
 def _after_bar(text: str) -> int:

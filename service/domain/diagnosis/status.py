@@ -18,13 +18,15 @@ MESSAGES = tuple(
     (re.compile(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
         (
-            r"unschedulable|schedul\w* (?:has |was |is )?(?:fail|error|time|not |unsuccess)"
+            r"unschedulable|schedul\w*? ?(?:has |was |is )?(?:fail|error|time|not |unsuccess)"
+            r"|waiting for (?:\w+ )?(?:gpu|hardware|capacity|resources|node)"
             r"|(?:fail\w*|unable|could not|cannot|not) (?:to )?(?:be )?schedul"
             r"|(?:no|insufficient) (?:capacity|nvidia|cpu)",
             Reason.INFRASTRUCTURE,
         ),
         (
             r"ErrImage|ImagePull|InvalidImageName|pull(?:ing)? (?:(?:and unpack|the) )?image|image pull|manifest"
+            r"|image\b.{0,30}\bpull|invalid image"
             r"|StartError|ContainerCannotRun|CreateContainer|RunContainer|unable to start container"
             r"|executable file not found|exec format error|image .*not found",
             Reason.IMAGE_ERROR,
@@ -35,12 +37,16 @@ MESSAGES = tuple(
         (r"credit|payment|billing|subscription", Reason.NO_CREDITS),
         (r"spend(?:ing)? limit|resource group", Reason.SPEND_LIMIT),
         (
-            r"evicted|preempt|node ?(?:was|is)? ?(?:lost|shut|not ready|fail)|NodeLost|internal (?:server )?error"
+            r"evicted|preempt|node ?(?:was|is)? ?(?:lost|shut|not ready|fail|terminat|drain)"
+            r"|NodeLost|internal (?:server )?error"
             r"|hardware (?:error|failure)"
             r"|infrastructure",
             Reason.INFRASTRUCTURE,
         ),
-        (r"stalled|no (?:progress|heartbeat|activity)|unresponsive|hung", Reason.STALLED),
+        (
+            r"stalled|no (?:progress|heartbeat|activity)|heartbeat (?:lost|missed|expired)|unresponsive|hung",
+            Reason.STALLED,
+        ),
         (r"cancell?ed by|^(?:job )?(?:was )?cancell?ed\.?$", Reason.CANCELLED_OUTSIDE),
     )
 )
@@ -65,7 +71,7 @@ EXIT_CODES: dict[int, tuple[Reason, float, str]] = {
 
 def said(message: str | None, cancel_reason: str | None) -> tuple[Reason, str] | None:
     """The cause that Hugging Face gives, with its words; None where it gives none. A `cancelReason` may be the bare
-    word or a piece of the job's JSON; by one that is not known somebody cancelled the job."""
+    word or a piece of the job's JSON."""
     given = (cancel_reason or "").strip().strip("\"'")
     if given and given.lower() not in NOTHING:
         for word, known in CANCEL_REASONS.items():
@@ -74,14 +80,16 @@ def said(message: str | None, cancel_reason: str | None) -> tuple[Reason, str] |
     for pattern, cause in MESSAGES:
         if message and pattern.search(message):
             return cause, message
-    if given and given.lower() not in NOTHING:
-        return _meant(given), f"cancelReason: {given}"
+    for pattern, cause in MESSAGES:
+        if pattern.search(given.replace("_", " ")):
+            return cause, f"cancelReason: {given}"
     return None
 
 
-def _meant(cancel_reason: str) -> Reason:
-    words = cancel_reason.replace("_", " ")
-    return next((cause for pattern, cause in MESSAGES if pattern.search(words)), Reason.CANCELLED_OUTSIDE)
+def is_cancelled(stage: str, cancel_reason: str | None) -> bool:
+    """Whether somebody cancelled the job: by its stage, or, where that is not known, by having a reason for it."""
+    has_reason = (cancel_reason or "").strip().strip("\"'").lower() not in ("", *NOTHING)
+    return stage in ("CANCELED", "CANCELLED") or (not stage and has_reason)
 
 
 def exit_code(message: str | None) -> int | None:

@@ -95,6 +95,7 @@ class _Stream:
     is_linked: bool = False
     blanks: int = 0
     before: str = ""
+    awaited: str = ""  # a notebook's header names the exception that its traceback ends with
 
 
 def chains(lines: Sequence[Line]) -> list[Chain]:
@@ -137,7 +138,7 @@ def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
         opened.message.append(text[:LONGEST_LINE])
     elif stream.raised is not None:
         _message(stream, at, text, stripped)
-    if stripped and stream.raised is None:
+    if stripped.strip("-") and stream.raised is None:
         stream.before = stripped
     return opened
 
@@ -145,12 +146,13 @@ def _step(stream: _Stream, name: str, at: int, text: str) -> Raised | None:
 def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> Raised:
     is_linked = stream.is_linked or NESTED.match(text.strip()) is not None or NESTED.match(stream.before) is not None
     logged = text.partition(HEADER)[0] if HEADER in text else ""
+    is_hooked = HOOK.match(text) is not None
+    is_told = logged.strip() != "" and not is_hooked
     inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
-    before = logged.strip() or stream.before
-    is_hooked = logged != "" and HOOK.match(text) is not None
-    is_told = logged.strip() != ""
+    before = logged.strip() if is_told else stream.before
     raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=is_told, is_hooked=is_hooked, end=at)
     stream.raised, stream.is_linked, stream.blanks = raised, False, 0
+    stream.awaited = logged.strip() if is_hooked and not text.startswith("╭") else ""
     return raised
 
 
@@ -169,6 +171,8 @@ def _frame(stream: _Stream, at: int, text: str, stripped: str) -> None:
     is_end = EXCEPTION.match(stripped) is not None or (
         indent <= stream.indent < 99 and ANY_NAME.match(stripped) is not None
     )
+    if stream.awaited:
+        is_end = stripped.partition(":")[0] == stream.awaited
     if is_frame or not is_end:
         if len(raised.frames) < MOST_FRAMES:
             raised.frames.append(text)

@@ -77,7 +77,8 @@ CUDA = (
         Reason.CUDA_ERROR,
         r"OutOfResources: out of resources?|out of resource: shared memory|PassManager::run failed"
         r"|Triton Error \[CUDA\]"
-        r"|TritonMissing|ptxas (?:fatal|error)|Cannot find a working triton installation|triton\.\S*CompilationError",
+        r"|TritonMissing|ptxas (?:fatal|error)|Cannot find a working triton installation"
+        r"|^(?:triton\.\S*)?CompilationError",
         "triton runtime/errors.py, compiler; torch._inductor",
         remedy="A compiled kernel does not fit this GPU: use another flavor, turn off torch_compile or the kernel"
         ", or pin "

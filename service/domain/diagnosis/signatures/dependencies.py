@@ -151,7 +151,7 @@ DEPENDENCIES = (
     ),
     says(
         Reason.MISSING_DEPENDENCY,
-        r"^error: (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid|exception:)"
+        r"^(?-i:error): (?!RPC failed|failed to push|pathspec|src refspec|unexpected|invalid|exception:)"
         r"|^\s{0,4}[×x] Failed to ",
         "uv: any other error of its own, before the script ran (`error:` or miette's `×`)",
         where=Where.LINE,

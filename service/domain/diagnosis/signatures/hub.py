@@ -33,6 +33,14 @@ HUB = (
         " to mend.",
     ),
     says(
+        Reason.BAD_ARGUMENT,
+        r"409 (?:Client Error: )?Conflict for url: \S+/api/repos/create"
+        r"|Client error '409 \w+' for url '\S+/api/repos/create"
+        r"|You already created this (?:model|dataset|space) repo",
+        "huggingface_hub hf_api.py: create_repo without exist_ok",
+        remedy="The repository exists already: choose another name, or pass exist_ok=True where the script makes it.",
+    ),
+    says(
         Reason.NO_CREDITS,
         r"402 (?:Client Error|Payment Required)|Client error '402|Pre-paid credit balance is insufficient"
         r"|exceeded your (?:monthly )?included credits"
@@ -46,7 +54,8 @@ HUB = (
         r"|Invalid credentials in Authorization header|LocalTokenNotFoundError|Token is required"
         r"|Invalid token passed|no token found"
         r"|(?:access )?token .*(?:is|has) expired|OAuth token expired|You must be (?:logged in|authenticated)"
-        r"|Not logged in",
+        r"|Not logged in|URL returned error: 401"
+        r"|401 Client Error.*Repository Not Found for url: \S+/(?:preupload|commit)/",
         "huggingface_hub utils/_http.py, _login.py, utils/_headers.py; hf_xet",
         weight=Weight.POINTS,
     ),
@@ -56,7 +65,8 @@ HUB = (
         r"|You don't have the rights to create"
         r"|Make sure your token has the correct permissions|You are not authorized to|Cannot access content at"
         r"|don't have write access"
-        r"|Repository Not Found for url: \S+/api/repos/create|Access to this resource is disabled"
+        r"|Repository Not Found for url: \S+/(?:api/repos/create|preupload/|commit/)|URL returned error: 403"
+        r"|Access to this resource is disabled"
         r"|not allowed to (?:create|write|push)"
         r"|does not allow writing|use a write token",
         "huggingface_hub utils/_http.py: hf_raise_for_status",
@@ -74,7 +84,8 @@ HUB = (
     ),
     says(
         Reason.HUB_UNAVAILABLE,
-        r"\b5\d\d (?:Server Error|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)"
+        r"URL returned error: 5\d\d"
+        r"|\b5\d\d (?:Server Error|Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)"
         r"|Server error '5\d\d|status server error \(5\d\d"
         r"|We couldn't connect to 'https?://|Couldn't reach |OfflineModeIsEnabled|LocalEntryNotFoundError"
         r"|IncompleteSnapshotError|RevisionResolutionError"

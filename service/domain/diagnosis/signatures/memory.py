@@ -68,14 +68,17 @@ MEMORY = (
         Reason.HOST_OOM,
         r"Out of memory: Killed process|Memory cgroup out of memory|\boom-kill(?:er)?\b|\bOOMKilled\b|oom_reaper"
         r"|killed by signal: Killed|raylet.*memory (?:usage )?threshold|ray\.exceptions\.OutOfMemoryError"
-        r"|node running low on memory|low on resource: memory",
+        r"|node running low on memory|low on resource: memory|\bOOM killer\b|memory (?:usage )?(?:limit )?exceed"
+        r"|exceeded (?:its |the )?memory limit|tried to allocate more memory than is available",
         "linux mm/oom_kill.c; kubelet; torch DataLoader; ray memory monitor",
     ),
     says(
         Reason.HOST_OOM,
-        r"^(?:\S*sh: )?(?:line \d+: +)?(?:\d+ )?Killed\b(?!:)|Signal 9 \(SIGKILL\) received|exitcode\s*: -9\b"
-        r"|died with <Signals\.SIGKILL: 9>|terminated (?:by|with) signal SIGKILL|exits with return code = -9\b"
-        r"|non-zero exit status (?:137|-9)\b|exit(?:ed with)?(?: status| code):? (?:137|-9)\b"
+        r"^\s*(?:\[\d+\]\s+)?(?:\S*sh: |make: \*+ \[[^\]]*\] )?(?:line \d+: +|\d+: )?(?:\d+\s+)?Killed\b(?:: 9|(?!:))"
+        r"|^(?:the )?process (?:was )?killed\b|Signal 9 \(SIGKILL\) received|exitcode\s*: -9\b"
+        r"|exits with return code = -9\b|non-zero exit status (?:137|-9)\b|\] Error 137$"
+        r"|\b(?:killed|terminated|exited|died|ended|finished|received)\b.{0,40}(?:SIGKILL|signal:? 9\b| -9\b|\b137\b)"
+        r"|\bexit(?:ed with)?(?: status| code):? (?:137|-9)\b"
         r"|A process in the process pool was terminated abruptly"
         r"|A worker process managed by the executor was unexpectedly terminated"
         r"|One of the subprocesses has abruptly died during map operation",

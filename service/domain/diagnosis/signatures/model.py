@@ -66,7 +66,8 @@ MODEL = (
     ),
     says(
         Reason.MODEL_NOT_FOUND,
-        r"(?:Repository|Revision|Entry) Not Found for url: (?!\S*(?:/datasets/|/spaces/|/api/repos/create))"
+        r"(?:Repository|Revision|Entry) Not Found for url: "
+        r"(?!\S*(?:/datasets/|/spaces/|/api/repos/create|/preupload/|/commit/))"
         r"|404 (?:Client Error: )?Not Found for url: (?!\S*(?:/datasets/|/spaces/))\S+/(?:resolve|api/models)/"
         r"|Client error '404 Not Found' for url '(?!\S*(?:/datasets/|/spaces/))\S+/(?:resolve|api/models)/",
         "huggingface_hub utils/_http.py: RepositoryNotFoundError, EntryNotFoundError, RevisionNotFoundError",

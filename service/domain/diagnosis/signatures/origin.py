@@ -188,7 +188,7 @@ ORIGIN = (
     ),
     says(
         Reason.CUDA_ERROR,
-        r"^(?:torch\._dynamo\.\S+|torch\._inductor\.\S+|(?:Runtime|Assertion|Key|Index)Error)\b",
+        r"^(?:torch\._dynamo\.\S+|torch\._inductor\.\S+|Unsupported|(?:Runtime|Assertion|Key|Index)Error)\b",
         "torch._dynamo, torch._inductor, triton, flash_attn, xformers: what they cannot compile or run",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
@@ -225,7 +225,7 @@ ORIGIN = (
     ),
     says(
         Reason.INFRASTRUCTURE,
-        r"^torch\.distributed\.Dist\w+Error\b",
+        r"^(?:torch\.distributed\.)?Dist(?:Store|Network|Backend)?Error\b",
         "torch.distributed: processes that do not reach one another",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,

@@ -20,7 +20,11 @@ TRAINING = (
     ),
     says(
         Reason.JOB_TIMEOUT,
-        r"\bJob (?:has )?timed? ?out\b|DeadlineExceeded|TIME LIMIT"
+        r"\bJob (?:has )?timed? ?out\b|DeadlineExceeded|TIME LIMIT|^(?:timeout|timed out)[.!]?$"
+        r"|\b(?:job|run|execution|script)(?: \w+){0,3} (?:timed out|timeout|time ?limit"
+        r"|maximum (?:duration|time|runtime))"
+        r"|\b(?:job|run|execution|script) (?:execution |run )?time exceeded"
+        r"|\b(?:terminated|killed|stopped|cancell?ed|ended)(?: \w+){1,3} (?:timeout|time ?limit)"
         r"|was active on the node longer than the specified deadline",
         "Hugging Face Jobs status; kubelet",
         where=Where.LINE,
