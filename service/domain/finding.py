@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
-from service.domain.diagnosis import Failure, Retry
+from service.domain.diagnosis import ADVICE, Failure, Retry
 from service.domain.run import Reason
 
 
@@ -44,9 +44,10 @@ class Finding:
     def as_failure(self) -> Failure:
         """How a run fails by it."""
         assert self.reason is not None
-        return Failure(
-            self.reason, self.message, f"preflight: {self.check} ({self.field})", self.remedy or "", Retry.CHANGED
-        )
+        evidence = f"preflight: {self.check} ({self.field})"
+        # as the log's diagnosis of the same cause says; what only preflight fails by can be mended in the request
+        retry = ADVICE[self.reason].retry if self.reason in ADVICE else Retry.CHANGED
+        return Failure(self.reason, self.message, evidence, self.remedy or "", retry)
 
 
 def passed(check: str, message: str) -> Finding:

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from service.domain import money
 from service.domain.alarm.notes import failure_of
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
-from service.domain.guards import Guard
+from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
@@ -40,12 +40,13 @@ STAGES = {JobPhase.COMPLETED: "COMPLETED", JobPhase.CANCELLED: "CANCELED", JobPh
 class Ending:
     """All that was found out about an ended job, before anything is written. `job` None: it is gone from Hugging Face.
     `refused`: the answer that was given instead of the output repository. `told_at`: when the log told of what the
-    diagnosis names, None where that is not known."""
+    diagnosis names, None where that is not known. `guarded`: the line that shows what a guard ended the job for."""
 
     job: Job | None
     output: Output | None
     refused: HubRefused | None
     diagnosis: Failure
+    guarded: str | None
     told_at: datetime | None
     news: logs.News
     log_is_whole: bool
@@ -66,6 +67,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         output=found,
         refused=refused,
         diagnosis=diagnosis,
+        guarded=_guarded(attempt, texts),
         told_at=_told_at(lines, diagnosis.evidence),
         news=news,
         log_is_whole=is_whole,
@@ -81,6 +83,14 @@ def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
     if job is None or job.phase is JobPhase.DELETED:
         return failure(Reason.JOB_VANISHED)
     return diagnose(Seen(texts, None, job.message, job.cancel_reason, STAGES.get(job.phase, "ERROR")))
+
+
+def _guarded(attempt: Attempt, texts: list[str]) -> str | None:
+    """Where a guard ended the job: the line of the log that shows the same, had it gone on to its end."""
+    if attempt.stopped_by is None:
+        return None
+    found = diagnose(Seen(texts, 0, None, None, STAGES[JobPhase.COMPLETED]))
+    return found.evidence if found.cause is CAUSES[Guard(attempt.stopped_by)] else None
 
 
 def _log(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> tuple[logs.News, bool]:
@@ -197,7 +207,7 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
         case JobPhase.CANCELLED if not was_stopped_by_hub and run.cancel_requested_at is not None:
             return RunState.CANCELLED, None
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.stopped_by is not None:
-            return RunState.FAILED, failure_of(attempt.warnings, Guard(attempt.stopped_by))
+            return RunState.FAILED, failure_of(attempt.warnings, Guard(attempt.stopped_by), ending.guarded)
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
             return RunState.QUEUED, None  # we gave up waiting for hardware; it may have come just before the cancel did
         case JobPhase.CANCELLED if not was_stopped_by_hub:

@@ -30,6 +30,14 @@ def test_what_hugging_face_says_outranks_the_log() -> None:
     assert causes("ValueError: x", status_message=killed) is Reason.HOST_OOM
 
 
+@pytest.mark.parametrize("end", [".", ". Please log in.", "", "/resolve/main/config.json"])
+def test_a_gated_repository_is_named_without_the_sentence_around_it(end: str) -> None:
+    line = "Make sure to have access to it at https://huggingface.co/acme/tiny-1.5"
+    found = diagnose(Seen([*TRACEBACK, "OSError: You are trying to access a gated repo.", line + end], 1))
+    assert found.cause is Reason.GATED_MODEL
+    assert "Open the page of acme/tiny-1.5," in found.remedy
+
+
 def test_after_training_a_hub_error_is_a_failed_push() -> None:
     assert causes(*REFUSED, exit_code=1) is Reason.HUB_FORBIDDEN
     assert causes(TRAINED, *REFUSED, exit_code=1) is Reason.PUSH_FAILED

@@ -196,7 +196,7 @@ def test_only_what_is_certain_and_wanted_stops_a_job() -> None:
     first = noted([], [early], WARN, at(200))
     assert stopper(first) is None
     assert stopper(noted(first, [alarm], WARN, at(210))) is Guard.NAN
-    failed = failure_of(noted([], [alarm], WARN, at(300)), Guard.NAN)
+    failed = failure_of(noted([], [alarm], WARN, at(300)), Guard.NAN, None)
     assert (failed.cause, failed.message) == (
         CAUSES[Guard.NAN],
         "The loss is not a number since step 60: what follows trains nothing. Its guard 'nan' stopped it.",

@@ -166,7 +166,21 @@ def test_marks_stay_few_and_in_order(steps: list[tuple[float, int]]) -> None:
 
 
 def test_nan_is_no_loss_to_show() -> None:
-    assert read(["{'loss': 'nan', 'grad_norm': 'nan'}"]).loss is None
+    good = "{'loss': '2.5', 'grad_norm': '1.5', 'learning_rate': '1e-05'}"
+    for broken in ("'nan', 'grad_norm': 'nan'", "'0', 'grad_norm': 'nan'", "0.0, 'grad_norm': inf"):
+        told = read([good, f"{{'loss': {broken}}}"])
+        assert (told.loss, told.grad_norm, told.learning_rate) == (None, None, 1e-5)
+    told = read([good, "{'loss': '2.4', 'grad_norm': 'nan'}"])
+    assert (told.loss, told.grad_norm) == (2.4, None)
+    assert read(["{'loss': '0', 'grad_norm': '0'}"]).loss == 0
+
+
+def test_a_zero_in_place_of_nan_is_no_number_of_the_series() -> None:
+    reader = Reader()
+    reader.read([LogLine("", "{'loss': '0', 'grad_norm': 'nan', 'learning_rate': '1'}")])
+    (point,) = reader.points
+    assert point.numbers == {"learning_rate": 1}
+    assert set(point.not_finite) == {"loss", "grad_norm"}
 
 
 def test_a_dashboard_is_linked_where_the_log_names_it() -> None:

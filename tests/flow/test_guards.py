@@ -45,7 +45,8 @@ def test_a_nan_run_is_ended_after_the_third_and_pays_what_it_ran(world: World) -
     assert (told["state"], told["reason"]) == ("failed", "nan_loss")
     assert told["failure"]["cause"] == "nan_loss"
     assert told["failure"]["message"].endswith("Its guard 'nan' stopped it.")
-    assert "since step 6" in told["failure"]["evidence"]
+    assert "since step 6" in told["warnings"][0]["evidence"]
+    assert told["failure"]["evidence"] == BROKEN % 6
     assert told["attempts"][0]["minutes"] == 3  # of ten
     assert told["cost"]["reserved_usd"] == 0
     assert world.told(run_id) == ["run.queued", "run.submitted", "run.started", "run.warning", "run.failed"]

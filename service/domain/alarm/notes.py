@@ -50,10 +50,10 @@ def stopper(notes: Iterable[Mapping[str, Any]]) -> Guard | None:
     return next((Guard(note["guard"]) for note in notes if _stops(note)), None)
 
 
-def failure_of(notes: Sequence[Mapping[str, Any]], guard: Guard) -> Failure:
-    """What a run failed of whose job a guard has ended."""
+def failure_of(notes: Sequence[Mapping[str, Any]], guard: Guard, line: str | None) -> Failure:
+    """What a run failed of whose job a guard has ended. `line` is the log's that shows it, where one does."""
     note = next(note for note in notes if note["guard"] == guard.value)
-    found = failure(CAUSES[guard], note["evidence"], remedy=note["remedy"], confidence=0.9)
+    found = failure(CAUSES[guard], line or note["evidence"], remedy=note["remedy"], confidence=0.9)
     return Failure(**{**vars(found), "message": f"{note['message']} Its guard '{guard.value}' stopped it."})
 
 

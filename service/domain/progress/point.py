@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -43,6 +43,13 @@ class Point:
     def get(self, *names: str) -> float | None:
         """The first of these that is there."""
         return next((self.numbers[name] for name in names if name in self.numbers), None)
+
+    def unfiltered(self) -> Point:
+        """With a loss that is NaN where transformers' logging_nan_inf_filter printed 0; the gradient's norm tells."""
+        if self.numbers.get("loss") != 0 or "grad_norm" not in self.not_finite:
+            return self
+        numbers = {name: value for name, value in self.numbers.items() if name != "loss"}
+        return replace(self, numbers=numbers, not_finite=("loss", *self.not_finite))
 
 
 def points_in(text: str) -> Iterator[Point]:

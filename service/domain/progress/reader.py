@@ -158,6 +158,7 @@ class Reader:
         return is_over and self.hints.total_steps is None
 
     def _take(self, point: Point) -> None:
+        point = point.unfiltered()
         if point.kind == "train":
             point = replace(point, step=self._step_of(point))
             self.dict_step = point.step
@@ -177,7 +178,10 @@ class Reader:
             "eval_loss": point.get("eval_loss", "eval/loss"),
             "train_seconds": point.get("train_runtime"),
         }
-        self.progress = replace(self.progress, **{name: value for name, value in told.items() if value is not None})
+        changes = {name: value for name, value in told.items() if value is not None}
+        # what is no number any more is not shown as it last was
+        changes |= dict.fromkeys(told.keys() & {*point.not_finite})
+        self.progress = replace(self.progress, **changes)
 
     def _step_of(self, point: Point) -> int | None:
         if point.step is not None:

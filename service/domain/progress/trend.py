@@ -55,6 +55,4 @@ def _loss(point: Point) -> float | None:
         return None
     if "loss" in point.not_finite:
         return inf
-    loss = point.get("loss")
-    # transformers' logging_nan_inf_filter prints 0 in place of NaN; the gradient's norm still tells
-    return inf if loss == 0 and "grad_norm" in point.not_finite else loss
+    return point.get("loss")

@@ -18,7 +18,7 @@ MODEL = (
         r"|awaiting a review|ask for access)"
         r"|Your request to access model \S+ (?:is awaiting|has been rejected)|you are not in the authorized list",
         "huggingface_hub utils/_http.py GatedRepo; transformers utils/hub.py",
-        detail=r"(?:access model|Access to model|huggingface\.co/)\s?(?P<what>[\w.-]+/[\w.-]+)",
+        detail=r"(?:access model|Access to model|huggingface\.co/)\s?(?P<what>[\w.-]+/[\w.-]*\w)",
         remedy=GATED,
     ),
     says(
@@ -27,7 +27,7 @@ MODEL = (
         r"|Cannot access gated repo for url \S+/datasets/"
         r"|is a gated dataset on the Hub",
         "datasets load.py: dataset_module_factory",
-        detail=r"(?P<what>[\w-]+/[\w.-]+)",
+        detail=r"(?P<what>[\w-]+/[\w.-]*\w)",
         remedy=GATED,
     ),
     says(
