@@ -80,9 +80,9 @@ $(VENV)-trl/.ready: $(READY) requirements/trl.txt
 	$(VENV)-trl/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
-test-trl: $(VENV)-trl/.ready ## TRL itself: its parser over our commands, and a real run on two processes
+test-trl: $(VENV)-trl/.ready ## TRL itself: its parser over our commands, and real runs to every kind of end
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) $(VENV)-trl/bin/python -m pytest tests/trl
+	TMPDIR=$(TMP) $(VENV)-trl/bin/python -m pytest -n 2 --dist loadfile tests/trl
 
 TRANSFORMERS := 5.23.0
 

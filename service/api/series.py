@@ -51,8 +51,8 @@ def read_series(
     kind: Annotated[list[Kind], Query(description="Which points; several may be named")] = ["train", "eval", "summary"],  # noqa: B006 - pydantic copies it
     points: Annotated[int, Query(ge=2, le=5_000, description="No more than so many, thinned evenly")] = 1_000,
 ) -> Response:
-    """Loss, learning rate, gradient norm, tokens and evaluations as the training printed them (a loss that it printed as 0
-    with a gradient of NaN is none of the numbers: a filter of transformers writes 0 for NaN), with step and time; with
+    """Loss, learning rate, gradient norm, tokens and evaluations as the training printed them, with step and time. A loss
+    of 0 beside a gradient of NaN counts as not finite: transformers prints 0 for NaN. With
     `kind=machine`, GPU and memory use by samples."""
     with app.gate.db.read() as session:
         run = visible(session, caller, run_id)

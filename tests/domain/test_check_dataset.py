@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from service.domain.check_dataset import check_dataset, check_pictures
-from service.domain.diagnosis import Retry
 from service.domain.facts import DatasetFact, Outcome, Shape, Split
 from service.domain.finding import Finding, Verdict
 from service.domain.wanted import Wanted, WantedData
@@ -138,8 +137,6 @@ def test_what_is_missing_says_what_may_have_been_meant() -> None:
     assert checked(revision).field == "recipe.dataset_revision"
     gated = DatasetFact(outcome=Outcome.GATED, message="ask")
     assert "is gated" in checked(gated).message
-    # a person must act, as where a job's log says so
-    assert checked(gated).as_failure().retry is Retry.NEVER
 
 
 def test_pictures_are_for_models_that_see() -> None:

@@ -10,9 +10,11 @@ from pydantic import TypeAdapter
 from service.domain.check_architecture import check_architecture
 from service.domain.check_lora import check_lora
 from service.domain.check_model import check_model
+from service.domain.diagnosis import Retry
 from service.domain.facts import ModelFact, Outcome
 from service.domain.finding import Finding, Verdict
 from service.domain.recipe import Recipe
+from service.domain.run import Reason
 from service.domain.wanted import Wanted, wanted_of
 
 LLAMA: dict[str, Any] = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 64}
@@ -38,6 +40,13 @@ def architecture(config: dict[str, Any], **recipe: Any) -> Finding:
 def lora(config: dict[str, Any], **fields: Any) -> Finding | None:
     found = check_lora(wanted(lora=fields), config)
     return found[0] if found else None
+
+
+def test_a_gated_model_waits_for_a_person_as_where_a_jobs_log_says_so() -> None:
+    failure = check_model(wanted(), ModelFact(outcome=Outcome.GATED, message="ask")).as_failure()
+    assert (failure.cause, failure.retry) == (Reason.GATED_MODEL, Retry.NEVER)
+    short = Finding("timeout", Verdict.FAILED, "too short", Reason.PREFLIGHT_FAILED, "timeout", "Set it higher.")
+    assert short.as_failure().retry is Retry.CHANGED
 
 
 @pytest.mark.parametrize(

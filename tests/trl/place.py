@@ -72,6 +72,9 @@ def upload(url: str, folder: Path) -> None:
     other = HfApi(endpoint=url, token="hf_sandbox_broke")
     other.create_repo("broke/tiny-gated")
     other.upload_folder(repo_id="broke/tiny-gated", folder_path=folder / "model")
-    hub.create_repo("acme/sealed")
-    for repo, switch in (("broke/tiny-gated", {"gated": True}), ("acme/sealed", {"refuse_commits": {"status": 403}})):
+    switches: dict[str, object] = {"broke/tiny-gated": {"gated": True}}
+    for status in (403, 500):
+        hub.create_repo(f"acme/sealed-{status}")
+        switches[f"acme/sealed-{status}"] = {"refuse_commits": {"status": status}}
+    for repo, switch in switches.items():
         httpx2.post(f"{url}/sandbox/repos/models/{repo}", json=switch, trust_env=False).raise_for_status()

@@ -28,6 +28,7 @@ ARGS: dict[str, Any] = {
 }
 ENV = {"HF_HUB_DISABLE_XET": "1", "OMP_NUM_THREADS": "1"}
 # Each step multiplies the weights by a million: they are infinite after a few.
+PUSHES = {"save_strategy": "steps", "save_steps": 3}  # at a checkpoint too
 ABSURD = {"learning_rate": 1000, "weight_decay": 1000, "lr_scheduler_type": "constant", "logging_steps": 1}
 
 Runs = Callable[[str], dict[str, Any]]
@@ -59,11 +60,11 @@ def script(model: str, dataset: str) -> dict[str, Any]:
 def bodies(charts: Charts) -> dict[str, dict[str, Any]]:
     """Every run, by what it shows."""
     return {
-        "nan_stopped": trl_sft("nan-stopped", {**ABSURD, "max_steps": 5000}),
-        "full": trl_sft("full", dataset_revision="full"),
+        "nan_stopped": trl_sft("nan-stopped", {**ABSURD, "max_steps": 5000, "logging_nan_inf_filter": False}),
+        "full": trl_sft("full", PUSHES, dataset_revision="full"),
         "lora": trl_sft(
             "lora",
-            {"project": "sums", "run_name": "with-lora"},
+            {**PUSHES, "project": "sums", "run_name": "with-lora"},
             lora={"r": 2},
             report_to="trackio",
             secrets={"TRACKIO_SERVER_URL": charts.address},
@@ -73,7 +74,8 @@ def bodies(charts: Charts) -> dict[str, dict[str, Any]]:
             "diverging", {"learning_rate": 5, "lr_scheduler_type": "constant", "logging_steps": 1, "max_steps": 30}
         ),
         "cuda_oom": trl_sft("oom", {"logging_steps": 1}, env={"SMALL_CARD": "80"}),
-        "push_failed": trl_sft("sealed"),
+        "push_refused": trl_sft("sealed-403"),
+        "push_broken": trl_sft("sealed-500"),
         "gated": trl_sft("gated", model="broke/tiny-gated"),
         "gated_in_the_job": script("broke/tiny-gated", "acme/sums"),
         "columns": trl_sft("columns", dataset="acme/questions"),
@@ -179,7 +181,7 @@ def test_an_adapter_is_published_and_its_charts_are_on_the_trackio_server(
     assert run["secrets"] == ["TRACKIO_SERVER_URL"]
     for text in (log, shown, str(events(service, run))):
         assert charts.token not in text
-    # no Space was made at the push, where the callback would have made one
+    # where the callback would make a static Space, at each push, none was made
     assert "space" not in log.lower()
 
 
@@ -188,7 +190,8 @@ def test_a_nan_loss_stops_its_run_long_before_its_end(service: Service, runs: Ru
     failure = run["failure"]
     assert (run["state"], failure["cause"]) == ("failed", "nan_loss"), f"{failure}\n{log_of(service, run)}"
     assert "Its guard 'nan' stopped it." in failure["message"]
-    assert "NaN" in failure["evidence"]
+    assert failure["evidence"] in log_of(service, run)
+    assert "'loss': 'nan'" in failure["evidence"]
     assert run["progress"]["step"] < run["progress"]["total_steps"] == 5000
     assert "train_runtime" not in log_of(service, run)
     [warning] = run["warnings"]
@@ -197,7 +200,8 @@ def test_a_nan_loss_stops_its_run_long_before_its_end(service: Service, runs: Ru
     points = series(service, run)
     assert points[0]["numbers"]["loss"] > 0
     assert points[0]["not_finite"] == []
-    assert any("grad_norm" in point["not_finite"] for point in points)
+    assert any({"loss", "grad_norm"} <= {*point["not_finite"]} for point in points)
+    assert (run["progress"]["loss"], run["progress"]["grad_norm"]) == (None, None)
     told = [event["type"] for event in events(service, run)]
     assert told[-2:] == ["run.warning", "run.failed"]
     assert_charged(service, run)
@@ -208,7 +212,8 @@ def test_a_nan_loss_is_told_of_and_is_no_success_though_the_job_ended_well(servi
     log = assert_failed(service, run, "nan_loss", "'loss': '0', 'grad_norm': 'nan'")
     assert "Model pushed to the Hub" in log
     assert run["failure"]["retry"] == "changed"
-    assert run["progress"]["step"] == 60
+    assert (run["progress"]["step"], run["progress"]["loss"]) == (60, None)
+    assert "loss" in series(service, run)[-1]["not_finite"]
     [warning] = [event for event in events(service, run) if event["type"] == "run.warning"]
     assert warning["data"]["warning"]["guard"] == "nan"
     assert warning["data"]["state"] == "running"
@@ -232,9 +237,10 @@ def test_a_card_that_is_full(service: Service, runs: Runs) -> None:
     assert run["progress"]["phase"] == "train"
 
 
-def test_a_model_that_cannot_be_published(service: Service, runs: Runs) -> None:
-    run = runs("push_failed")
-    assert_failed(service, run, "push_failed", "403")
+@pytest.mark.parametrize(("name", "status"), [("push_refused", "403"), ("push_broken", "500")])
+def test_a_model_that_cannot_be_published(service: Service, runs: Runs, name: str, status: str) -> None:
+    run = runs(name)
+    assert_failed(service, run, "push_failed", status)
     assert [point["step"] for point in series(service, run)] == [2, 4, 6]
     assert run["progress"]["train_seconds"] is not None
 
