@@ -51,9 +51,9 @@ def read_series(
     kind: Annotated[list[Kind], Query(description="Which points; several may be named")] = ["train", "eval", "summary"],  # noqa: B006 - pydantic copies it
     points: Annotated[int, Query(ge=2, le=5_000, description="No more than so many, thinned evenly")] = 1_000,
 ) -> Response:
-    """Loss, learning rate, gradient norm, tokens and evaluations as the training printed them, with step and time. A loss
-    of 0 beside a gradient of NaN counts as not finite: transformers prints 0 for NaN. With
-    `kind=machine`, GPU and memory use by samples."""
+    """Loss, learning rate, gradient norm, tokens and evaluations as the training printed them, with step and time. A
+    loss of 0 beside a gradient of NaN counts as not finite: transformers prints 0 for NaN. With `kind=machine`, GPU and
+    memory use by samples."""
     with app.gate.db.read() as session:
         run = visible(session, caller, run_id)
         number = run.attempt if attempt is None else attempt
