@@ -39,10 +39,24 @@ class MeasuredObject(BaseModel):
     expected_minutes: float | None
 
 
+class Cost(BaseModel):
+    """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs;
+    `billed_usd` is what Hugging Face says that it billed, null until it is known of every attempt that ran."""
+
+    estimated_usd: float | None
+    ceiling_usd: float | None
+    reserved_usd: float
+    metered_usd: float | None
+    billed_usd: float | None
+
+
 class PilotObject(BaseModel):
-    """The child run that goes before; `measured` is null until it has passed, or where nothing was to be seen."""
+    """The child run that goes before; `measured` is null until it has passed, or where nothing was to be seen. `cost`
+    is its own, beside the run's."""
 
     run_id: str
+    state: str
+    cost: Cost | None
     max_steps: int
     confirm: bool
     measured: MeasuredObject | None

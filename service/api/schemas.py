@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from service.api.preflight_schemas import PilotObject, PreflightObject
+from service.api.preflight_schemas import Cost, PilotObject, PreflightObject
 from service.api.watch_schemas import MachineObject, ProgressObject, WarningObject
 from service.domain.body import Body
 from service.domain.guards import Guards
@@ -36,17 +36,6 @@ class AttemptObject(BaseModel):
     change: str | None
     machine: MachineObject | None = Field(description="What it used of its machine, by samples; null before the first")
     warnings: list[WarningObject] = Field(description="What its guards found, the first first")
-
-
-class Cost(BaseModel):
-    """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs;
-    `billed_usd` is what Hugging Face says that it billed, null until it is known of every attempt that ran."""
-
-    estimated_usd: float | None
-    ceiling_usd: float | None
-    reserved_usd: float
-    metered_usd: float | None
-    billed_usd: float | None
 
 
 class OutputFile(BaseModel):

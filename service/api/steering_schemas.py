@@ -12,7 +12,8 @@ from service.domain.body import Body, Usd
 from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.flavor_name import FlavorName
-from service.domain.request import check_labels
+from service.domain.remedy import CHANGEABLE
+from service.domain.request import RunRequest, check_labels
 
 
 class Decision(Body):
@@ -55,6 +56,13 @@ class RunPatch(Body):
         if isinstance(value, dict):
             refuse_secrets(value)
         return value
+
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """Of the other fields of a run, that they take a new one."""
+        if name in RunRequest.model_fields:
+            return f"Of a queued run, {', '.join(CHANGEABLE)} can be changed. For another {name}, submit it anew."
+        return super().suggestion(name)
 
     @field_validator("labels")
     @classmethod

@@ -14,11 +14,14 @@ END = "<!-- /tunegate -->"
 TITLE = "Lineage of "
 
 
-def lineage(run: Mapping[str, Any]) -> str:
-    """The section for a run object that has succeeded: inputs to the commit, settings, cost, last metrics."""
-    recipe, pins = run["recipe"], run["pins"]
+def lineage(run: Mapping[str, Any], reused_by: str | None = None) -> str:
+    """The section for a run object that has succeeded: the model, its inputs to the commit, settings, cost, last
+    metrics; and the last run that was answered with the same model, if there is one."""
+    recipe, pins, output = run["recipe"], run["pins"], run.get("output") or {}
     rows = [
         ("Run", f"`{run['id']}`, attempt {run['attempt']}"),
+        ("Model", _at(output.get("repo"), None, output.get("revision"))),
+        ("Reused by", None if reused_by is None else f"`{reused_by}`, which trained nothing"),
         ("Base model", _at(recipe.get("model_name_or_path"), _asked(recipe), pins.get("model_revision"))),
         ("Dataset", _at(recipe.get("dataset_name"), recipe.get("dataset_revision"), pins.get("dataset_revision"))),
         *_mounted(run.get("volumes") or [], pins),

@@ -19,6 +19,7 @@ from service.domain.estimate.verdict import Verdict, without_card
 from service.domain.estimate.wire import estimate_json, flavor_json
 from service.domain.facts import DatasetFact, ModelFact, Outcome
 from service.domain.part import ALL, parts_of, rows_of
+from service.domain.remedy import otherwise
 from service.domain.trl.command import all_flags
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
@@ -50,22 +51,26 @@ class Foresight:
         found = self.on(flavor)
         return 1 if found is None else max(1, found.flavor.gpus)
 
-    def refusal(self, flavor: str) -> tuple[str, str] | None:
+    def refusal(self, flavor: str, is_queued: bool = False) -> tuple[str, str] | None:
         """Why it does not fit a flavor, and what to do; None where it fits, or where nobody knows."""
         found = self.on(flavor)
         if found is None or found.verdict is not Verdict.DOES_NOT_FIT:
             return None
-        return found.message, self.advice(flavor)
+        return found.message, self.advice(flavor, is_queued)
 
-    def advice(self, flavor: str) -> str:
-        """The smallest change that fits the flavor, and the cheapest flavor that fits as it is."""
+    def advice(self, flavor: str, is_queued: bool = False) -> str:
+        """The smallest change that fits the flavor, and the cheapest flavor that fits as it is; of a queued run only
+        the flavor can be changed."""
+        if is_queued:
+            change = self._change(flavor)
+            can = self._other_flavor(flavor) or "name another flavor"
+            anew = f'set {change.message}, or "force": true' if change is not None else 'with "force": true'
+            return otherwise(f"{can[0].upper()}{can[1:]}", anew)
         ways = []
         if (change := self._change(flavor)) is not None:
             ways.append(f"set {change.message}")
-        if self.estimate.recommended is not None:
-            ways.append(f"take flavor {self.estimate.recommended}, the cheapest that fits as it is")
-        elif (found := self.on(flavor)) is not None and found.flavor.card is None:
-            ways.append("take a flavor with a GPU (GET /flavors lists them)")
+        if (other := self._other_flavor(flavor)) is not None:
+            ways.append(other)
         told = ", or ".join(ways) or "No flavor and no single change is known that would fit"
         return f'{told[0].upper()}{told[1:]}. "force": true submits it all the same.'
 
@@ -99,6 +104,13 @@ class Foresight:
             told["training_p90_minutes"] = round(found.minutes.p90 - SETUP_P90 * setup, 3)
             told["recommended_timeout_seconds"] = recommended_timeout(found.minutes)
         return told
+
+    def _other_flavor(self, flavor: str) -> str | None:
+        if self.estimate.recommended is not None:
+            return f"take flavor {self.estimate.recommended}, the cheapest that fits as it is"
+        found = self.on(flavor)
+        is_without_card = found is not None and found.flavor.card is None
+        return "take a flavor with a GPU (GET /flavors lists them)" if is_without_card else None
 
     def _change(self, flavor: str) -> Change | None:
         """The smallest change that makes it fit a flavor."""

@@ -46,6 +46,11 @@ LEFT_OUT = frozenset(
 )
 
 
+def timeout_of(run_timeout_seconds: int | None) -> int:
+    """A pilot's timeout: ten minutes at the most, whatever the run's is, and no longer than the run's."""
+    return TIMEOUT_SECONDS if run_timeout_seconds is None else min(TIMEOUT_SECONDS, run_timeout_seconds)
+
+
 class Pilot(Body):
     """`max_steps` of the run as a child run of at most ten minutes. The run starts only if it passes; with `confirm` it
     then waits for an approval with the measured numbers."""
@@ -101,6 +106,16 @@ def pace_on(pace: Pace, here: Mapping[str, Any] | None, there: Mapping[str, Any]
         return None
     ratio = (there["training_minutes"] / there["steps"]) / (here["training_minutes"] / here["steps"])
     return Pace(pace.step_seconds * ratio, pace.around_seconds)
+
+
+def measured_in(estimate: Mapping[str, Any], before: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an estimate that was made anew is known better: what the pilot measured (`pilot.measured`) and the stored
+    estimate of before says of the same flavor. Empty where that is another flavor, or was not measured."""
+    if before.get("measured_by") is None or before.get("flavor") != estimate.get("flavor"):
+        return {}
+    time = ("minutes", "timeout_seconds") if measured.get("expected_minutes") is not None else ()
+    memory = ("vram_gib",) if measured.get("gpu_gib") is not None else ()
+    return {name: before[name] for name in ("measured_by", *time, *memory)}
 
 
 def gpu_gib(machine: Mapping[str, Any] | None) -> float | None:

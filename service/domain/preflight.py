@@ -7,6 +7,7 @@ never taken for failed. The checks of what a recipe takes in have files of their
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from service.domain.check_architecture import check_architecture
 from service.domain.check_dataset import check_dataset, check_pictures, columns_of
@@ -15,7 +16,6 @@ from service.domain.check_model import check_model
 from service.domain.check_template import check_template
 from service.domain.check_volumes import check_volumes
 from service.domain.duration import MAX_SECONDS
-from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.estimate.family import FAMILIES
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.finding import Finding, Verdict, unknown
@@ -115,18 +115,28 @@ def check_memory(flavor: str, foresight: Foresight, is_forced: bool) -> Finding:
     return Finding("memory", Verdict.FAILED, message, Reason.DOES_NOT_FIT, "flavor", remedy)
 
 
-def check_time(found: FlavorEstimate | None, timeout_seconds: int | None, is_forced: bool) -> Finding:
-    """Is the timeout longer than half of such trainings take."""
-    if found is None or found.minutes is None or timeout_seconds is None:
+def check_time(
+    estimate: Mapping[str, Any] | None, timeout_seconds: int | None, is_forced: bool, is_pilot: bool = False
+) -> Finding:
+    """Is the timeout longer than half of such trainings take, by the estimate as it is stored on the run.
+
+    A run with a pilot is held to this as any other, and a pilot to its own ten minutes: no pilot is paid for where the
+    run could not start after it as things stand. What is left to the pilot is what no estimate reaches (`minutes` null
+    passes), and how far off the estimate is: once it has measured, its numbers are the estimate that is judged here."""
+    minutes = (estimate or {}).get("minutes")
+    if estimate is None or minutes is None or timeout_seconds is None:
         return Finding("timeout", Verdict.PASSED, "how long it takes is not known")
-    p50, p90 = found.minutes.p50, found.minutes.p90
+    p50, p90 = minutes["p50"], minutes["p90"]
     about = f"about {p50:.0f} min, within {p90:.0f} min nine times of ten"
     if p50 * 60 > MAX_SECONDS:
         about = f"more than {MAX_SECONDS // 86400} days"
     if timeout_seconds >= p50 * 60 or is_forced:
         return Finding("timeout", Verdict.PASSED, about)
     message = f"the timeout is {timeout_seconds // 60} min, and the training takes {about}"
-    wanted = found.timeout_seconds or 0
+    if is_pilot:
+        remedy = "Set pilot.max_steps to fewer steps, or leave the pilot out: it has ten minutes at the most."
+        return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "pilot.max_steps", remedy)
+    wanted = estimate.get("timeout_seconds") or 0
     longer = f"Set timeout to {wanted // 60}m, or shorten" if wanted <= MAX_SECONDS else "Shorten"
     remedy = f'{longer} the training, by max_steps or num_train_epochs. "force": true submits it.'
     return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "timeout", remedy)

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     APPROVAL_REFUSED = "approval_refused"
     APPROVAL_EXPIRED = "approval_expired"
     DEPENDENCY_FAILED = "dependency_failed"
+    PARENT_ENDED = "parent_ended"
     START_BEFORE_PASSED = "start_before_passed"
     TEAM_STOPPED = "team_stopped"
     # failure causes

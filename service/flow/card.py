@@ -33,19 +33,23 @@ def run_once(gate: Gate) -> int:
 
 
 def write_one(gate: Gate, run: Run) -> bool:
-    """One card: the README as it stands, with the section for this run."""
-    assert run.output_repo is not None
+    """One card: the README as it stands, with the section for this run. Where a run was answered with an earlier one's
+    model, that one's README says how that one made it, and that this run was answered with it."""
     with gate.db.read() as session:
-        section = lineage(describe_run(session, run, gate.clock()))
+        made = run if run.reused_from is None else session.get_one(Run, run.reused_from)
+        shown = describe_run(session, made, gate.clock())
+    repo = made.output_repo
+    assert repo is not None
+    section = lineage(shown, None if made is run else run.id)
     problem = None
     try:
-        state = gate.hub.repo_state(run.output_repo)
+        state = gate.hub.repo_state(repo)
         if state is None:
             problem = "the repository is gone"
         else:
-            before = gate.hub.readme.read(run.output_repo, state.sha)
+            before = gate.hub.readme.read(repo, state.sha)
             if (after := with_lineage(before, section)) != before:
-                gate.hub.readme.write(run.output_repo, after, state.sha, f"{TITLE}{run.id}")
+                gate.hub.readme.write(repo, after, state.sha, f"{TITLE}{run.id}")
     except HubFault as error:
         problem = error.message
     if problem is not None:

@@ -8,6 +8,13 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.domain.errors import Invalid
+from service.domain.flavor_name import AUTO
+from service.domain.pilot import TIMEOUT_SECONDS
+from service.domain.recipe import read
+from service.domain.trl.preset import fill
+from service.domain.trl_sft import TrlSft
+from service.flow.cap import refuse_over_cap
 from service.flow.enqueue import refuse_impossible
 from service.flow.look_ahead import look_ahead, refuse_short
 from service.store import holds, runs, scripts
@@ -18,18 +25,22 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     """Take over `flavor`, `priority`, `timeout` (seconds) and `labels` where they are given. Raises what `enqueue`
     raises for what can never run; then nothing is changed."""
     before, flavor = run.ceiling_micro_usd, run.flavor
+    _refuse(run, changes)
     run.flavor = changes.get("flavor") or run.flavor
     run.labels = changes["labels"] if changes.get("labels") is not None else run.labels
     run.priority = changes["priority"] if changes.get("priority") is not None else run.priority
     if changes.get("timeout") is not None:
         run.requested_timeout_seconds = changes["timeout"]
     if run.flavor != flavor:
-        run.estimate = None
+        run.estimate = run.preflight = run.fingerprint = None  # they are of the flavor of before
+    refuse_impossible(session, run, now, is_queued=True)
     if run.flavor != flavor or changes.get("timeout") is not None:
-        if (settled := look_ahead(session, run, now)) is not None:
-            refuse_short(run, settled)
+        asked = run.flavor
+        _foresee(session, run, now)
         run.checked_at = None  # what it is expected to need is another question now
-    refuse_impossible(session, run, now)
+        if run.flavor != asked:  # `auto` has become one
+            refuse_impossible(session, run, now, is_queued=True)
+    refuse_over_cap(session, run, is_queued=True)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
         holds.hold_for_approval(session, run, now)
@@ -39,3 +50,30 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     session.add(run)
     if run.approval == "needed":
         runs.tell(session, run, "run.awaiting_approval", now)
+
+
+def _refuse(run: Run, changes: Mapping[str, Any]) -> None:
+    """Raise Invalid for what this run cannot be given, whatever it needs."""
+    if changes.get("flavor") == AUTO and run.recipe.get("kind") != "trl_sft":
+        raise Invalid(
+            "'auto' is for trl_sft recipes; nothing is known of what a script needs",
+            field="flavor",
+            remedy="Name a flavor (GET /flavors lists them).",
+        )
+    if run.kind == "pilot" and (changes.get("timeout") or 0) > TIMEOUT_SECONDS:
+        raise Invalid(
+            f"a pilot has at most {TIMEOUT_SECONDS // 60} minutes",
+            field="timeout",
+            remedy=f"Set timeout to {TIMEOUT_SECONDS // 60}m or less.",
+        )
+
+
+def _foresee(session: Session, run: Run, now: datetime) -> None:
+    """What it is expected to need now; where nothing is known of the model, nothing is."""
+    if look_ahead(session, run, now, is_queued=True) is not None:
+        refuse_short(run)
+        return
+    run.estimate = None
+    recipe = read(run.recipe)
+    if isinstance(recipe, TrlSft):
+        run.recipe = fill(recipe, run.flavor).model_dump(mode="json")

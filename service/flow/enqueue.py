@@ -26,12 +26,14 @@ from service.domain.image import image_refusal
 from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
 from service.domain.pilot import Pilot
 from service.domain.recipe import stored
+from service.domain.remedy import otherwise
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
 from service.domain.script_url import script_url_refusal
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
+from service.flow.cap import refuse_together
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware
 from service.flow.pilot import pilot_of
@@ -41,6 +43,8 @@ from service.store.describe import describe_run
 from service.store.ids import new_id
 from service.store.tables import Budget, Run
 from service.store.vault import Vault
+
+CHEAPER = "Shorten the timeout or choose a cheaper flavor"
 
 
 @dataclass(frozen=True)
@@ -100,21 +104,9 @@ def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     child = pilot_of(run, asked, now)
     refuse_hardware(session, child, field=None if asked.flavor is None else "pilot.flavor")
     refuse_impossible(session, child, now)
-    _refuse_cap(run, child)
+    refuse_together(session, run, child)
     run.pilot = {"run_id": child.id, "max_steps": asked.max_steps, "confirm": asked.confirm, "measured": None}
     return child
-
-
-def _refuse_cap(run: Run, child: Run) -> None:
-    """The cap covers a run and its pilot together."""
-    together = (run.ceiling_micro_usd or 0) + (child.ceiling_micro_usd or 0)
-    cap = run.max_cost_micro_usd
-    if cap is not None and run.requested_timeout_seconds is not None and together > cap:
-        raise ExceedsLimit(
-            f"the run and its pilot can cost {dollars(together)} together, more than max_cost_usd",
-            field="max_cost_usd",
-            remedy="Raise max_cost_usd, shorten the timeout, or leave the pilot out.",
-        )
 
 
 def replay(session: Session, run_id: str, stored_hmac: str, body_hmac: str, now: datetime) -> dict[str, Any]:
@@ -193,8 +185,9 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
     )
 
 
-def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
-    """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start."""
+def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool = False) -> None:
+    """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start.
+    `is_queued`: the run is one that is being changed, and remedies name what can be changed of it."""
     # Without a price nothing is known: not what another flavor or timeout came to, either.
     run.ceiling_micro_usd = run.quoted_price_micro_usd = None
     run.timeout_seconds = run.requested_timeout_seconds
@@ -205,9 +198,9 @@ def refuse_impossible(session: Session, run: Run, now: datetime) -> None:
         flavors.refuse_unknown(session, run.flavor, "flavor")  # a known one waits for its price
         return
     if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
-        raise ExceedsLimit(
-            refusal, field="max_cost_usd", remedy="Raise max_cost_usd, shorten the timeout, or choose a cheaper flavor."
-        )
+        refusal = f"its pilot: {refusal}" if run.kind == "pilot" else refusal
+        remedy = otherwise(CHEAPER, "raise max_cost_usd") if is_queued else f"{CHEAPER}, or raise max_cost_usd."
+        raise ExceedsLimit(refusal, field="timeout" if is_queued else "max_cost_usd", remedy=remedy)
     run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, run.max_cost_micro_usd, price)
     need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
     run.quoted_price_micro_usd = price

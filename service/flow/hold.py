@@ -1,8 +1,8 @@
 """hold: what queued runs wait for outside the board has come, or never will.
 
-A run starts after others once all of them have succeeded; where one has not, it is cancelled with that reason. What was
-not approved in time is cancelled too, and so is what has no job by its `start_before`; of a job that may run already,
-`watch` asks first.
+A run starts after others once all of them have succeeded; where one has not, it is cancelled with that reason, and
+where its own pilot has failed, it fails by the same cause. What was not approved in time is cancelled too, and so is
+what has no job by its `start_before`; of a job that may run already, `watch` asks first.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlmodel import Session
 from service.domain.run import RunState
 from service.flow.each import each
 from service.flow.gate import Gate
-from service.flow.pilot import conclude
-from service.store import holds, runs
+from service.flow.pilot import conclude, fail_as
+from service.store import holds
 
 
 def run_once(gate: Gate) -> int:
@@ -33,11 +33,16 @@ def run_once(gate: Gate) -> int:
 
 
 def _settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> bool:
-    if not holds.settle(session, run_id, after_run_id, now):
+    if (found := holds.settle(session, run_id, after_run_id)) is None:
         return False
-    run, child = runs.get(session, run_id), runs.get(session, after_run_id)
-    assert run is not None
-    assert child is not None
-    if child.parent == run_id and child.state == RunState.SUCCEEDED:
-        conclude(session, run, child, now)
+    run, other = found
+    is_pilot = other.parent == run.id
+    if other.state == RunState.SUCCEEDED:
+        holds.come_nearer(session, run)
+        if is_pilot:
+            conclude(session, run, other, now)
+    elif is_pilot and other.state == RunState.FAILED:
+        fail_as(session, run, other, now)
+    else:
+        holds.give_up(session, run, other, now)
     return True

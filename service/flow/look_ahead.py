@@ -6,30 +6,39 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from service.domain.duration import MAX_SECONDS
 from service.domain.errors import DoesNotFit, Invalid
 from service.domain.estimate.card import read_flavor
 from service.domain.estimate.verdict import without_card
 from service.domain.finding import Verdict
+from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.preflight import check_time
 from service.domain.recipe import read
+from service.domain.remedy import otherwise
 from service.domain.settle import Settled
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
 from service.flow.foresee import settle_run
+from service.flow.pilot import keep_measured
 from service.store import flavors
 from service.store.tables import Run
 
+NAME_ONE = "Name a flavor"
+WITH_GPU = "Take a flavor with a GPU (GET /flavors lists them) or 'auto'"
 
-def look_ahead(session: Session, run: Run, now: datetime) -> Settled | None:
+
+def look_ahead(session: Session, run: Run, now: datetime, is_queued: bool = False) -> Settled | None:
     """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
-    Raises DoesNotFit, or Invalid for a flag that the flavor's hardware cannot follow. Otherwise preflight does both."""
+    Raises DoesNotFit, or Invalid for a flag that the flavor's hardware cannot follow. Otherwise preflight does both.
+    `is_queued`: the run is one that is being changed, and remedies name what can be changed of it."""
     settled = settle_run(session, run, now)
-    refuse_hardware(session, run, is_card_checked=settled is None)
+    refuse_hardware(session, run, is_card_checked=settled is None, is_queued=is_queued)
     if settled is None:
         return None
     if settled.choice is not None and settled.choice.flavor is None:
-        raise DoesNotFit(settled.choice.reason, field="flavor", remedy="Name a flavor, or change what it needs.")
-    refusal = settled.foresight.refusal(settled.flavor)
+        remedy = otherwise(NAME_ONE, "change what it needs") if is_queued else f"{NAME_ONE}, or change what it needs."
+        raise DoesNotFit(settled.choice.reason, field="flavor", remedy=remedy)
+    refusal = settled.foresight.refusal(settled.flavor, is_queued)
     if refusal is not None and not run.force:
         message, remedy = refusal
         raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=settled.stored())
@@ -37,37 +46,43 @@ def look_ahead(session: Session, run: Run, now: datetime) -> Settled | None:
     return settled
 
 
-def refuse_hardware(session: Session, run: Run, is_card_checked: bool = True, field: str | None = None) -> None:
+def refuse_hardware(
+    session: Session, run: Run, is_card_checked: bool = True, field: str | None = None, is_queued: bool = False
+) -> None:
     """Raise where the flavor has not what the flags ask for beside memory: that is known without the model. `field` is
     where the flavor was named, if it is to be changed rather than a flag."""
+    field = "flavor" if is_queued else field
     recipe, hardware = read(run.recipe), flavors.hardware(session, run.flavor)
     if not isinstance(recipe, TrlSft) or hardware is None:
         return
     flags, flavor = recipe.flags(), read_flavor(hardware, None)
     if (found := hardware_refusal(flags, flavor)) is not None:
         rule, message = found
-        raise Invalid(message, field=field or recipe.field_of(rule.flag), remedy=rule.remedy)
+        remedy = otherwise("Name another flavor", rule.remedy.rstrip(".")) if is_queued else rule.remedy
+        raise Invalid(message, field=field or recipe.field_of(rule.flag), remedy=remedy)
     if is_card_checked and flavor.card is None and flags.get("use_cpu") is not True and not run.force:
-        raise DoesNotFit(
-            without_card(flavor),
-            field=field or "flavor",
-            remedy="Take a flavor with a GPU (GET /flavors lists them) or 'auto', or set use_cpu true in recipe.args.",
-        )
+        cpu = "set use_cpu true in recipe.args"
+        remedy = otherwise(WITH_GPU, cpu) if is_queued else f"{WITH_GPU}, or {cpu}."
+        raise DoesNotFit(without_card(flavor), field=field or "flavor", remedy=remedy)
 
 
 def take_over(run: Run, settled: Settled) -> None:
     """What was decided for the run becomes its own. Why its flavor was chosen is kept as long as it has that flavor."""
     chosen = (run.estimate or {}).get("choice") if settled.flavor == run.flavor else None
-    run.recipe = settled.recipe.model_dump(mode="json")
+    before, run.recipe = run.estimate, settled.recipe.model_dump(mode="json")
     run.flavor, run.estimate = settled.flavor, settled.stored()
     if run.estimate is not None and chosen is not None:
         run.estimate["choice"] = chosen
+    keep_measured(run, before)
 
 
-def refuse_short(run: Run, settled: Settled) -> None:
-    """Raise Invalid where the timeout is shorter than half of such trainings take."""
-    if run.force or run.pilot is not None or run.kind == "pilot":
-        return  # a pilot measures what is only guessed here
-    found = check_time(settled.foresight.on(run.flavor), run.requested_timeout_seconds, is_forced=False)
-    if found.verdict is Verdict.FAILED:
-        raise Invalid(found.message, field=found.field, remedy=found.remedy)
+def refuse_short(run: Run) -> None:
+    """Raise Invalid where the timeout of a queued run is shorter than half of such trainings take."""
+    found = check_time(run.estimate, run.requested_timeout_seconds, run.force)
+    if found.verdict is not Verdict.FAILED:
+        return
+    wanted = (run.estimate or {}).get("timeout_seconds") or 0
+    most = TIMEOUT_SECONDS if run.kind == "pilot" else MAX_SECONDS
+    can = f"Set timeout to {wanted // 60}m" if wanted <= most else "Name a faster flavor"
+    remedy = otherwise(can, 'with fewer steps (max_steps, num_train_epochs), or "force": true')
+    raise Invalid(found.message, field=found.field, remedy=remedy)

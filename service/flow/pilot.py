@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,26 @@ import structlog
 from sqlmodel import Session
 
 from service.domain.admission import effective_timeout
+from service.domain.diagnosis import Failure, Retry, failure
 from service.domain.errors import Invalid
 from service.domain.estimate.card import read_flavor
 from service.domain.estimate.cost import cost_of
 from service.domain.estimate.duration import Minutes
 from service.domain.estimate.wire import cost_json
 from service.domain.money import ceiling, dollars
-from service.domain.pilot import TIMEOUT_SECONDS, Pace, Pilot, gpu_gib, is_too_big, pace_of, pace_on, pilot_recipe
+from service.domain.pilot import (
+    Pace,
+    Pilot,
+    gpu_gib,
+    is_too_big,
+    measured_in,
+    pace_of,
+    pace_on,
+    pilot_recipe,
+    timeout_of,
+)
 from service.domain.recipe import read
-from service.domain.run import Reason, RunState
+from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.store import flavors, holds, ledger, runs
@@ -32,6 +44,7 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
     """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing. Raises Invalid
     for a recipe that knows no steps."""
     recipe, flavor = read(parent.recipe), pilot.flavor or parent.flavor
+    timeout = timeout_of(parent.requested_timeout_seconds)
     if not isinstance(recipe, TrlSft):
         raise Invalid("a script knows no steps", field="pilot", remedy="Pilots are for trl_sft recipes.")
     return Run(
@@ -41,12 +54,14 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
         team=parent.team,
         state=RunState.QUEUED.value,
         reason=Reason.CHECKING.value,
-        message=f"the pilot of {parent.id}; the gates are checked next",
+        message=f"the pilot of {parent.id}, which is looked at first",
         requested_by=parent.requested_by,
         recipe=fill(pilot_recipe(recipe, pilot), flavor).model_dump(mode="json"),
         flavor=flavor,
-        requested_timeout_seconds=TIMEOUT_SECONDS,
-        timeout_seconds=TIMEOUT_SECONDS,
+        optimize=parent.optimize,
+        force=parent.force,
+        requested_timeout_seconds=timeout,
+        timeout_seconds=timeout,
         max_cost_micro_usd=parent.max_cost_micro_usd,
         namespace=parent.namespace,
         image=parent.image,
@@ -77,29 +92,62 @@ def conclude(session: Session, run: Run, child: Run, now: datetime) -> None:
         pace = None
     run.pilot = {**(run.pilot or {}), "measured": _shown(child, pace, steps, gib)}
     session.add(run)
-    refused = _too_big(session, run, gib)
+    refused = _too_big(session, run, child, gib)
     if refused is None and pace is not None and steps is not None:
         refused = _retime(session, run, child, pace, steps, now)
     if refused is not None:
-        reason, message = refused
-        runs.advance(session, run, RunState.FAILED, now=now, reason=reason, message=message)
+        _fail(session, run, refused, now)
         return
     if gib is not None:
-        run.estimate = {**(run.estimate or {}), "vram_gib": round(gib, 1), "measured_by": child.id}
+        run.estimate = {**_estimate(run, child), "vram_gib": round(gib, 1)}
     if (run.pilot or {}).get("confirm"):
         holds.ask_for_approval(session, run, _question(run), now)
     session.add(run)
     holds.say(session, run)
 
 
-def _too_big(session: Session, run: Run, gib: float | None) -> tuple[Reason, str] | None:
+def fail_as(session: Session, run: Run, child: Run, now: datetime) -> None:
+    """The run fails as its pilot did: by the same cause, with its evidence and remedy, and which run that was."""
+    cause = child.failure or failure(Reason(child.reason or Reason.UNKNOWN)).as_json()
+    message = f"its pilot {child.id} {how_it_ended(child.state)}: {child.message}"[:500]
+    reason = Reason(cause["cause"])
+    told = {**cause, "message": message}
+    runs.advance(session, run, RunState.FAILED, now=now, reason=reason, message=message, failure=told)
+
+
+def keep_measured(run: Run, before: Mapping[str, Any] | None) -> None:
+    """Put what the pilot measured back into an estimate that was made anew for the same flavor."""
+    told = measured_in(run.estimate or {}, before or {}, (run.pilot or {}).get("measured") or {})
+    if run.estimate is None or not told:
+        return
+    run.estimate = {**run.estimate, **told}
+    if "minutes" in told and run.quoted_price_micro_usd is not None and run.timeout_seconds is not None:
+        run.estimate["cost_usd"] = _cost(told["minutes"], run.quoted_price_micro_usd, run.timeout_seconds)
+
+
+def _fail(session: Session, run: Run, refused: Failure, now: datetime) -> None:
+    message, told = refused.message, refused.as_json()
+    runs.advance(session, run, RunState.FAILED, now=now, reason=refused.cause, message=message, failure=told)
+
+
+def _estimate(run: Run, child: Run) -> dict[str, Any]:
+    return {**(run.estimate or {}), "flavor": run.flavor, "measured_by": child.id}
+
+
+def _cost(minutes: Mapping[str, float], price: int, timeout_seconds: int) -> dict[str, Any] | None:
+    return cost_json(cost_of(Minutes(minutes["p50"], minutes["p90"], 0), price, timeout_seconds))
+
+
+def _too_big(session: Session, run: Run, child: Run, gib: float | None) -> Failure | None:
     card = read_flavor(flavors.hardware(session, run.flavor) or {}, None).card
     if gib is None or card is None or run.force or not is_too_big(gib, card.usable_gib):
         return None
-    return Reason.DOES_NOT_FIT, f"its pilot held {gib:.1f} GiB, and the {card.name} has {card.usable_gib:.1f}"
+    message = f"its pilot {child.id} held {gib:.1f} GiB, and the {card.name} has {card.usable_gib:.1f}"
+    remedy = "Submit it anew on a flavor with more GPU memory, or with a smaller batch or max_length."
+    return Failure(Reason.DOES_NOT_FIT, message, None, remedy, Retry.CHANGED)
 
 
-def _retime(session: Session, run: Run, child: Run, pace: Pace, steps: int, now: datetime) -> tuple[Reason, str] | None:
+def _retime(session: Session, run: Run, child: Run, pace: Pace, steps: int, now: datetime) -> Failure | None:
     """Timeout, ceiling and expected cost by the measured pace; or why the run could not end in time."""
     price = flavors.fresh_price(session, run.flavor, now)
     most, by = run.requested_timeout_seconds, "its timeout is"
@@ -111,17 +159,17 @@ def _retime(session: Session, run: Run, child: Run, pace: Pace, steps: int, now:
         by = "max_cost_usd pays for"
     expected, wanted = pace.seconds(steps), pace.timeout_seconds(steps)
     if expected > most and not run.force:
-        told = f"its pilot says that it takes about {round(expected / 60)} min, and {by} {most // 60} min"
-        return Reason.EXCEEDS_LIMIT, told
+        took = f"its pilot {child.id} says that it takes about {round(expected / 60)} min"
+        remedy = f"Submit it anew with a timeout of {wanted // 60}m and the money for it, or with fewer steps."
+        return Failure(Reason.EXCEEDS_LIMIT, f"{took}, and {by} {most // 60} min", None, remedy, Retry.CHANGED)
     run.requested_timeout_seconds = min(most, wanted)
     told_minutes = pace.minutes(steps)
-    run.estimate = {**(run.estimate or {}), "minutes": told_minutes, "timeout_seconds": wanted, "measured_by": child.id}
+    run.estimate = {**_estimate(run, child), "minutes": told_minutes, "timeout_seconds": wanted}
     if price is not None:
         run.timeout_seconds = run.requested_timeout_seconds
         run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
         run.quoted_price_micro_usd = price
-        cost = cost_of(Minutes(told_minutes["p50"], told_minutes["p90"], 0), price, run.timeout_seconds)
-        run.estimate["cost_usd"] = cost_json(cost)
+        run.estimate["cost_usd"] = _cost(told_minutes, price, run.timeout_seconds)
     log.info("run_retimed", run_id=run.id, timeout_seconds=run.requested_timeout_seconds)
     return None
 

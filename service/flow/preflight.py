@@ -37,6 +37,7 @@ from service.domain.settle import Settled
 from service.domain.subject import Fact, Kind, Subject
 from service.domain.volume import Volume
 from service.domain.wanted import Wanted, wanted_of
+from service.flow.cap import refuse_over_cap
 from service.flow.each import each
 from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
@@ -229,22 +230,23 @@ def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> li
     if was_open:
         try:
             refuse_impossible(session, run, now)
+            refuse_over_cap(session, run)
         except Invalid as error:
             return [no_flavor(f"{'' if settled.choice is None else settled.choice.reason} {error.detail}")]
         holds.hold_for_approval(session, run, now)
         runs.line_up(session, run)
-    # a pilot measures what is only guessed here
-    is_open = run.force or run.pilot is not None or run.kind == "pilot"
     return [
         check_memory(run.flavor, settled.foresight, run.force),
-        check_time(settled.foresight.on(run.flavor), run.timeout_seconds, is_open),
+        check_time(run.estimate, run.timeout_seconds, run.force, run.kind == "pilot"),
     ]
 
 
 def _reuse(session: Session, run: Run, earlier: Run, now: datetime) -> bool:
     """Nothing is trained twice: the run is answered with the model that the same inputs gave before."""
-    run.reused_from = earlier.id
+    run.reused_from = earlier.reused_from or earlier.id
     session.add(run)
-    log.info("model_reused", run_id=run.id, earlier=earlier.id)
-    message = f"the same inputs gave a model before, in {earlier.id}: this is that model"
+    log.info("model_reused", run_id=run.id, earlier=run.reused_from)
+    model = earlier.output or {}
+    at = f"{model.get('repo')} at {str(model.get('revision'))[:12]}"
+    message = f"answered with the model {at}, which {run.reused_from} made of the same inputs: nothing was trained"
     return runs.advance(session, run, RunState.SUCCEEDED, now=now, message=message, output=earlier.output)

@@ -11,11 +11,11 @@ from service.store.tables import Run
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Run]:
-    """Succeeded runs whose card is due, the longest first. One that took over an earlier run's model has none."""
+    """Succeeded runs whose card is due, the longest first."""
     query = (
         select(Run)
         .where(col(Run.card_due_at) <= now, Run.state == RunState.SUCCEEDED.value)
-        .where(col(Run.output_repo).is_not(None), col(Run.reused_from).is_(None))
+        .where(col(Run.output_repo).is_not(None))
         .order_by(col(Run.card_due_at))
         .limit(limit)
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, exists, select
 
 from service.domain.run import RunState
 from service.store import scripts
@@ -16,17 +17,25 @@ GOOD_FOR = timedelta(hours=24)
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Run]:
-    """The runs to check next, in the order in which they would start."""
+    """The runs to check next, in the order in which they would start. A pilot comes after its run: that may fail by
+    what is found, or be answered with the model of an earlier one, and needs no pilot then."""
     query = (
         select(Run)
         .where(Run.state == RunState.QUEUED.value, col(Run.checked_at).is_(None))
         .where(col(Run.cancel_requested_at).is_(None))
         .where(col(Run.parked).is_(None) | (col(Run.parked) != scripts.PARKED))  # there is nothing to look at yet
+        .where((col(Run.kind).is_(None)) | (col(Run.kind) != "pilot") | ~_has_unchecked_parent())
         .where(col(Run.check_again_at).is_(None) | (col(Run.check_again_at) <= now))
         .order_by(col(Run.checked_at), col(Run.rank), col(Run.id))  # as the index has them
         .limit(limit)
     )
     return list(session.exec(query))
+
+
+def _has_unchecked_parent() -> ColumnElement[bool]:
+    above = aliased(Run)
+    is_queued = col(above.state) == RunState.QUEUED.value
+    return exists().where(col(above.id) == col(Run.parent), is_queued, col(above.checked_at).is_(None))
 
 
 def same_before(session: Session, run: Run, fingerprint: str) -> Run | None:

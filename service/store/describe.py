@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,8 @@ def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
 
 def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[dict[str, Any]]:
     """Many runs with a few queries, in the order given."""
-    ids = [run.id for run in runs]
+    pilots = _pilots(session, runs)
+    ids = [*(run.id for run in runs), *pilots]
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in session.exec(select(Attempt).where(col(Attempt.run_id).in_(ids)).order_by(col(Attempt.attempt))):
         attempts[attempt.run_id].append(attempt)
@@ -50,9 +51,32 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
         {
             **run_object(run, attempts[run.id], money_of(entries[run.id]), now, sorted(after[run.id])),
             **_said(why.get(run.id)),
+            "pilot": _pilot(run, pilots, attempts, entries, now),
         }
         for run in runs
     ]
+
+
+def _pilots(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
+    """The pilots that go before these runs, by id."""
+    ids = [run.pilot["run_id"] for run in runs if run.pilot is not None]
+    return {pilot.id: pilot for pilot in session.exec(select(Run).where(col(Run.id).in_(ids)))} if ids else {}
+
+
+def _pilot(
+    run: Run,
+    pilots: Mapping[str, Run],
+    attempts: Mapping[str, Sequence[Attempt]],
+    entries: Mapping[str, Sequence[LedgerEntry]],
+    now: datetime,
+) -> dict[str, Any] | None:
+    """What was asked for and measured, and the pilot's own dollars: they are no part of the run's `cost`."""
+    if run.pilot is None:
+        return None
+    if (pilot := pilots.get(run.pilot["run_id"])) is None:  # as it is told of the run's own arrival
+        return {**run.pilot, "state": RunState.QUEUED.value, "cost": None}
+    mine = attempts.get(pilot.id, ())
+    return {**run.pilot, "state": pilot.state, "cost": _cost(pilot, mine, money_of(entries.get(pilot.id, ())), now)}
 
 
 def _said(why: waiting.Why | None) -> dict[str, Any]:
@@ -81,9 +105,6 @@ def run_object(
     """The object of the contract. `metered_usd` ticks while a job runs, by the same minute rule as the charge."""
     state = RunState(run.state)
     latest = attempts[-1] if attempts else None
-    metered = money.charged
-    if latest is not None and state is RunState.RUNNING and latest.started_at is not None:
-        metered = (metered or 0) + cost_so_far(latest, now)
     return {
         "id": run.id,
         "object": "run",
@@ -106,13 +127,7 @@ def run_object(
         **_surroundings(run),
         "attempt": run.attempt,
         "attempts": [attempt_object(attempt) for attempt in attempts],
-        "cost": {
-            "estimated_usd": _estimated(run),
-            "ceiling_usd": _usd(run.ceiling_micro_usd),
-            "reserved_usd": to_usd(money.reserved),
-            "metered_usd": _usd(metered),
-            "billed_usd": _usd(_billed(attempts)),
-        },
+        "cost": _cost(run, attempts, money, now),
         "hub_job": None if latest is None else _hub_job(latest),
         "output": _output(run),
         "failure": run.failure,
@@ -126,6 +141,19 @@ def run_object(
         "started_at": _iso(run.started_at),
         "finished_at": _iso(run.finished_at),
         "cancel_requested_at": _iso(run.cancel_requested_at),
+    }
+
+
+def _cost(run: Run, attempts: Sequence[Attempt], money: RunMoney, now: datetime) -> dict[str, Any]:
+    latest, metered = attempts[-1] if attempts else None, money.charged
+    if latest is not None and run.state == RunState.RUNNING and latest.started_at is not None:
+        metered = (metered or 0) + cost_so_far(latest, now)
+    return {
+        "estimated_usd": _estimated(run),
+        "ceiling_usd": _usd(run.ceiling_micro_usd),
+        "reserved_usd": to_usd(money.reserved),
+        "metered_usd": _usd(metered),
+        "billed_usd": _usd(_billed(attempts)),
     }
 
 
@@ -187,7 +215,7 @@ def _estimated(run: Run) -> float | None:
 
 
 def _family(run: Run) -> dict[str, Any]:
-    return {"parent": run.parent, "kind": run.kind, "pilot": run.pilot}
+    return {"parent": run.parent, "kind": run.kind}
 
 
 def _looked_up(run: Run) -> dict[str, Any]:

@@ -26,8 +26,11 @@ def reason_of(run: Run) -> tuple[Reason, str] | None:
             Reason.AWAITING_APPROVAL,
             f"{run.approval_why}: a lead or an admin approves or refuses it before {minute(run.approval_expires_at)}",
         )
+    if run.open_dependencies and run.pilot is not None:
+        return Reason.WAITING_FOR_DEPENDENCY, f"starts once its pilot {run.pilot['run_id']} has passed"
     if run.open_dependencies:
-        return Reason.WAITING_FOR_DEPENDENCY, f"starts after {run.open_dependencies} other run(s) have succeeded"
+        others = "1 other run has" if run.open_dependencies == 1 else f"{run.open_dependencies} other runs have"
+        return Reason.WAITING_FOR_DEPENDENCY, f"starts once {others} succeeded (of those in `after`)"
     return None
 
 
@@ -104,26 +107,36 @@ def ended_dependencies(session: Session) -> list[Dependency]:
     )
 
 
-def settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> bool:
-    """Draw the conclusion from one end: the run comes after one fewer, or can never start."""
+def settle(session: Session, run_id: str, after_run_id: str) -> tuple[Run, Run] | None:
+    """Note that one end is being concluded from: the run that waited, held, and the one that has ended. None where that
+    was done before, or where the run waits no more."""
     run = runs.lock(session, run_id)
     dependency = session.get(Dependency, (run_id, after_run_id))
     if run is None or dependency is None or dependency.is_settled:
-        return False
+        return None
     dependency.is_settled = True
     session.add(dependency)
-    if run.state != RunState.QUEUED:
-        return False
-    if dependency.ended_as == RunState.SUCCEEDED:
-        run.open_dependencies -= 1
-        session.add(run)
-        say(session, run)
-    else:
-        message = f"{after_run_id}, which it was to start after, {how_it_ended(str(dependency.ended_as))}"
-        if (before := runs.get(session, after_run_id)) is not None and before.failure is not None:
-            message = f"{message}: {before.message}"[:500]
-        runs.request_cancel(session, col(Run.id) == run_id, "a rule", now, Reason.DEPENDENCY_FAILED, message)
-    return True
+    other = runs.get(session, after_run_id)
+    return None if run.state != RunState.QUEUED or other is None else (run, other)
+
+
+def come_nearer(session: Session, run: Run) -> None:
+    """One of those that it was to start after has succeeded."""
+    run.open_dependencies -= 1
+    session.add(run)
+    say(session, run)
+
+
+def give_up(session: Session, run: Run, other: Run, now: datetime) -> None:
+    """One of those that it was to start after never will: it is stopped, and says which and why."""
+    message = f"{_which(run, other)} {how_it_ended(other.state)}"
+    if other.failure is not None or other.parent == run.id:
+        message = f"{message}: {other.message}"
+    runs.request_cancel(session, col(Run.id) == run.id, "a rule", now, Reason.DEPENDENCY_FAILED, message[:500])
+
+
+def _which(run: Run, other: Run) -> str:
+    return f"its pilot {other.id}" if other.parent == run.id else f"{other.id}, which it was to start after,"
 
 
 def expire(session: Session, now: datetime, without: Collection[str]) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
 from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
-from service.domain.run import ACTIVE, EVENT, Reason, RunState, require_edge
+from service.domain.run import ACTIVE, EVENT, Reason, RunState, how_it_ended, require_edge
 from service.store import events
 from service.store.describe import event_data
 from service.store.tables import Attempt, Dependency, Lane, Run
@@ -147,6 +147,10 @@ def advance(
             .values(ended_as=to.value)
             .execution_options(synchronize_session=False)
         )
+        if run.pilot is not None:  # it measures for nobody now
+            message = f"{run.id}, whose pilot it is, {how_it_ended(to)} without it"
+            is_its_pilot = (col(Run.parent) == run.id) & (col(Run.kind) == "pilot")
+            request_cancel(session, is_its_pilot, "a rule", now, Reason.PARENT_ENDED, message)
     if wrote_output:
         unpark(session, "output", func.lower(Run.output_repo) == str(run.output_repo).lower())
     if to in EVENT:

@@ -59,7 +59,7 @@ def test_a_run_starts_after_others_have_succeeded(world: World) -> None:
     assert world.show(third)["after"] == sorted([first, second])
     world.until_end(first)
     hold.run_once(world.gate)
-    assert "starts after 1" in (world.run(third).message or "")
+    assert "starts once 1 other run has succeeded" in (world.run(third).message or "")
     world.until_end(third)
     assert world.run(third).admitted_at >= world.run(second).finished_at  # type: ignore[operator]
 
