@@ -8,4 +8,4 @@ CHANGEABLE = ("flavor", "priority", "timeout", "labels")
 
 def otherwise(can: str, anew: str) -> str:
     """For a queued run: what a change of it can do, and what only a new run can be given."""
-    return f"{can}. Otherwise submit it anew: {anew}."
+    return f"{can}. Otherwise submit it anew: {anew[0].lower()}{anew[1:]}."

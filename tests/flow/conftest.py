@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
@@ -24,7 +25,7 @@ from service.sandbox.wire import Response
 from service.store import events, ledger, runs, windows
 from service.store.db import Database
 from service.store.describe import describe_run, money_of
-from service.store.tables import Attempt, Budget, BudgetWindow, Run
+from service.store.tables import Attempt, Budget, BudgetWindow, HubFact, Run
 from service.store.vault import Vault
 from tests.conftest import Clock
 from tests.factories import make_budget, make_team
@@ -130,6 +131,10 @@ class World:
         if checked:
             preflight.run_once(self.gate)
         return run_id
+
+    def forget_facts(self) -> None:
+        """Nothing is known of what the Hub said, as on the day after a new database."""
+        self.db.write(lambda session: session.execute(delete(HubFact)) and None)
 
     def cancel(self, run_id: str) -> None:
         def work(session: Any) -> None:
