@@ -64,7 +64,7 @@ def decide(run: Candidate, board: Board) -> Decision:
     if (writer := board.writer_of(run)) is not None:
         return Wait(Reason.WAITING_FOR_OUTPUT, f"{run.output_repo} is being written by {writer}; that goes first")
     if (price := board.prices.get(run.flavor)) is None:
-        return Wait(Reason.PRICE_UNKNOWN, f"the price of {run.flavor} could not be read from Hugging Face within a day")
+        return Wait(Reason.PRICE_UNKNOWN, unpriced(run.flavor))
     if (refusal := cap_refusal(run.timeout_seconds, run.cap, price)) is not None:
         return Reject(Reason.EXCEEDS_LIMIT, refusal)
     timeout = effective_timeout(run.timeout_seconds, run.cap, price)
@@ -93,6 +93,11 @@ def decide(run: Candidate, board: Board) -> Decision:
     return Admit(price, timeout, need, tuple(purse.id for purse in purses))
 
 
+def unpriced(flavor: str) -> str:
+    """That nobody knows what a flavor costs now."""
+    return f"Hugging Face has not told the price of {flavor} for a day: it is asked for again every 30 s"
+
+
 def slot_message(board: Board, slot: Slot) -> str:
     """How a slot stands that has no room."""
     whose = {
@@ -104,7 +109,10 @@ def slot_message(board: Board, slot: Slot) -> str:
     }[slot.kind]
     if (limit := board.limits.of(slot)) == 0:
         return f"{whose} are limited to 0: none may start"
-    return f"{board.used[slot]} of {limit} {whose} are active"
+    used = board.used[slot]
+    if limit is not None and used > limit:
+        return f"{whose} are limited to {limit}, and {used} are active"
+    return f"{used} of {limit} {whose} are active"
 
 
 def shortage(need: int, purse: Purse) -> str:

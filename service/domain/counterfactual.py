@@ -96,9 +96,10 @@ def _more_slots(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
         return
     wider = deepcopy(board)
     slot = decision.lacks_slots[0]
-    wider.used[slot] -= 1
+    missing = board.used[slot] - (board.limits.of(slot) or 0) + 1
+    wider.used[slot] -= missing
     if isinstance(outcome(run, queues, wider), Admit):
-        yield Help(f"one more slot for {slot}", "starts now")
+        yield Help(f"{'one more slot' if missing == 1 else f'{missing} more slots'} for {slot}", "starts now")
 
 
 def _an_end(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.domain.admission import cap_refusal, effective_timeout, fits_at, price_change, shortage, slot_message
+from service.domain.admission import (
+    cap_refusal,
+    effective_timeout,
+    fits_at,
+    price_change,
+    shortage,
+    slot_message,
+    unpriced,
+)
 from service.domain.board import Board, Candidate
 from service.domain.money import ceiling, dollars, to_usd
 from service.domain.run import Reason
@@ -15,7 +23,8 @@ from service.domain.slots import slots_of
 @dataclass(frozen=True)
 class Check:
     """One gate. `have` and `need` are slots or dollars; None where the gate has no numbers. `fits_at`: when money that
-    is short will be there at the latest, None where that is up to the end of a run or to people."""
+    is short will be there at the latest, None where that is up to the end of a run or to people. `opens`: what somebody
+    does, or waits for, of a gate that is closed before the board."""
 
     gate: str
     passed: bool
@@ -24,6 +33,7 @@ class Check:
     have: float | None = None
     need: float | None = None
     fits_at: datetime | None = None
+    opens: str = ""
 
 
 def checks(run: Candidate, board: Board) -> list[Check]:
@@ -34,12 +44,12 @@ def checks(run: Candidate, board: Board) -> list[Check]:
             "output",
             writer is None,
             None if writer is None else Reason.WAITING_FOR_OUTPUT,
-            f"nobody else writes to {run.output_repo}" if writer is None else f"{writer} writes to {run.output_repo}",
+            _writes(run.output_repo, writer),
         )
     ]
     price = board.prices.get(run.flavor)
     if price is None:
-        return [*found, Check("price", False, Reason.PRICE_UNKNOWN, f"no price of {run.flavor} within a day")]
+        return [*found, Check("price", False, Reason.PRICE_UNKNOWN, unpriced(run.flavor))]
     news = price_change(run, price)
     message = f"{run.flavor} costs {dollars(price)} a minute" + ("" if news is None else f": {news}")
     found.append(Check("price", True, message=message))
@@ -48,6 +58,12 @@ def checks(run: Candidate, board: Board) -> list[Check]:
     need = ceiling(price, effective_timeout(run.timeout_seconds, run.cap, price))
     found.append(Check("own_cap", True, message=f"it costs {dollars(need)} at the most", need=to_usd(need)))
     return [*found, *_slot_checks(run, board), *_budget_checks(run, need, board)]
+
+
+def _writes(repo: str | None, writer: str | None) -> str:
+    if repo is None:
+        return "it publishes nothing"
+    return f"no other run writes to {repo}" if writer is None else f"{writer} writes to {repo}, and goes first"
 
 
 def _slot_checks(run: Candidate, board: Board) -> list[Check]:

@@ -10,6 +10,11 @@ def iso(value: datetime) -> str:
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def second(value: datetime) -> str:
+    """A time for people who wait for it just now."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def minute(value: datetime) -> str:
     """A time for people."""
     return f"{value:%Y-%m-%d %H:%M} UTC"

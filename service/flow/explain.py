@@ -18,9 +18,9 @@ from service.domain.board import UNSEEN_SCHEDULING, Board, Candidate
 from service.domain.counterfactual import Help, outcome, what_would_help
 from service.domain.forecast import earliest_starts
 from service.domain.gates import Check, checks
-from service.domain.moment import minute
 from service.domain.run import Reason, RunState
-from service.store import board, flavors, organisation, queue, scripts, teams
+from service.flow.held import held
+from service.store import board, flavors, queue
 from service.store.board import Waiting
 from service.store.tables import Run
 
@@ -44,7 +44,7 @@ FAR_BACK = Check(
     "turn",
     False,
     Reason.CHECKING,
-    "it stands too far back: of runs like it, the first ones and the shortest are looked at before",
+    "it stands too far back in the queue: of runs like it, the first ones and the shortest are looked at before",
 )
 
 
@@ -95,9 +95,9 @@ def explain(session: Session, run: Run, most_active: int, now: datetime) -> Expl
     if run.state != RunState.QUEUED:
         return Explanation(None, None, [], [], assumption)
     view = look(session, most_active, now)
-    held = [*_holds(session, run, now), _job_token(view.troubles.get(run.namespace))]
-    closed = [check for check in held if not check.passed]
-    gates = [*held, *checks(candidate, view.stand)]
+    before = held(session, run, view.troubles.get(run.namespace), now)
+    closed = [check for check in before if not check.passed]
+    gates = [*before, *checks(candidate, view.stand)]
     if closed:
         return Explanation(None, None, gates, _after_release(candidate, view, closed), assumption)
     ahead = [run_id for run_id, _ in queue.in_order(session, now)] if run.is_ready else []
@@ -112,84 +112,24 @@ def explain(session: Session, run: Run, most_active: int, now: datetime) -> Expl
     return Explanation(position, start, gates, helps, assumption)
 
 
-def _holds(session: Session, run: Run, now: datetime) -> list[Check]:
-    """The gates before the board."""
-    above, team = organisation.read(session), teams.get(session, run.team)
-    assert team is not None
-    paused_by = run.paused_by or "nobody"
-    is_checked = run.checked_at is not None
-    return [
-        Check(
-            "preflight",
-            is_checked,
-            None if is_checked else Reason.CHECKING,
-            "what it names was found" if is_checked else "what it names is being looked up",
-        ),
-        Check(
-            "queue_open", above.paused_at is None, *_said(above.paused_at, f"the queue is paused by {above.paused_by}")
-        ),
-        Check("team_open", team.paused_at is None, *_said(team.paused_at, f"the team is paused by {team.paused_by}")),
-        Check("not_paused", run.paused_at is None, *_said(run.paused_at, f"paused by {paused_by}")),
-        Check(
-            "approval",
-            run.approval != "needed",
-            Reason.AWAITING_APPROVAL if run.approval == "needed" else None,
-            run.approval_why or "needs none",
-        ),
-        Check(
-            "dependencies",
-            run.open_dependencies == 0,
-            Reason.WAITING_FOR_DEPENDENCY if run.open_dependencies else None,
-            f"{run.open_dependencies} of the runs in `after` have not succeeded yet",
-            need=run.open_dependencies,
-        ),
-        Check(
-            "script",
-            run.parked != scripts.PARKED,
-            Reason.CHECKING if run.parked == scripts.PARKED else None,
-            scripts.FETCHED_FIRST if run.parked == scripts.PARKED else "nothing has to be fetched",
-        ),
-        Check(
-            "next_try",
-            run.not_before is None or run.not_before <= now,
-            Reason.BACKING_OFF if run.not_before is not None else None,
-            "no pause between tries" if run.not_before is None else f"next try at {minute(run.not_before)}",
-        ),
-    ]
-
-
-def _job_token(trouble: str | None) -> Check:
-    """Whether jobs can be given a token, as admission said of the first runs in line."""
-    if trouble is None:
-        return Check("job_token", True, message="jobs get a token that can start none")
-    return Check("job_token", False, Reason.BACKING_OFF, trouble)
-
-
-def _said(at: datetime | None, message: str) -> tuple[Reason | None, str]:
-    return (None, "open") if at is None else (Reason.PAUSED, message)
-
-
 def _turn(decision: Decision, is_open: bool) -> Check:
-    """Whether an earlier run must go first, or takes what there is: `is_open` where that would be enough by itself."""
-    if not isinstance(decision, Wait):
+    """Whether an earlier run must go first, or takes what there is: `is_open` where all gates before are."""
+    if not isinstance(decision, Wait) or not is_open:
         return Check("turn", True, message="nobody has to go first")
     if not decision.lacks_money and not decision.lacks_slots:
         return Check("turn", False, decision.reason, decision.message)
-    if is_open:
-        return Check("turn", False, decision.reason, f"once those in front have started: {decision.message}")
-    return Check("turn", True, message="nobody has to go first")
+    return Check("turn", False, decision.reason, f"once those in front have started: {decision.message}")
 
 
 def _after_release(run: Candidate, view: View, closed: list[Check]) -> list[Help]:
     """What a held run would come to, were it not held."""
     decision = outcome(run, view.queues, view.stand)
     then = "starts now" if isinstance(decision, Admit) else f"then waits: {decision.message}"
-    change = " and ".join(f"{check.gate} opens" for check in closed)
-    return [Help(change, then)]
+    return [Help(" and ".join(check.opens for check in closed), then)]
 
 
 def _assumption(session: Session, run: Run) -> str:
     p90 = flavors.scheduling_p90(session, run.flavor)
     wait = UNSEEN_SCHEDULING if p90 is None else p90
-    seen = "nine of ten of its last jobs had it" if p90 is not None else "nothing has been seen of it yet"
-    return f"{run.flavor} has hardware within {wait // timedelta(seconds=1)} s ({seen})"
+    seen = "nine of ten of its last jobs had it by then" if p90 is not None else "none of its jobs has been seen yet"
+    return f"a {run.flavor} is free within {wait // timedelta(seconds=1)} s of asking for one ({seen})"

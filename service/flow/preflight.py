@@ -21,7 +21,7 @@ from service.domain.finding import Finding, Verdict, unknown, verdict_of
 from service.domain.fingerprint import dependency_date, fingerprint
 from service.domain.flavor_name import AUTO
 from service.domain.job import IMAGE
-from service.domain.moment import iso
+from service.domain.moment import iso, minute
 from service.domain.preflight import (
     check_inputs,
     check_memory,
@@ -53,6 +53,7 @@ BATCH = 20
 LOOK_AGAIN = timedelta(seconds=15)
 # How long a run waits for the Hub to answer before it goes on with what is known.
 PATIENCE = timedelta(minutes=10)
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def run_once(gate: Gate) -> int:
@@ -127,7 +128,7 @@ def _waits_until(run: Run, facts: dict[Subject, Fact]) -> datetime | None:
     """How long to wait for what may become known: for the Hub's answers a while, for a valid token as long as it takes.
     None where asking again would say the same."""
     if any(isinstance(fact, AccountFact) and fact.outcome is Outcome.DENIED for fact in facts.values()):
-        return datetime.max.replace(tzinfo=UTC)
+        return FOR_EVER
     if any(fact.outcome is Outcome.UNKNOWN for fact in facts.values()):
         return run.created_at + PATIENCE
     return None
@@ -208,7 +209,7 @@ def _apply(
         open_one = next(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
         run.check_again_at = now + LOOK_AGAIN
         session.add(run)
-        runs.explain(session, run, Reason.CHECKING, f"{open_one.check} is not known yet: {open_one.message}")
+        runs.explain(session, run, Reason.CHECKING, _not_known(open_one, waits_until))
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
     count = gpus.count(flavors.hardware(session, run.flavor))
@@ -216,9 +217,18 @@ def _apply(
         {**run.recipe, "image": run.image, "volumes": run.volumes}, pins, run.env, run.secret_names, count
     )
     session.add(run)
+    if run.reason == Reason.CHECKING:
+        holds.say(session, run)  # what was not known a while ago is no news any more
     if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
         return _reuse(session, run, earlier, now)
     return True
+
+
+def _not_known(finding: Finding, until: datetime | None) -> str:
+    told = f"{finding.check} is not known yet ({finding.message}): asked again every {LOOK_AGAIN.seconds} s"
+    if until is None or until == FOR_EVER:
+        return f"{told} until there is an answer"
+    return f"{told}, and from {minute(until)} on it goes without"
 
 
 def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> list[Finding]:

@@ -267,4 +267,4 @@ def _message(run: Run, attempt: Attempt, to: RunState) -> str:
 
 def _no_capacity(gate: Gate) -> str:
     hours = gate.limits.max_scheduling.total_seconds() / 3600
-    return f"Hugging Face had no such hardware free within {hours:g} h; queued again"
+    return f"Hugging Face had no such hardware free within {hours:g} h: queued again; another flavor may be free sooner"

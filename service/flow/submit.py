@@ -19,6 +19,7 @@ from sqlmodel import Session, col
 from service.domain import gpus, job, leak, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
+from service.domain.moment import second
 from service.domain.pins import pinned_volumes
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
@@ -154,16 +155,17 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
     if problem is None:
         return runs.advance(session, run, RunState.QUEUED, now=now, reason=Reason.CHECKING, message="queued again")
     tries = run.tries + 1
-    pause = max(hub_backoff(tries), timedelta(seconds=problem.retry_after_seconds or 0))
+    not_before = now + max(hub_backoff(tries), timedelta(seconds=problem.retry_after_seconds or 0))
+    told = problem.message if problem is NOT_PREPARED else f"Hugging Face did not take the job: {problem.message}"
     return runs.advance(
         session,
         run,
         RunState.QUEUED,
         now=now,
         reason=Reason.BACKING_OFF,
-        message=problem.message if problem is NOT_PREPARED else f"Hugging Face did not take the job: {problem.message}",
+        message=f"{told}; the next try is at {second(not_before)}",
         tries=tries,
-        not_before=now + pause,
+        not_before=not_before,
     )
 
 

@@ -20,7 +20,7 @@ BATCH = 500
 def reason_of(run: Run) -> tuple[Reason, str] | None:
     """Why a queued run is held, the first that counts; None where only the board decides."""
     if run.paused_at is not None:
-        return Reason.PAUSED, f"paused by {run.paused_by}"
+        return Reason.PAUSED, f"paused by {run.paused_by}: it starts in its turn once it is resumed"
     if run.approval == "needed" and run.approval_expires_at is not None:
         return (
             Reason.AWAITING_APPROVAL,
@@ -93,6 +93,12 @@ def come_after(session: Session, run: Run, others: Iterable[str]) -> None:
     for other in others:
         session.add(Dependency(run_id=run.id, after_run_id=other))
     session.flush()
+
+
+def open_dependencies(session: Session, run_id: str) -> list[str]:
+    """The runs that one waits for still."""
+    waiting = select(Dependency.after_run_id).where(Dependency.run_id == run_id, ~col(Dependency.is_settled))
+    return list(session.exec(waiting.order_by(col(Dependency.after_run_id))))
 
 
 def ended_dependencies(session: Session) -> list[Dependency]:

@@ -31,9 +31,9 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
     firsts = _firsts(session, {run.lane for run in queued if run.is_ready and run.reason == Reason.CHECKING})
     for run in queued:
         if above.paused_at is not None:
-            told[run.id] = _paused("the queue", above.paused_by, above.paused_at)
+            told[run.id] = _paused("the queue", above.paused_by, above.paused_at, "an admin")
         elif (team := paused.get(run.team)) is not None:
-            told[run.id] = _paused(f"team {team.name}", team.paused_by, team.paused_at)
+            told[run.id] = _paused(f"team {team.name}", team.paused_by, team.paused_at, "a lead")
         elif run.is_ready and run.reason == Reason.CHECKING:
             first = firsts.get(run.lane)
             if first is not None and first.id != run.id and (first.rank, first.id) < (run.rank, run.id):
@@ -49,8 +49,9 @@ def _being_stopped(run: Run) -> Why:
     return run.cancel_reason or Reason.CANCEL_REQUESTED.value, f"being stopped: {run.cancel_message}"
 
 
-def _paused(what: str, by: str | None, at: datetime | None) -> Why:
-    return Reason.PAUSED.value, f"{what} is paused by {by}" + ("" if at is None else f" since {minute(at)}")
+def _paused(what: str, by: str | None, at: datetime | None, who: str) -> Why:
+    since = "" if at is None else f" since {minute(at)}"
+    return Reason.PAUSED.value, f"{what} is paused by {by}{since}: nothing of it starts until {who} resumes it"
 
 
 def _firsts(session: Session, lanes: Collection[str]) -> dict[str, Run]:

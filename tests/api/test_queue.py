@@ -84,10 +84,12 @@ def test_a_slot_that_is_missing_names_the_flavor_that_would_start_now(api: Api) 
 
 def test_a_held_run_says_what_opens_its_gate_and_what_comes_then(api: Api) -> None:
     api("PUT", "/teams/research/approval-rules", as_="lead", json={"first_run_of_key": True})
-    told = explain(api, submit(api)["id"])
+    run_id = submit(api)["id"]
+    told = explain(api, run_id)
     assert closed(told) == ["approval"]
     assert told["position"] is None
-    assert told["would_help"] == [{"change": "approval opens", "effect": "starts now"}]
+    change = f"a lead or an admin approves it (POST /runs/{run_id}/approve)"
+    assert told["would_help"] == [{"change": change, "effect": "starts now"}]
 
 
 def test_a_run_that_is_behind_says_whom(api: Api) -> None:

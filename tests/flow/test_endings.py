@@ -260,6 +260,7 @@ def test_no_hardware_for_too_long_queues_the_run_again_as_the_next_attempt(world
     watch.run_once(world.gate)
     run = world.run(run_id)
     assert (run.state, run.reason) == ("queued", "no_capacity")
+    assert (run.message or "").endswith("free within 6 h: queued again; another flavor may be free sooner")
     assert world.window().reserved_micro_usd == 0
     world.faults()
     world.until_end(run_id)

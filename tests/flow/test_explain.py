@@ -77,7 +77,8 @@ def test_a_job_token_that_holds_runs_is_a_gate(world: World) -> None:
         told = told_of(world, one)
         assert closed(told) == ["job_token"]
         assert told.earliest_start is None
-        assert [(one.change, one.effect) for one in told.would_help] == [("job_token opens", "starts now")]
+        change = "an admin puts the token that jobs are given right"
+        assert [(one.change, one.effect) for one in told.would_help] == [(change, "starts now")]
     admit.run_once(world.gate)
     assert world.run(run_id).state == "submitting"
 
