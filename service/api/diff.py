@@ -32,11 +32,13 @@ OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
 
 
 class DifferenceObject(BaseModel):
-    """A field that is not the same; null where it is not there."""
+    """A field that is not the same; null where it is not there. Volumes go by where they are mounted, secrets by their
+    names alone."""
 
-    field: str = Field(examples=["recipe.args.learning_rate"])
+    field: str = Field(examples=["recipe.args.learning_rate", "volumes./data.source"])
     a: Any
     b: Any
+    lines: list[str] | None = Field(description="Of a text with several lines: those that differ, as a unified diff")
 
 
 class DiffObject(BaseModel):
@@ -66,12 +68,20 @@ def diff_runs(run_id: str, other_id: str, caller: Viewer, app: App) -> Response:
             "a": run_id,
             "b": other_id,
             "same_fingerprint": None if None in prints else prints[0] == prints[1],
-            "inputs": _differences(a, b, INPUTS),
+            "inputs": _differences(_by_name(a), _by_name(b), INPUTS),
             "outcomes": _differences(a, b, OUTCOMES),
         }
     )
 
 
+def _by_name(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's inputs with each list of named things by their names, so that two are compared thing by thing. What the
+    service filled in is in the recipe as well."""
+    recipe = {name: value for name, value in run["recipe"].items() if name != "filled"}
+    volumes = {one["mount_path"]: one for one in run["volumes"]}
+    return {**run, "recipe": recipe, "volumes": volumes, "secrets": dict.fromkeys(run["secrets"], "given")}
+
+
 def _differences(a: dict[str, Any], b: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
     found = differences({name: a.get(name) for name in names}, {name: b.get(name) for name in names})
-    return [{"field": one.field, "a": one.a, "b": one.b} for one in found]
+    return [{"field": one.field, "a": one.a, "b": one.b, "lines": one.lines} for one in found]

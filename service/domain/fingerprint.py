@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import unified_diff
 from typing import Any
 
 from service.domain.volume import volume_pin
@@ -57,6 +58,14 @@ class Difference:
     field: str
     a: Any
     b: Any
+
+    @property
+    def lines(self) -> list[str] | None:
+        """Of two texts of which one has several lines, those that differ, as a unified diff; None for all else."""
+        a, b = (one if isinstance(one, str) else "" for one in (self.a, self.b))
+        if not any("\n" in text.rstrip("\n") for text in (a, b)):
+            return None
+        return list(unified_diff(a.splitlines(), b.splitlines(), "a", "b", lineterm="", n=1))
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
