@@ -18,6 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from trl import DatasetMixtureConfig, ModelConfig, ScriptArguments, SFTConfig, TrlParser
+from trl.trainer import sft_trainer
 from trl.trainer.utils import create_model_from_path
 
 PARTS = (ScriptArguments, SFTConfig, ModelConfig, DatasetMixtureConfig)  # as in trl/scripts/sft.py
@@ -36,7 +37,10 @@ def main() -> None:
     versions = {name: version(name).partition("+")[0] for name in PACKAGES}
     # whether a class that transformers does not have may come with the model, as code of its own
     custom = "auto_map" in inspect.getsource(create_model_from_path)
-    told = {**versions, "python": platform.python_version(), "custom_code": custom, "flags": flags}
+    # where there is no head that makes them tile by tile
+    whole = not hasattr(sft_trainer, "add_fused_lm_head")
+    told = {**versions, "python": platform.python_version(), "custom_code": custom, "whole_logits": whole}
+    told["flags"] = flags
     json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")
 

@@ -73,6 +73,19 @@ class ChoiceObject(BaseModel):
     reason: str
 
 
+class PilotEstimateObject(BaseModel):
+    """The pilot of the body, a run of its own before the run: its cost is not in the run's."""
+
+    flavor: str
+    max_steps: int
+    timeout_seconds: int
+    verdict: Literal["fits", "tight", "does_not_fit", "not_covered"]
+    message: str
+    vram_gib: float | None
+    minutes: Range | None
+    cost_usd: CostRange | None
+
+
 class EstimateObject(BaseModel):
     """Flavors cheapest first. `recipe` is what would be stored, with what a preset filled in."""
 
@@ -82,5 +95,6 @@ class EstimateObject(BaseModel):
     change: ChangeObject | None
     choice: ChoiceObject
     splits: list[SplitObject] = Field(description="Offered, never made, unless `recipe.fit_batch` asks for it")
+    pilot: PilotEstimateObject | None = Field(description="What the body's pilot would need and cost")
     warnings: list[str]
     recipe: dict[str, Any]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import model_validator
+from sqlmodel import Session
 
 from service.api.auth import Viewer
 from service.api.estimate_schemas import EstimateObject
@@ -15,19 +16,21 @@ from service.api.examples import RUN_EXAMPLES
 from service.api.problems import responses
 from service.api.state import App
 from service.domain.errors import HubDown, Invalid
+from service.domain.estimate.bounds import Bounds
 from service.domain.estimate.wire import flavor_json
 from service.domain.finding import Finding, Verdict
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.money import to_micro_usd
-from service.domain.preflight import check_inputs, inputs_in
+from service.domain.pilot import TIMEOUT_SECONDS, Pilot, pilot_recipe
+from service.domain.preflight import check_inputs
 from service.domain.request import RunRequest
-from service.domain.settle import Expect, batch_offers, settle
-from service.domain.subject import Fact, Subject
+from service.domain.settle import Settled, batch_offers, settle
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.facts import gather
-from service.flow.foresee import expectation
+from service.flow.foresee import Expectation, expectation, pilot_bound
+from service.store import flavors
 
 router = APIRouter(tags=["estimates"])
 
@@ -61,7 +64,9 @@ def estimate_run(
         raise Invalid(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
-    wanted = wanted_of(request.recipe, request.volumes, request.image)
+    recipe, wanted = request.recipe, wanted_of(request.recipe, request.volumes, request.image)
+    with app.gate.db.read() as session:
+        _refuse_unknown(session, request)
     known = gather(app.gate, wanted.subjects(), is_step=False)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
@@ -69,22 +74,49 @@ def estimate_run(
         whose = caller.team or team or request.team or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
     problems = [one for one in check_inputs(wanted, known) if one.verdict is Verdict.FAILED]
-    return JSONResponse(_answer(request, request.recipe, known, expect, problems))
+    return JSONResponse(_answer(request, recipe, expect, problems))
 
 
-def _answer(
-    request: EstimateRequest, recipe: TrlSft, known: Mapping[Subject, Fact], expect: Expect, problems: list[Finding]
-) -> dict[str, Any]:
-    cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)
-    model, _ = inputs_in(known)
-    family = None if model is None else family_in(model.config)
-    settled = settle(recipe, request.flavor, expect, family, request.optimize, cap)
-    choice = settled.choice or settled.foresight.choose(request.optimize, cap)
+def _refuse_unknown(session: Session, request: EstimateRequest) -> None:
+    """Raise UnknownFlavor for the names that POST /runs refuses."""
+    if request.flavor != AUTO:
+        flavors.refuse_unknown(session, request.flavor, "flavor")
+    if request.pilot is not None and request.pilot.flavor not in (None, AUTO):
+        flavors.refuse_unknown(session, request.pilot.flavor, "pilot.flavor")
+
+
+def _answer(request: EstimateRequest, recipe: TrlSft, expect: Expectation, problems: list[Finding]) -> dict[str, Any]:
+    family = None if expect.model is None else family_in(expect.model.config)
+    bounds = _bounds(request)
+    settled = settle(recipe, request.flavor, expect, family, request.optimize, bounds)
+    choice = settled.choice or settled.foresight.choose(request.optimize, bounds)
     told = settled.foresight.as_json(None if request.flavor == AUTO else request.flavor)
     told["choice"] = {"flavor": choice.flavor, "reason": choice.reason}
     told["splits"] = [
         {"args": args, **{name: flavor_json(one)[name] for name in ("verdict", "vram_gib")}}
         for args, one in batch_offers(settled, expect)
     ]
+    told["pilot"] = None if request.pilot is None else _pilot(request.pilot, settled, expect, family)
     told["warnings"] += [f"{one.message}. {one.remedy}" for one in problems]
     return told | {"recipe": settled.recipe.model_dump(mode="json")}
+
+
+def _bounds(request: EstimateRequest) -> Bounds:
+    cap = None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd)
+    pilot = None if request.pilot is None else pilot_bound(request.pilot.flavor)
+    return Bounds(request.timeout, cap, pilot, may_be_short=request.force)
+
+
+def _pilot(pilot: Pilot, settled: Settled, expect: Expectation, family: str | None) -> dict[str, Any] | None:
+    """What the pilot of the body would need and cost on its flavor; null where no flavor is right for it."""
+    expect = replace(expect, timeout_seconds=TIMEOUT_SECONDS)
+    bounds = Bounds(TIMEOUT_SECONDS, may_be_short=True)
+    ahead = settle(pilot_recipe(settled.recipe, pilot), pilot.flavor or settled.flavor, expect, family, bounds=bounds)
+    found = ahead.foresight.on(ahead.flavor)
+    if found is None:
+        return None
+    told = flavor_json(found)
+    return {name: told[name] for name in ("flavor", "verdict", "message", "vram_gib", "minutes", "cost_usd")} | {
+        "max_steps": pilot.max_steps,
+        "timeout_seconds": TIMEOUT_SECONDS,
+    }

@@ -103,6 +103,12 @@ class DoesNotFit(Invalid):
     code, title = "does_not_fit", "The training does not fit the flavor"
 
 
+class PreflightFailed(Invalid):
+    """A check by which the run would fail before it starts, done already."""
+
+    code, title = "preflight_failed", "The run would fail its checks"
+
+
 class UnknownFlavor(Invalid):
     """Hugging Face does not offer this hardware."""
 

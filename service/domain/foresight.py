@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.domain.estimate.advice import Change
 from service.domain.estimate.architecture import Architecture, NotCovered, read_architecture
+from service.domain.estimate.bounds import Bounds
 from service.domain.estimate.calibration import Calibration
 from service.domain.estimate.card import Flavor
-from service.domain.estimate.choice import Choice, choose
+from service.domain.estimate.choice import Choice, Goal, choose
 from service.domain.estimate.cost import recommended_timeout
 from service.domain.estimate.duration import SETUP_P90, DatasetSize, steps_of
 from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_for, estimate
@@ -21,6 +22,7 @@ from service.domain.facts import DatasetFact, ModelFact, Outcome
 from service.domain.part import ALL, parts_of, rows_of
 from service.domain.remedy import otherwise
 from service.domain.trl.command import all_flags
+from service.domain.trl.flags import described, release
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
@@ -74,9 +76,17 @@ class Foresight:
         told = ", or ".join(ways) or "No flavor and no single change is known that would fit"
         return f'{told[0].upper()}{told[1:]}. "force": true submits it all the same.'
 
-    def choose(self, goal: str, max_cost_micro_usd: int | None) -> Choice:
+    def choose(self, goal: Goal, bounds: Bounds) -> Choice:
         """The flavor for `auto`."""
-        return choose(self.estimate, "fastest" if goal == "fastest" else "cheapest", max_cost_micro_usd)
+        return choose(self.estimate, goal, bounds)
+
+    def showing(self, other: Foresight, *names: str) -> Foresight:
+        """The same with another's estimates of these flavors, or of all."""
+        flavors = [
+            one if names and one.flavor.name not in names else other.on(one.flavor.name) or one
+            for one in self.estimate.flavors
+        ]
+        return replace(self, estimate=self.estimate.showing(flavors))
 
     def as_json(self, flavor: str | None = None) -> dict[str, Any]:
         """The answer of POST /estimates; with a flavor, also what would make the training fit it."""
@@ -164,8 +174,10 @@ def _training(recipe: TrlSft) -> Training | NotCovered:
     adapters = None
     if recipe.lora is not None:
         adapters = Adapters(recipe.lora.r, targets_of(recipe.lora.target_modules), recipe.lora.dropout)
+    if recipe.trl_version not in described():  # a stored recipe may be of a release that no longer is
+        return NotCovered(f"TRL {recipe.trl_version} is not described here")
     try:
-        return read_training(all_flags(recipe), adapters)
+        return read_training(all_flags(recipe), adapters, whole_logits=release(recipe.trl_version).whole_logits)
     except NotCovered as reason:
         return reason
 

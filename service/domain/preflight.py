@@ -20,6 +20,7 @@ from service.domain.estimate.family import FAMILIES
 from service.domain.facts import AccountFact, DatasetFact, JobsFact, ModelFact, Outcome
 from service.domain.finding import Finding, Verdict, unknown
 from service.domain.foresight import Foresight
+from service.domain.money import ceiling, dollars
 from service.domain.run import Reason
 from service.domain.subject import Fact, Kind, Subject
 from service.domain.wanted import Wanted
@@ -116,9 +117,15 @@ def check_memory(flavor: str, foresight: Foresight, is_forced: bool) -> Finding:
 
 
 def check_time(
-    estimate: Mapping[str, Any] | None, timeout_seconds: int | None, is_forced: bool, is_pilot: bool = False
+    estimate: Mapping[str, Any] | None,
+    timeout_seconds: int | None,
+    is_forced: bool,
+    *,
+    is_pilot: bool = False,
+    cap_price_micro_usd: int | None = None,
 ) -> Finding:
-    """Is the timeout longer than half of such trainings take, by the estimate as it is stored on the run.
+    """Is the timeout longer than half of such trainings take, by the estimate as it is stored on the run. With a price
+    per minute, the timeout is what max_cost_usd pays for.
 
     A run with a pilot is held to this as any other, and a pilot to its own ten minutes: no pilot is paid for where the
     run could not start after it as things stand. What is left to the pilot is what no estimate reaches (`minutes` null
@@ -132,14 +139,20 @@ def check_time(
         about = f"more than {MAX_SECONDS // 86400} days"
     if timeout_seconds >= p50 * 60 or is_forced:
         return Finding("timeout", Verdict.PASSED, about)
-    message = f"the timeout is {timeout_seconds // 60} min, and the training takes {about}"
+    given = "the timeout is" if cap_price_micro_usd is None else "max_cost_usd pays for"
+    message = f"{given} {timeout_seconds // 60} min, and the training takes {about}"
     if is_pilot:
         remedy = "Set pilot.max_steps to fewer steps, or leave the pilot out: it has ten minutes at the most."
         return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "pilot.max_steps", remedy)
     wanted = estimate.get("timeout_seconds") or 0
-    longer = f"Set timeout to {wanted // 60}m, or shorten" if wanted <= MAX_SECONDS else "Shorten"
+    longer = f"Set timeout to {wanted // 60}m, or shorten"
+    if cap_price_micro_usd is not None:
+        longer = f"Set max_cost_usd to {dollars(ceiling(cap_price_micro_usd, wanted))[1:]}, or shorten"
+    if wanted > MAX_SECONDS:
+        longer = "Shorten"
     remedy = f'{longer} the training, by max_steps or num_train_epochs. "force": true submits it.'
-    return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, "timeout", remedy)
+    field = "timeout" if cap_price_micro_usd is None else "max_cost_usd"
+    return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, field, remedy)
 
 
 def no_flavor(reason: str) -> Finding:

@@ -6,11 +6,12 @@ and a batch is split for the flavor that was chosen. Decided once, here, for run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from service.domain.estimate.choice import Choice
+from service.domain.estimate.bounds import Bounds
+from service.domain.estimate.choice import FREE, Choice, Goal
 from service.domain.estimate.estimate import FlavorEstimate
 from service.domain.flavor_name import AUTO
 from service.domain.foresight import Foresight
@@ -20,7 +21,16 @@ from service.domain.trl.preset import fill
 from service.domain.trl.rules import broken
 from service.domain.trl_sft import TrlSft
 
-Expect = Callable[[TrlSft], Foresight]
+
+class Expect(Protocol):
+    """What makes estimates of recipes, by what is known of model, dataset and flavors."""
+
+    @property
+    def gpus(self) -> Mapping[str, int]:
+        """How many GPUs each flavor has, by name."""
+
+    def __call__(self, recipe: TrlSft) -> Foresight:
+        """The estimate of a recipe."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +50,40 @@ class Settled:
 
 
 def settle(
-    asked: TrlSft, flavor: str, expect: Expect, family: str | None, goal: str, max_cost_micro_usd: int | None
+    asked: TrlSft, flavor: str, expect: Expect, family: str | None, goal: Goal = "cheapest", bounds: Bounds = FREE
 ) -> Settled:
-    """`expect` makes an estimate of a recipe; `family` is what the model's config names, for the presets."""
-    recipe = fill(asked, flavor, family)
-    foresight, choice = expect(recipe), None
+    """`family` is what the model's config names, for the presets; goal and bounds are for `auto`."""
+    choice = None
     if flavor == AUTO:
-        choice = foresight.choose(goal, max_cost_micro_usd)
+        each = _on_each_flavor(asked, expect, family)
+        choice = each.choose(goal, bounds)
         if choice.flavor is None:
-            return Settled(recipe, flavor, foresight, choice)
+            return Settled(fill(asked, flavor, family), flavor, each, choice)
         flavor = choice.flavor
-        if (again := fill(asked, flavor, family)) != recipe:
-            recipe, foresight = again, expect(again)
+    recipe = fill(asked, flavor, family, expect.gpus.get(flavor, 1))
+    foresight = expect(recipe)
+    if choice is not None:
+        foresight = foresight.showing(each)
     if recipe.fit_batch and foresight.refusal(flavor) is not None:
         for smaller in _smaller_batches(recipe, foresight.gpus(flavor)):
             if (ahead := expect(smaller)).refusal(flavor) is None:
                 return Settled(smaller, flavor, ahead, choice)
     return Settled(recipe, flavor, foresight, choice)
+
+
+def _on_each_flavor(asked: TrlSft, expect: Expect, family: str | None) -> Foresight:
+    """Every flavor by the recipe that would run there: a preset's batch, and on some cards more than that, is the
+    flavor's."""
+    if asked.preset is None:
+        return expect(fill(asked, AUTO, family))
+    whole, found = expect(fill(asked, AUTO, family)), list[tuple[TrlSft, Foresight]]()
+    for name, gpus in expect.gpus.items():
+        recipe = fill(asked, name, family, gpus)
+        ahead = next((ahead for other, ahead in found if other == recipe), None)
+        if ahead is None:
+            found.append((recipe, ahead := expect(recipe)))
+        whole = whole.showing(ahead, name)
+    return whole
 
 
 def batch_offers(settled: Settled, expect: Expect) -> list[tuple[dict[str, int], FlavorEstimate]]:

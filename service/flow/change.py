@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.domain import gpus
 from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.pilot import TIMEOUT_SECONDS
@@ -17,7 +18,7 @@ from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_over_cap
 from service.flow.enqueue import refuse_impossible
 from service.flow.look_ahead import look_ahead, refuse_short
-from service.store import holds, runs, scripts
+from service.store import flavors, holds, runs, scripts
 from service.store.tables import Run
 
 
@@ -36,10 +37,12 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     refuse_impossible(session, run, now, is_queued=True)
     if run.flavor != flavor or changes.get("timeout") is not None:
         asked = run.flavor
-        _foresee(session, run, now)
+        is_known = _foresee(session, run, now)
         run.checked_at = None  # what it is expected to need is another question now
         if run.flavor != asked:  # `auto` has become one
             refuse_impossible(session, run, now, is_queued=True)
+        if is_known:
+            refuse_short(run, is_queued=True)
     refuse_over_cap(session, run, is_queued=True)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
@@ -68,12 +71,12 @@ def _refuse(run: Run, changes: Mapping[str, Any]) -> None:
         )
 
 
-def _foresee(session: Session, run: Run, now: datetime) -> None:
-    """What it is expected to need now; where nothing is known of the model, nothing is."""
+def _foresee(session: Session, run: Run, now: datetime) -> bool:
+    """What it is expected to need now; False, where nothing is known of the model, and so nothing expected."""
     if look_ahead(session, run, now, is_queued=True) is not None:
-        refuse_short(run)
-        return
+        return True
     run.estimate = None
-    recipe = read(run.recipe)
+    recipe, gpu_count = read(run.recipe), gpus.count(flavors.hardware(session, run.flavor))
     if isinstance(recipe, TrlSft):
-        run.recipe = fill(recipe, run.flavor).model_dump(mode="json")
+        run.recipe = fill(recipe, run.flavor, gpus=gpu_count).model_dump(mode="json")
+    return False

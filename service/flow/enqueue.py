@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.domain import gpus
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.budget import Period
 from service.domain.errors import (
@@ -35,7 +36,7 @@ from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_together
 from service.flow.gate import Limits
-from service.flow.look_ahead import look_ahead, refuse_hardware
+from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
 from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
 from service.store.budgets import Owner
@@ -69,16 +70,19 @@ def enqueue(
     """The run object, and whether it is the run of an earlier request under the same key.
 
     `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
-    UnknownFlavor, ImageNotAllowed, ExceedsLimit or ExceedsBudget; then nothing was stored.
+    UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
-    run = _run(request, submitter, _namespace(request, namespace), vault, now)
+    gpu_count = gpus.count(flavors.hardware(session, request.flavor))
+    run = _run(request, submitter, _namespace(request, namespace), vault, gpu_count, now)
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
     _refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
-    look_ahead(session, run, now)
+    settled = look_ahead(session, run, now)
     refuse_impossible(session, run, now)
+    if settled is not None:
+        refuse_short(run)
     after = _open_dependencies(session, run, request.after)
     _refuse_late(run, now)
     child = None if request.pilot is None else _pilot(session, run, request.pilot, now)
@@ -101,7 +105,8 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
 
 
 def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
-    child = pilot_of(run, asked, now)
+    gpu_count = gpus.count(flavors.hardware(session, asked.flavor or run.flavor))
+    child = pilot_of(run, asked, gpu_count, now)
     refuse_hardware(session, child, field=None if asked.flavor is None else "pilot.flavor")
     refuse_impossible(session, child, now)
     refuse_together(session, run, child)
@@ -145,10 +150,10 @@ def _refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
             raise Invalid(found[0], field="recipe.url", remedy=found[1])
 
 
-def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, now: datetime) -> Run:
+def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, gpu_count: int, now: datetime) -> Run:
     recipe = request.recipe
     if isinstance(recipe, TrlSft):
-        recipe = fill(recipe, request.flavor)
+        recipe = fill(recipe, request.flavor, gpus=gpu_count)
     kept, image = stored(recipe, request.image)
     has_url = isinstance(recipe, Script) and recipe.url is not None
     return Run(
@@ -178,6 +183,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         reuse=request.reuse,
         optimize=request.optimize,
         force=request.force,
+        pilot=None if request.pilot is None else request.pilot.model_dump(),
         guards=request.guards.model_dump(),
         card="wanted" if request.lineage_card else None,
         card_due_at=now if request.lineage_card else None,

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlmodel import Session
 
 from service.domain.duration import MAX_SECONDS
-from service.domain.errors import DoesNotFit, Invalid
+from service.domain.errors import DoesNotFit, Invalid, PreflightFailed
 from service.domain.estimate.card import read_flavor
 from service.domain.estimate.verdict import without_card
-from service.domain.finding import Verdict
+from service.domain.finding import Finding, Verdict
 from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.preflight import check_time
 from service.domain.recipe import read
@@ -76,13 +76,31 @@ def take_over(run: Run, settled: Settled) -> None:
     keep_measured(run, before)
 
 
-def refuse_short(run: Run) -> None:
-    """Raise Invalid where the timeout of a queued run is shorter than half of such trainings take."""
-    found = check_time(run.estimate, run.requested_timeout_seconds, run.force)
+def refuse_short(run: Run, is_queued: bool = False) -> None:
+    """Raise PreflightFailed where the time that the run has, by its timeout or its cap, is shorter than half of such
+    trainings take."""
+    found = judge_time(run)
     if found.verdict is not Verdict.FAILED:
         return
+    remedy = _change_of_time(run) if is_queued else found.remedy
+    raise PreflightFailed(found.message, field=found.field, remedy=remedy, estimate=run.estimate)
+
+
+def judge_time(run: Run) -> Finding:
+    """`check_time` of a run as it stands."""
+    return check_time(
+        run.estimate,
+        run.timeout_seconds,
+        run.force,
+        is_pilot=run.kind == "pilot",
+        cap_price_micro_usd=run.quoted_price_micro_usd if run.requested_timeout_seconds is None else None,
+    )
+
+
+def _change_of_time(run: Run) -> str:
+    """What PATCH can do for a run that is too short."""
     wanted = (run.estimate or {}).get("timeout_seconds") or 0
     most = TIMEOUT_SECONDS if run.kind == "pilot" else MAX_SECONDS
-    can = f"Set timeout to {wanted // 60}m" if wanted <= most else "Name a faster flavor"
-    remedy = otherwise(can, 'with fewer steps (max_steps, num_train_epochs), or "force": true')
-    raise Invalid(found.message, field=found.field, remedy=remedy)
+    is_by_timeout = run.requested_timeout_seconds is not None and wanted <= most
+    can = f"Set timeout to {wanted // 60}m" if is_by_timeout else "Name a faster flavor"
+    return otherwise(can, 'with fewer steps (max_steps, num_train_epochs), or "force": true')

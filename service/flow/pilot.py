@@ -40,9 +40,9 @@ from service.store.tables import Run
 log = structlog.get_logger()
 
 
-def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
-    """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing. Raises Invalid
-    for a recipe that knows no steps."""
+def pilot_of(parent: Run, pilot: Pilot, gpu_count: int, now: datetime) -> Run:
+    """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing, on a flavor
+    with so many GPUs. Raises Invalid for a recipe that knows no steps."""
     recipe, flavor = read(parent.recipe), pilot.flavor or parent.flavor
     timeout = timeout_of(parent.requested_timeout_seconds)
     if not isinstance(recipe, TrlSft):
@@ -56,7 +56,7 @@ def pilot_of(parent: Run, pilot: Pilot, now: datetime) -> Run:
         reason=Reason.CHECKING.value,
         message=f"the pilot of {parent.id}, which is looked at first",
         requested_by=parent.requested_by,
-        recipe=fill(pilot_recipe(recipe, pilot), flavor).model_dump(mode="json"),
+        recipe=fill(pilot_recipe(recipe, pilot), flavor, gpus=gpu_count).model_dump(mode="json"),
         flavor=flavor,
         optimize=parent.optimize,
         force=parent.force,

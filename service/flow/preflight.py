@@ -28,7 +28,6 @@ from service.domain.preflight import (
     check_namespace,
     check_output,
     check_space,
-    check_time,
     no_flavor,
 )
 from service.domain.recipe import read
@@ -43,7 +42,7 @@ from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
 from service.flow.foresee import settle_run
 from service.flow.gate import Gate
-from service.flow.look_ahead import take_over
+from service.flow.look_ahead import judge_time, take_over
 from service.store import checking, flavors, holds, runs
 from service.store.lease import LeadLost
 from service.store.tables import Run
@@ -247,7 +246,7 @@ def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> li
         runs.line_up(session, run)
     return [
         check_memory(run.flavor, settled.foresight, run.force),
-        check_time(run.estimate, run.timeout_seconds, run.force, run.kind == "pilot"),
+        judge_time(run),
     ]
 
 

@@ -123,7 +123,7 @@ def test_a_timeout_that_is_changed_is_checked_as_a_new_one(rich: Api) -> None:
     sent = body(recipe=lora, flavor="a10g-large")
     run_id = rich("POST", "/runs", json=sent).json()["id"]
     problem = rich("PATCH", f"/runs/{run_id}", json={"timeout": "1m"}).json()
-    assert (problem["code"], problem["field"]) == ("invalid", "timeout"), problem
+    assert (problem["code"], problem["field"]) == ("preflight_failed", "timeout"), problem
     assert "takes about" in problem["detail"]
     assert problem["remedy"].startswith("Set timeout to ")
     assert rich("GET", f"/runs/{run_id}").json()["timeout_seconds"] == 4 * 3600

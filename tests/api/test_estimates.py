@@ -129,6 +129,113 @@ def test_a_timeout_that_half_of_such_trainings_would_not_end_in_is_refused(rich:
     assert "Set timeout to" in shown["failure"]["remedy"]
 
 
+def test_a_timeout_or_cap_that_is_known_to_be_too_short_is_refused_at_once(rich: Api) -> None:
+    told = estimate(rich, LORA)
+    one = next(flavor for flavor in told["flavors"] if flavor["flavor"] == "a10g-large")
+    refused = rich("POST", "/runs", json=body(LORA, timeout="10m"))
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["field"]) == (422, "preflight_failed", "timeout")
+    assert f"Set timeout to {one['timeout_seconds'] // 60}m" in problem["remedy"]
+    assert rich("GET", "/runs").json()["data"] == []
+    by_cap = rich("POST", "/runs", json=body(LORA, timeout=None, max_cost_usd=0.3)).json()
+    assert (by_cap["code"], by_cap["field"]) == ("preflight_failed", "max_cost_usd")
+    assert "max_cost_usd pays for 11 min" in by_cap["detail"]
+    enough = by_cap["remedy"].removeprefix("Set max_cost_usd to ").partition(",")[0]
+    assert rich("POST", "/runs", json=body(LORA, timeout=None, max_cost_usd=float(enough))).status_code == 201
+    for allowed in ({"force": True}, {"pilot": {"max_steps": 5}}):
+        assert rich("POST", "/runs", json=body(LORA, timeout="10m", **allowed)).status_code == 201
+    run_id = rich("POST", "/runs", json=body(LORA)).json()["id"]
+    for change in ({"timeout": "10m"}, {"flavor": "t4-small", "timeout": "10m"}):
+        shorter = rich("PATCH", f"/runs/{run_id}", json=change)
+        assert shorter.status_code == 422, shorter.text
+    assert rich("GET", f"/runs/{run_id}").json()["timeout_seconds"] == 4 * 3600
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_auto_keeps_timeout_and_cap_and_pays_the_pilot_of_it(rich: Api, is_known: bool) -> None:
+    """What it takes is never what the next check refuses."""
+    told = estimate(rich, LORA)
+    cheapest = next(one for one in told["flavors"] if one["flavor"] == told["recommended"])
+    if not is_known:
+        rich.world.clock.turn(days=40)
+        prices.run_once(rich.world.gate)
+    minutes = int(cheapest["minutes"]["p50"]) - 1
+    bounds = {"timeout": f"{minutes}m", "max_cost_usd": 2.5, "optimize": "fastest", "pilot": {"max_steps": 5}}
+    answer = rich("POST", "/runs", json=body(LORA, flavor="auto", **bounds))
+    assert answer.status_code == 201, answer.text
+    preflight.run_once(rich.world.gate)
+    shown = rich("GET", f"/runs/{answer.json()['id']}").json()
+    assert shown["state"] == "queued", shown["message"]
+    assert shown["flavor"] not in ("auto", "h200"), "an hour of it is beyond the cap"
+    assert shown["estimate"]["minutes"]["p50"] <= minutes
+    child = rich("GET", f"/runs/{shown['pilot']['run_id']}").json()
+    assert shown["cost"]["ceiling_usd"] + (child["cost"]["ceiling_usd"] or 0) <= 2.5
+
+
+def test_auto_with_a_timeout_that_nothing_keeps_says_what_would(rich: Api) -> None:
+    estimate(rich, LORA)
+    refused = rich("POST", "/runs", json=body(LORA, flavor="auto", timeout="5m")).json()
+    assert (refused["code"], refused["field"]) == ("does_not_fit", "flavor")
+    assert "stays within a timeout of 5 min (too slow: " in refused["detail"]
+    assert "would do with timeout" in refused["detail"]
+
+
+def test_the_estimate_is_that_of_the_recipes_release(rich: Api) -> None:
+    """0.29.1 keeps all logits: 4 x 1024 tokens by 128256 entries, twelve bytes each."""
+    newer, older = estimate(rich, LORA), estimate(rich, {**LORA, "trl_version": "0.29.1"})
+    more = older["memory"]["peak_gib"] - newer["memory"]["peak_gib"]
+    assert 3.5 < more < 12 * 4 * 1024 * 128_256 / 2**30
+    assert any("logits of all tokens at once" in one for one in older["warnings"])
+    assert not any("logits" in one for one in newer["warnings"])
+    wide = {**LORA, "args": {"max_steps": 100, "per_device_train_batch_size": 8}, "trl_version": "0.29.1"}
+    assert verdicts(estimate(rich, wide))["a10g-large"] == "does_not_fit"
+    assert verdicts(estimate(rich, {**wide, "trl_version": "1.16.0"}))["a10g-large"] != "does_not_fit"
+    assert rich("POST", "/runs", json=body(wide)).json()["code"] == "does_not_fit"
+
+
+def test_an_unknown_flavor_is_refused_as_a_run_on_it_is(rich: Api) -> None:
+    for named in ({"flavor": "a10g-larg"}, {"flavor": "a10g-large", "pilot": {"flavor": "t4-smal"}}):
+        run, told = (rich("POST", path, json=body(LORA, **named)) for path in ("/runs", "/estimates"))
+        assert (told.status_code, told.json()["code"]) == (422, "unknown_flavor")
+        for name in ("code", "detail", "remedy"):
+            assert told.json()[name] == run.json()[name]
+    assert told.json()["field"] == "pilot.flavor"
+
+
+def test_the_pilot_of_the_body_is_estimated_apart(rich: Api) -> None:
+    told = estimate(rich, LORA, flavor="a100-large", pilot={"max_steps": 20, "flavor": "l4x1"})
+    run = next(one for one in told["flavors"] if one["flavor"] == "a100-large")
+    pilot = told["pilot"]
+    assert (pilot["flavor"], pilot["max_steps"], pilot["verdict"]) == ("l4x1", 20, "fits")
+    assert pilot["minutes"]["p50"] < run["minutes"]["p50"] + 5
+    price = next(one for one in rich("GET", "/flavors").json()["data"] if one["name"] == "l4x1")
+    assert pilot["cost_usd"]["ceiling"] == pytest.approx(11 * price["price_per_minute_usd"])
+    assert pilot["cost_usd"]["p50"] <= pilot["cost_usd"]["p90"] <= pilot["cost_usd"]["ceiling"]
+    submitted = rich("POST", "/runs", json=body(LORA, pilot={"max_steps": 20, "flavor": "l4x1"})).json()
+    child = rich("GET", f"/runs/{submitted['pilot']['run_id']}").json()
+    assert child["cost"]["ceiling_usd"] == pilot["cost_usd"]["ceiling"]
+    assert estimate(rich, LORA, pilot={})["pilot"]["flavor"] == told["recommended"], "of auto, the one that is taken"
+    assert estimate(rich, LORA)["pilot"] is None
+
+
+def test_a_preset_keeps_its_rows_per_step_on_several_gpus_and_auto_reckons_with_that(rich: Api) -> None:
+    recipe = {**LORA, "preset": "auto", "args": {"max_steps": 300}}
+    told = {name: estimate(rich, recipe, flavor=name) for name in ("a100-large", "a100x4")}
+    rows = {
+        name: one["recipe"]["args"]["per_device_train_batch_size"]
+        * one["recipe"]["args"]["gradient_accumulation_steps"]
+        for name, one in told.items()
+    }
+    assert rows["a100-large"] == 4 * rows["a100x4"] == 16
+    alone = {
+        name: next(item for item in one["flavors"] if item["flavor"] == name)["minutes"] for name, one in told.items()
+    }
+    auto = {item["flavor"]: item["minutes"] for item in estimate(rich, recipe)["flavors"]}
+    assert {name: auto[name] for name in alone} == alone
+    run_id = rich("POST", "/runs", json=body(recipe, flavor="a100x4")).json()["id"]
+    assert rich("GET", f"/runs/{run_id}").json()["recipe"]["args"]["gradient_accumulation_steps"] == 2
+
+
 def test_a_training_without_end_is_not_given_a_timeout_without_end(rich: Api) -> None:
     args = {"max_steps": 10**8, "save_strategy": "no"}
     answer = rich("POST", "/runs", json=body({**LORA, "args": args}, timeout="4h"))

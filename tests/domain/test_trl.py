@@ -13,11 +13,11 @@ from service.domain import gpus, job
 from service.domain.errors import Invalid, UnknownField
 from service.domain.recipe import Recipe
 from service.domain.script import Script
-from service.domain.trl.batch import Split, effective_batch, offers, with_split
+from service.domain.trl.batch import Split, effective_batch, offers, split_on, with_split
 from service.domain.trl.flags import described, release
-from service.domain.trl.preset import family_in, family_of, fill, presets
+from service.domain.trl.preset import Preset, family_in, family_of, fill, presets
 from service.domain.trl.schema import recipe_schema
-from service.domain.trl_sft import STORED, TrlSft
+from service.domain.trl_sft import DEFAULT_RELEASE, STORED, TrlSft
 
 ADAPTER: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 
@@ -199,6 +199,45 @@ def test_a_split_is_noted_and_undone_by_what_was_asked() -> None:
 def test_a_batch_is_filled_whole_or_not_at_all() -> None:
     recipe = fill(recipe_of(preset="auto", lora={}, args={"per_device_train_batch_size": 1}), "l4x1")
     assert "gradient_accumulation_steps" not in recipe.args
+
+
+FAMILY_MODELS = {
+    "smollm3": "HuggingFaceTB/SmolLM3-3B",
+    "qwen3": "Qwen/Qwen3-8B",
+    "llama3": "meta-llama/Llama-3.1-8B",
+    "gemma": "google/gemma-7b",
+    "mistral": "mistralai/Mistral-7B-v0.1",
+}
+
+
+@pytest.mark.parametrize("preset", [one for one in presets() if "per_device_train_batch_size" in one.args])
+def test_a_presets_step_learns_from_as_many_rows_on_any_number_of_gpus(preset: Preset) -> None:
+    assert preset.family is not None
+    assert preset.gpus is not None, "a batch stands on a number of GPUs"
+    known = release(DEFAULT_RELEASE)
+    rows = effective_batch(preset.args, known, preset.gpus)
+    lora = {"lora": {}} if preset.mode == "lora" else {}
+    asked = recipe_of(preset="auto", model_name_or_path=FAMILY_MODELS[preset.family], **lora)
+    for count in (1, 2, 4, 8):
+        filled = fill(asked, "any", gpus=count)
+        assert filled.filled is not None
+        assert f"(on {preset.gpus} GPU" in filled.filled.source
+        assert effective_batch(filled.args, known, count) == max(rows, count)
+        assert filled.args["per_device_train_batch_size"] <= preset.args["per_device_train_batch_size"]
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 8), st.integers(1, 16))
+def test_a_split_for_other_gpus_keeps_the_rows_where_they_divide(
+    per_device: int, accumulation: int, there: int, gpus: int
+) -> None:
+    before = Split(per_device, accumulation, there)
+    after = split_on(before, gpus)
+    assert (after.gpus, min(after.per_device, after.accumulation) >= 1) == (gpus, True)
+    assert after.per_device <= per_device
+    if before.effective % gpus == 0:
+        assert after.effective == before.effective
+    else:
+        assert abs(after.effective - before.effective) <= max(gpus, after.per_device * gpus)
 
 
 def test_a_flavors_preset_goes_before_the_familys() -> None:

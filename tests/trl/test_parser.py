@@ -174,6 +174,7 @@ def test_the_description_is_that_of_the_installed_release() -> None:
     for name in ("trl", "transformers"):
         assert fresh[name] == kept[name]
     assert fresh["custom_code"] is kept["custom_code"]
+    assert fresh["whole_logits"] is kept["whole_logits"]
 
 
 def test_the_kinds_of_json_are_told_apart() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.estimate.adapters import targeted
 from service.domain.estimate.architecture import Architecture
+from service.domain.estimate.head import head_of
 from service.domain.estimate.states import States
 from service.domain.estimate.training import Training
 
@@ -63,15 +64,12 @@ ONE_STEP_NORMS = {(True, 4): 8, (True, 2): 4, (False, 4): 0, (False, 2): 0}
 ADAPTERS_ON_HIDDEN = 5
 # For a moment the input of the MLP's last layer is there in float32 before and after its adapter's dropout.
 DROPPED_INPUT = 6
-# TRL's head makes logits in tiles of 4096 tokens by 32768 entries, in bfloat16 (trl/kernels/chunked_logprob.py).
-TILE_TOKENS = 4096
-TILE_ENTRIES = 32768
 
 
 def activations_of(architecture: Architecture, training: Training, states: States) -> Activations:
     """What one step holds beside its states."""
     full, wide = training.is_full, states.per_weight == 4
-    tokens, hidden, embedding = training.rows * training.row_length, architecture.hidden, architecture.embedding
+    tokens, hidden, embedding = training.tokens, architecture.hidden, architecture.embedding
     key = (full, states.per_weight)
     differentiated = _adapted(architecture, training, DIFFERENTIATED[key], key)
     if not _drops_at_the_end(architecture, training):
@@ -88,16 +86,13 @@ def activations_of(architecture: Architecture, training: Training, states: State
     else:
         held = architecture.layers * kept
         held += 2 * (architecture.parameters - embedding) if wide and not training.quantised else 0
-    tile = 2 * TILE_ENTRIES * min(tokens, TILE_TOKENS)
-    slice_of_head = 2 * min(TILE_ENTRIES, architecture.vocabulary) * hidden if wide else 0  # tile by tile in bfloat16
-    backward = tile + tokens * hidden * (2 * states.per_weight + 8) + slice_of_head
-    backward += (4 if wide else 6) * embedding if full else 0
+    head = head_of(architecture, training, states)
     return Activations(
         held=held,
         layer=layer,
         cast=2.0 * in_layers if full and wide and training.checkpointing else 0.0,
-        head_forward=float(tile + tokens * hidden * (states.per_weight + (10 if wide else 7)) + slice_of_head),
-        head_backward=float(backward),
+        head_forward=head.forward,
+        head_backward=head.backward,
         head_gradient=float(states.per_weight * embedding if full else 0),
     )
 

@@ -67,6 +67,7 @@ class Architecture:
     mlp: Literal["gated", "plain", "manual"]  # `manual`: an activation made of many small steps
     rotates_part: bool  # rotary embedding of a part of each head only
     drops_residual: bool  # dropout after attention and MLP
+    caps_logits: bool  # logits are softcapped by a tanh
     window: int | None  # tokens that an attention layer looks back, None for all
     stored_bytes: int | None  # of the repository's weights, where the Hub tells it
     stored_weight_bytes: int | None  # of one weight, as config.json names its type
@@ -136,6 +137,7 @@ def read_architecture(config: Mapping[str, Any] | None, safetensors: Mapping[str
         mlp=_mlp(family, config),
         rotates_part=0 < _share(config, ("partial_rotary_factor", "rotary_pct"), family.rotary_share) < 1,
         drops_residual=_share(config, ("resid_pdrop", "residual_dropout", "hidden_dropout"), 0.1 if is_gpt2 else 0) > 0,
+        caps_logits=bool(config.get("final_logit_softcapping", family.caps_logits)),
         window=_window(family, config),
         stored_bytes=_stored_bytes(safetensors),
         stored_weight_bytes=WEIGHT_BYTES.get(str(config.get("dtype", config.get("torch_dtype")))),

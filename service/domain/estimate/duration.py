@@ -2,8 +2,8 @@
 
 A matrix multiplication costs two operations per weight and token forward, the same for the gradient of its input, and
 the same for that of the weight, which frozen weights do not need (LoRA: 4 in place of 6; NeMo Automodel counts so
-too). Gradient checkpointing repeats the forward pass of the layers. TRL's chunked head repeats its own. Attention
-adds 12 x layers x length x width per token (Chowdhery et al. 2022, "PaLM", appendix B).
+too). Gradient checkpointing repeats the forward pass of the layers. A head that works in tiles repeats its own.
+Attention adds 12 x layers x length x width per token (Chowdhery et al. 2022, "PaLM", appendix B).
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def operations_per_token(architecture: Architecture, training: Training, length:
     attention = architecture.layers * length * architecture.width
     passes = 6 if training.is_full else 4
     again = 2 if training.checkpointing else 0
-    return (passes + again) * in_layers + (passes + 2) * architecture.embedding + (12 + 2 * again) * attention
+    in_head = passes if training.whole_logits else passes + 2
+    return (passes + again) * in_layers + in_head * architecture.embedding + (12 + 2 * again) * attention
 
 
 def minutes_on(

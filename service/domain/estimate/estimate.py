@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from service.domain.estimate.advice import Change, smallest_change
@@ -13,11 +13,13 @@ from service.domain.estimate.card import Flavor
 from service.domain.estimate.cost import Cost, cost_of, recommended_timeout
 from service.domain.estimate.disk import GB, disk_bytes
 from service.domain.estimate.duration import DatasetSize, Minutes, minutes_on, steps_of
-from service.domain.estimate.memory import Memory, memory_of
+from service.domain.estimate.memory import GIB, Memory, memory_of
 from service.domain.estimate.training import Training
 from service.domain.estimate.verdict import Verdict, judge, needed_gib
 
 UNKNOWN = DatasetSize()
+# The share of a peak from which a term of it is worth a word.
+WORTH_TELLING = 0.1
 BEYOND = "numbers so large or so small that nothing can be said of them"
 
 
@@ -54,6 +56,10 @@ class Estimate:
         """The estimate for one flavor."""
         return next((one for one in self.flavors if one.flavor.name == name), None)
 
+    def showing(self, flavors: Sequence[FlavorEstimate]) -> Estimate:
+        """The same with other estimates of its flavors."""
+        return replace(self, flavors=tuple(flavors), recommended=_recommended(flavors))
+
 
 def estimate(
     architecture: Architecture | NotCovered,
@@ -86,10 +92,7 @@ def estimate(
         return _not_covered(by_price, reason, unfit or {})
     except (ArithmeticError, ValueError):  # infinite, or no number at all: of such sizes nothing can be said
         return _not_covered(by_price, NotCovered(BEYOND), unfit or {})
-    usable = [one for one in found if one.is_usable and one.flavor.price_per_minute_micro_usd is not None]
-    best = min(usable, key=_rank, default=None)
-    name = None if best is None else best.flavor.name
-    return Estimate(found, memory, name, tuple(_warnings(training, dataset, found)))
+    return Estimate(found, memory, _recommended(found), tuple(_warnings(training, memory, dataset, found)))
 
 
 def change_for(architecture: Architecture, training: Training, flavor: Flavor) -> Change | None:
@@ -142,6 +145,13 @@ def _unfit(flavor: Flavor, message: str) -> FlavorEstimate:
     return FlavorEstimate(flavor, Verdict.DOES_NOT_FIT, message, None, None, None, None, None, Calibration())
 
 
+def _recommended(found: Sequence[FlavorEstimate]) -> str | None:
+    """The flavor that fits and costs least."""
+    usable = [one for one in found if one.is_usable and one.flavor.price_per_minute_micro_usd is not None]
+    best = min(usable, key=_rank, default=None)
+    return None if best is None else best.flavor.name
+
+
 def _price(flavor: Flavor) -> tuple[bool, int, str]:
     price = flavor.price_per_minute_micro_usd
     return price is None, price or 0, flavor.name
@@ -152,9 +162,14 @@ def _rank(one: FlavorEstimate) -> tuple[bool, bool, int, tuple[bool, int, str]]:
     return one.verdict is Verdict.TIGHT, one.cost is None, one.cost.p50 if one.cost else 0, _price(one.flavor)
 
 
-def _warnings(training: Training, dataset: DatasetSize, found: Sequence[FlavorEstimate]) -> list[str]:
+def _warnings(training: Training, memory: Memory, dataset: DatasetSize, found: Sequence[FlavorEstimate]) -> list[str]:
     """What an estimate leaves out, said."""
     said = []
+    if training.whole_logits and (head := memory.terms_bytes.get("head", 0)) > WORTH_TELLING * memory.peak_gib * GIB:
+        said.append(
+            f"This release of TRL makes the logits of all tokens at once: {head / GIB:.1f} GiB of the peak. A newer "
+            "one, or a smaller batch, saves most of it."
+        )
     if training.quantised:
         said.append("QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each.")
     if training.evaluates:

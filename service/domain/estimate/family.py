@@ -36,6 +36,7 @@ class Family:
     rotary_share: float = 1.0
     activation: str = "gelu"
     eager: bool = False  # transformers has no other attention for it by default (softcapped scores)
+    caps_logits: bool = False
     refused: tuple[str, ...] = ()  # keys of config.json that, if true, lead outside of this description
 
 
@@ -82,6 +83,7 @@ FAMILIES: dict[str, Family] = {
         output_bias="attention_bias",
         window=4096,
         eager=True,
+        caps_logits=True,
     ),
     "gemma3_text": Family(
         tied=True,

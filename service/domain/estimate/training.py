@@ -1,7 +1,7 @@
 """What of a training's arguments decides its memory, time and disk: TRL's flags with TRL's own defaults.
 
-The defaults are those of `trl sft` 1.16 (SFTConfig, ModelConfig), as read from the installed dataclasses. Note two of
-them: weights are loaded as float32 although autocast computes in bfloat16, and gradient checkpointing is on.
+The defaults are those of `trl sft` 1.16 and 0.29.1 (SFTConfig, ModelConfig), as read from the installed dataclasses.
+Note two of them: weights are loaded as float32, although autocast computes in bfloat16, and gradients are checkpointed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Adapters:
 
 @dataclass(frozen=True)
 class Training:
-    """One training. Batches are per device; `length` is the longest sequence in tokens."""
+    """One training. Batches are per device; `length` is the longest sequence in tokens. `whole_logits`: whether the
+    release's trainer makes the logits of all tokens at once."""
 
     batch: int = 8
     length: int = 1024
@@ -78,6 +79,7 @@ class Training:
     saves_optimizer: bool = True
     evaluates: bool = False
     on_cpu: bool = False
+    whole_logits: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -95,13 +97,19 @@ class Training:
         return self.batch * self.length if self.packing == "flat" else self.length
 
     @property
+    def tokens(self) -> int:
+        """Tokens of one forward pass."""
+        return self.rows * self.row_length
+
+    @property
     def is_padded(self) -> bool:
         """Whether attention gets a mask: a batch of rows of different length does, and so does a flat one."""
         return self.packing == "flat" or (self.packing == "none" and self.batch > 1)
 
 
-def read_training(args: Mapping[str, Any], adapters: Adapters | None = None) -> Training:
-    """The training that a recipe's `args` (TRL's flags) and `lora` ask for. Raises NotCovered."""
+def read_training(args: Mapping[str, Any], adapters: Adapters | None = None, *, whole_logits: bool = False) -> Training:
+    """The training that a recipe's `args` (TRL's flags) and `lora` ask for, of a release that makes `whole_logits` or
+    works in tiles. Raises NotCovered."""
     flags = _flags(args)
     _refuse(flags)
     quantised = _on(flags, "load_in_4bit")
@@ -129,6 +137,7 @@ def read_training(args: Mapping[str, Any], adapters: Adapters | None = None) -> 
         saves_optimizer=not _on(flags, "save_only_model"),
         evaluates=flags.get("eval_strategy", "no") not in ("no", False),
         on_cpu=_on(flags, "use_cpu"),
+        whole_logits=whole_logits,
     )
 
 

@@ -50,6 +50,17 @@ def with_split(recipe: TrlSft, split: Split) -> TrlSft:
     )
 
 
+def split_on(split: Split, gpus: int) -> Split:
+    """The same number of rows per step on so many GPUs, with at most as many rows per GPU and pass; where that number
+    cannot be divided so, the nearest that can."""
+    rows = split.effective
+    for per_device in range(split.per_device, 0, -1):
+        if rows % (per_device * gpus) == 0:
+            return Split(per_device, rows // (per_device * gpus), gpus)
+    per_device = max(1, min(split.per_device, rows // gpus))
+    return Split(per_device, max(1, round(rows / (per_device * gpus))), gpus)
+
+
 def offers(split: Split) -> list[Split]:
     """Splits that need less memory and learn from as many rows per step: the batch halved and the accumulation doubled,
     again and again while the batch is even. Offered, never made: passes over a smaller batch take longer."""

@@ -109,12 +109,14 @@ class Flag:
 @dataclass(frozen=True)
 class Release:
     """One described release; `versions` names the packages and the Python that it was read from. `custom_code`: whether
-    it loads a model whose class comes with its repository."""
+    it loads a model whose class comes with its repository. `whole_logits`: whether its SFT trainer makes the logits of
+    all tokens at once, in place of tile by tile."""
 
     version: str
     versions: Mapping[str, str]
     flags: Mapping[str, Flag]
     custom_code: bool
+    whole_logits: bool
 
     def check(self, name: str, value: object, field: str) -> None:
         """Raise UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that
@@ -195,5 +197,5 @@ def release(version: str) -> Release:
         )
         for name, one in document.pop("flags").items()
     }
-    custom_code = document.pop("custom_code")
-    return Release(version, document, flags, custom_code)
+    custom_code, whole_logits = document.pop("custom_code"), document.pop("whole_logits")
+    return Release(version, document, flags, custom_code, whole_logits)

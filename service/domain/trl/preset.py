@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from service.domain.trl.batch import ACCUMULATION, PER_DEVICE, Split, split_on
 from service.domain.trl.fields import Lora
 from service.domain.trl.flags import release
 from service.domain.trl.rules import broken
@@ -50,7 +51,8 @@ LORA_TOGETHER = ({"r", "alpha"},)
 
 @dataclass(frozen=True)
 class Preset:
-    """One entry of presets.toml; `source` says where its numbers are from."""
+    """One entry of presets.toml; `source` says where its numbers are from, `gpus` on how many GPUs its batch stands
+    there."""
 
     name: str
     source: str
@@ -59,6 +61,21 @@ class Preset:
     family: str | None = None
     mode: str | None = None
     flavors: tuple[str, ...] = ()
+    gpus: int | None = None
+
+    @property
+    def told(self) -> str:
+        """The source, with the number of GPUs."""
+        if self.gpus is None:
+            return self.source
+        return f"{self.source} (on {self.gpus} GPU{'s' if self.gpus > 1 else ''})"
+
+    def args_on(self, gpus: int) -> dict[str, Any]:
+        """Its flags for so many GPUs: with as many rows per step as in the source, where that divides."""
+        if self.gpus is None or PER_DEVICE not in self.args:
+            return self.args
+        there = Split(self.args[PER_DEVICE], self.args[ACCUMULATION], self.gpus)
+        return {**self.args, **split_on(there, gpus).as_args()}
 
     def fits(self, family: str | None, mode: str, flavor: str) -> bool:
         """Whether it is meant for this model, way of training and flavor."""
@@ -89,10 +106,10 @@ def family_in(config: Mapping[str, Any] | None) -> str | None:
     return TYPES.get(str(told.get("model_type")))
 
 
-def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
-    """The recipe with what the caller left out filled in for a flavor and noted in `filled`, whatever was filled in
-    before; as it was asked for without `"preset": "auto"`. `family` as the model's config tells it; without it, the id
-    is asked."""
+def fill(recipe: TrlSft, flavor: str, family: str | None = None, gpus: int = 1) -> TrlSft:
+    """The recipe with what the caller left out filled in for a flavor with so many GPUs and noted in `filled`, whatever
+    was filled in before; as it was asked for without `"preset": "auto"`. `family` as the model's config tells it;
+    without it, the id is asked."""
     asked = recipe.as_asked()
     if asked.preset is None:
         return asked
@@ -106,7 +123,8 @@ def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
     for one in presets():
         if not one.fits(family or family_of(asked.model_name_or_path), mode, flavor):
             continue
-        new = _left_out({name: value for name, value in one.args.items() if name in known}, {**taken, **args}, TOGETHER)
+        offered = {name: value for name, value in one.args_on(gpus).items() if name in known}
+        new = _left_out(offered, {**taken, **args}, TOGETHER)
         new = _going_together(asked, args, new)
         new_lora = {} if asked.lora is None else _left_out(one.lora, {**given["lora"], **lora}, LORA_TOGETHER)
         args |= new
@@ -115,7 +133,7 @@ def fill(recipe: TrlSft, flavor: str, family: str | None = None) -> TrlSft:
             used.append(one)
     filled = Filled(
         preset="+".join(one.name for one in used) or None,
-        source="; ".join(one.source for one in used) or "no preset is known for what was left out",
+        source="; ".join(one.told for one in used) or "no preset is known for what was left out",
         args=args,
         lora=lora,
         asked=given,

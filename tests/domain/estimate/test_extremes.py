@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.estimate.bounds import Bounds
 from service.domain.estimate.card import CARDS, Flavor
 from service.domain.facts import ModelFact, Outcome
 from service.domain.foresight import foresee
@@ -64,4 +65,4 @@ def test_no_number_makes_an_estimate_fail(args: dict[str, Any], widths: dict[str
     for flavor in flavors:
         found.refusal(flavor.name)
         json.dumps([found.as_json(flavor.name), found.stored(flavor.name)], allow_nan=False)
-    found.choose("cheapest", None)
+    found.choose("cheapest", Bounds(600, 10**6))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.estimate.architecture import NotCovered, read_architecture
+from service.domain.estimate.bounds import Bounds
 from service.domain.estimate.card import read_flavor
 from service.domain.estimate.choice import choose
 from service.domain.estimate.duration import DatasetSize
@@ -142,10 +143,10 @@ def test_auto_takes_the_cheapest_or_the_fastest_within_a_cap() -> None:
     h200 = found.of("h200")
     assert h200 is not None
     assert h200.cost is not None
-    assert choose(found, "fastest", h200.cost.p90 - 1).flavor == "rtx-pro-6000"
-    none = choose(found, "cheapest", 10_000)
+    assert choose(found, "fastest", Bounds(cap_micro_usd=h200.cost.p90 - 1)).flavor == "rtx-pro-6000"
+    none = choose(found, "cheapest", Bounds(cap_micro_usd=10_000))
     assert none.flavor is None
-    assert "l4x1 comes closest" in none.reason
+    assert "comes closest" in none.reason
 
 
 def test_auto_without_minutes_takes_the_lowest_price() -> None:
@@ -153,7 +154,12 @@ def test_auto_without_minutes_takes_the_lowest_price() -> None:
     found = estimate(SMOLLM3, unknown_steps, FLAVORS)
     assert any("neither max_steps" in warning for warning in found.warnings)
     assert choose(found).flavor == "l4x1"
-    assert choose(found, "cheapest", 5_000_000).flavor is None
+    assert choose(found, "cheapest", Bounds(cap_micro_usd=5_000_000)).flavor is None
+    # with a timeout it is known what can be spent
+    assert choose(found, "cheapest", Bounds(3600, 5_000_000)).flavor == "l4x1"
+    none = choose(found, "cheapest", Bounds(3600, 100_000))
+    assert none.flavor is None
+    assert "too dear: l4x1 ($0.81" in none.reason
 
 
 def test_what_is_not_covered_has_no_numbers() -> None:

@@ -1,0 +1,78 @@
+"""What a caller set bounds to, the time of a job and the dollars of a run, against the estimate for a flavor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain.admission import cap_refusal, effective_timeout
+from service.domain.duration import MAX_SECONDS
+from service.domain.estimate.estimate import Estimate, FlavorEstimate
+from service.domain.money import ceiling
+
+
+@dataclass(frozen=True)
+class PilotBound:
+    """What a pilot that goes first takes of the cap: `spent` micro-USD where that is known, else its timeout's ceiling
+    on its own flavor; with no flavor, on the one that is looked at."""
+
+    timeout_seconds: int
+    flavor: str | None = None
+    spent: int | None = None
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a flavor has to keep. Without a timeout it is as long as the cap pays for, as admission works it out.
+    `may_be_short`: the time is not held against the p50."""
+
+    timeout_seconds: int | None = None
+    cap_micro_usd: int | None = None
+    pilot: PilotBound | None = None
+    may_be_short: bool = False
+
+    def is_slow(self, one: FlavorEstimate) -> bool:
+        """Whether half of such trainings would not end in the caller's timeout. What has no time is not slow."""
+        return not self.may_be_short and self.timeout_seconds is not None and seconds(one) > self.timeout_seconds
+
+    def is_dear(self, estimate: Estimate, one: FlavorEstimate) -> bool:
+        """Whether the cap would refuse the run there, or end it before half of such trainings are through, or be less
+        than its p90. The flavor's price is known."""
+        if self.cap_micro_usd is None:
+            return False
+        left = self.cap_micro_usd - self._pilot(estimate, one)
+        if cap_refusal(self.timeout_seconds, left, price(one)) is not None:
+            return True
+        if self.timeout_seconds is not None:
+            return False  # nothing runs longer, so nothing costs more
+        if one.cost is not None and one.cost.p90 > left:
+            return True
+        return not self.may_be_short and seconds(one) > effective_timeout(None, left, price(one))
+
+    def need(self, estimate: Estimate, one: FlavorEstimate) -> int:
+        """Micro-USD of a cap that is enough there: for the caller's timeout, or for the recommended one where there is
+        none or it is too short."""
+        timeout = self.timeout_seconds
+        if timeout is None or self.is_slow(one):
+            timeout = one.timeout_seconds or MAX_SECONDS
+        return ceiling(price(one), timeout) + self._pilot(estimate, one)
+
+    def _pilot(self, estimate: Estimate, one: FlavorEstimate) -> int:
+        """Micro-USD that the pilot takes of the cap."""
+        if self.pilot is None:
+            return 0
+        if self.pilot.spent is not None:
+            return self.pilot.spent
+        where = one if self.pilot.flavor is None else estimate.of(self.pilot.flavor) or one
+        found = where.flavor.price_per_minute_micro_usd
+        return 0 if found is None else ceiling(found, self.pilot.timeout_seconds)
+
+
+def price(one: FlavorEstimate) -> int:
+    """Micro-USD per minute, of a flavor that has a price."""
+    assert one.flavor.price_per_minute_micro_usd is not None
+    return one.flavor.price_per_minute_micro_usd
+
+
+def seconds(one: FlavorEstimate) -> float:
+    """The p50 in seconds; 0 where it is not known."""
+    return 0.0 if one.minutes is None else 60 * one.minutes.p50
