@@ -55,6 +55,7 @@ class ChangeObject(BaseModel):
 
     args: dict[str, Any]
     lora: dict[str, Any] | None
+    quantization: dict[str, Any] | None
     message: str
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from service.domain.changed import allowed, training_of
 from service.domain.estimate.advice import Change
 from service.domain.estimate.architecture import Architecture, NotCovered, read_architecture
 from service.domain.estimate.bounds import Bounds
@@ -15,14 +17,12 @@ from service.domain.estimate.choice import Choice, Goal, choose
 from service.domain.estimate.cost import recommended_timeout
 from service.domain.estimate.duration import SETUP_P90, DatasetSize, steps_of
 from service.domain.estimate.estimate import Estimate, FlavorEstimate, change_for, estimate
-from service.domain.estimate.training import Adapters, Training, read_training, targets_of
+from service.domain.estimate.training import Training
 from service.domain.estimate.verdict import Verdict, without_card
 from service.domain.estimate.wire import estimate_json, flavor_json
 from service.domain.facts import DatasetFact, ModelFact, Outcome
 from service.domain.part import ALL, parts_of, rows_of
 from service.domain.remedy import otherwise
-from service.domain.trl.command import all_flags
-from service.domain.trl.flags import described, release
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import WantedData
@@ -43,6 +43,7 @@ class Foresight:
     architecture: Architecture | NotCovered
     training: Training | NotCovered
     dataset: DatasetSize
+    recipe: TrlSft
 
     def on(self, flavor: str) -> FlavorEstimate | None:
         """The estimate for one flavor."""
@@ -93,7 +94,14 @@ class Foresight:
         told = estimate_json(self.estimate)
         change = None if flavor is None or self.refusal(flavor) is None else self._change(flavor)
         told["change"] = (
-            None if change is None else {"args": dict(change.args), "lora": change.lora, "message": change.message}
+            None
+            if change is None
+            else {
+                "args": dict(change.args),
+                "lora": change.lora,
+                "quantization": change.quantization,
+                "message": change.message,
+            }
         )
         return told
 
@@ -127,7 +135,7 @@ class Foresight:
         found = self.on(flavor)
         if found is None or isinstance(self.architecture, NotCovered) or isinstance(self.training, NotCovered):
             return None
-        return change_for(self.architecture, self.training, found.flavor)
+        return change_for(self.architecture, self.training, found.flavor, partial(allowed, self.recipe, found.flavor))
 
 
 def foresee(
@@ -141,7 +149,7 @@ def foresee(
     calibrations: Mapping[str, Calibration] | None = None,
 ) -> Foresight:
     """Everything that can be told before a dollar is spent; what cannot says that it is not covered."""
-    architecture, training, size = _architecture(model), _training(recipe), _size(dataset, wanted)
+    architecture, training, size = _architecture(model), training_of(recipe), _size(dataset, wanted)
     found = estimate(
         architecture,
         training,
@@ -151,7 +159,7 @@ def foresee(
         calibrations=calibrations,
         unfit=_unfit(recipe, flavors),
     )
-    return Foresight(found, architecture, training, size)
+    return Foresight(found, architecture, training, size, recipe)
 
 
 def family_of(model: ModelFact | None) -> str | None:
@@ -166,18 +174,6 @@ def _architecture(model: ModelFact | None) -> Architecture | NotCovered:
     counts = {"parameters": model.parameters, "total": model.parameter_count} if model.parameters else None
     try:
         return read_architecture(model.config, counts)
-    except NotCovered as reason:
-        return reason
-
-
-def _training(recipe: TrlSft) -> Training | NotCovered:
-    adapters = None
-    if recipe.lora is not None:
-        adapters = Adapters(recipe.lora.r, targets_of(recipe.lora.target_modules), recipe.lora.dropout)
-    if recipe.trl_version not in described():  # a stored recipe may be of a release that no longer is
-        return NotCovered(f"TRL {recipe.trl_version} is not described here")
-    try:
-        return read_training(all_flags(recipe), adapters, whole_logits=release(recipe.trl_version).whole_logits)
     except NotCovered as reason:
         return reason
 

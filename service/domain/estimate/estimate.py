@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
-from service.domain.estimate.advice import Change, smallest_change
+from service.domain.estimate.advice import Allows, Change, smallest_change
 from service.domain.estimate.architecture import Architecture, NotCovered
 from service.domain.estimate.calibration import Calibration
 from service.domain.estimate.card import Flavor
@@ -95,10 +95,12 @@ def estimate(
     return Estimate(found, memory, _recommended(found), tuple(_warnings(training, memory, dataset, found)))
 
 
-def change_for(architecture: Architecture, training: Training, flavor: Flavor) -> Change | None:
-    """What would make a training fit one flavor's memory; None where nothing does."""
+def change_for(
+    architecture: Architecture, training: Training, flavor: Flavor, allows: Allows = lambda change: change
+) -> Change | None:
+    """What would make a training fit one flavor's memory and is allowed; None where nothing does."""
     try:
-        return None if flavor.card is None else smallest_change(architecture, training, flavor.card.usable_gib)
+        return None if flavor.card is None else smallest_change(architecture, training, flavor.card, allows)
     except (ArithmeticError, ValueError):
         return None
 

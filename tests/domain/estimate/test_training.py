@@ -33,6 +33,7 @@ def test_nothing_said_is_what_trl_does() -> None:
     [
         ({"per_device_train_batch_size": "4"}, "batch", 4),
         ({"gradient_checkpointing": "false"}, "checkpointing", False),
+        ({"activation_checkpointing": False, "gradient_checkpointing": True}, "checkpointing", False),
         ({"dtype": "bfloat16"}, "dtype", "bf16"),
         ({"dtype": "auto"}, "dtype", "stored"),
         ({"model_init_kwargs": '{"dtype": "bfloat16"}'}, "dtype", "bf16"),

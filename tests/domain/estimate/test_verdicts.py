@@ -112,6 +112,7 @@ def test_an_advised_change_really_fits(name: str, flavor: object, training: Trai
         "max_length": training.length,
         "gradient_checkpointing": training.checkpointing,
         "dtype": "float32" if training.dtype == "fp32" else "bfloat16",
+        "load_in_4bit": change.quantization is not None,
         "save_strategy": "no",
     }
     changed = read_training({**asked, **change.args}, adapters)
