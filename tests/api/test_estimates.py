@@ -303,7 +303,7 @@ def finished(api: Api, minutes: float) -> None:
     world = api.world
     log = f" 1000/1000 [00:10<00:00, 2.00it/s]\n{{'train_runtime': '{60 * minutes}', 'train_loss': '1.2'}}"
     env = {"SANDBOX_LOG": log, "SANDBOX_RUN_SECONDS": str(60 * minutes + 200)}
-    run_id = api("POST", "/runs", json=body(LORA, env=env)).json()["id"]
+    run_id = api("POST", "/runs", json=body(LORA, env=env, flavor="a100-large")).json()["id"]
     world.pass_all()
     world.clock.turn(milliseconds=1)
     world.pass_all()
@@ -313,16 +313,16 @@ def finished(api: Api, minutes: float) -> None:
 
 
 def test_finished_runs_of_the_team_correct_the_time_and_say_how_often_they_kept_their_p90(rich: Api) -> None:
-    def on_a10g(as_: str = "member") -> dict[str, Any]:
-        told = rich("POST", "/estimates", as_=as_, json={"recipe": LORA, "flavor": "a10g-large"}).json()
-        return next(one for one in told["flavors"] if one["flavor"] == "a10g-large")
+    def on_a100(as_: str = "member") -> dict[str, Any]:
+        told = rich("POST", "/estimates", as_=as_, json={"recipe": LORA, "flavor": "a100-large"}).json()
+        return next(one for one in told["flavors"] if one["flavor"] == "a100-large")
 
-    before = on_a10g()
+    before = on_a100()
     assert before["calibration"] == {"runs": 0, "within_p90": None}
     training = before["minutes"]["p50"]
     for minutes in (2 * training, 2 * training, 2.1 * training, training / 2):
         finished(rich, minutes)
-    after = on_a10g()
+    after = on_a100()
     assert after["calibration"] == {"runs": 4, "within_p90": 0.25}
     assert 1.1 * training < after["minutes"]["p50"] < 2 * training
-    assert on_a10g("outsider") == before, "another team learns by its own runs"
+    assert on_a100("outsider") == before, "another team learns by its own runs"

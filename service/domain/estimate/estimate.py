@@ -186,6 +186,17 @@ def _warnings(training: Training, memory: Memory, dataset: DatasetSize, found: S
         one.is_usable and one.flavor.card is not None and not one.flavor.card.has_bf16 for one in found
     ):
         said.append("not covered: time on a T4, which only emulates bfloat16; give bf16 false and fp16 true there")
+    if guessed := _guessed(found):
+        said.append(
+            f"No published training is known for {', '.join(guessed)}: their time is a guess, and its p90 is wide "
+            "until runs of the team's own correct it."
+        )
     if any(one.verdict is Verdict.TIGHT for one in found):
         said.append("A tight flavor may run out of memory where rows of very different length fragment it.")
     return said
+
+
+def _guessed(found: Sequence[FlavorEstimate]) -> list[str]:
+    """The cards whose minutes are told, but stand on no published training and no run of the team's."""
+    cards = [one.flavor.card for one in found if one.minutes is not None and not one.calibration.runs]
+    return list(dict.fromkeys(card.name for card in cards if card is not None and card.measured is None))

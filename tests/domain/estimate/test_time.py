@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.estimate.calibration import Calibration, Observation, calibrate
+from service.domain.estimate.architecture import read_architecture
+from service.domain.estimate.calibration import Z90, Calibration, Observation, calibrate
+from service.domain.estimate.card import CARDS
 from service.domain.estimate.cost import cost_of, recommended_timeout
 from service.domain.estimate.disk import GB, checkpoints, disk_bytes
-from service.domain.estimate.duration import DatasetSize, Minutes, length_of, minutes_on, steps_of
+from service.domain.estimate.duration import (
+    DatasetSize,
+    Minutes,
+    length_of,
+    minutes_on,
+    operations_per_token,
+    steps_of,
+)
 from service.domain.estimate.memory import memory_of
 from service.domain.estimate.training import Training
 from service.domain.money import ceiling
 from tests.domain.estimate.hardware import BY_NAME, FULL, LORA, SMOLLM3
+from tests.domain.estimate.test_families import MODELS
 
 UNKNOWN = DatasetSize()
 
@@ -40,6 +50,34 @@ def on(flavor: str, training: Training, calibration: Calibration | None = None) 
 def test_thousand_steps_of_the_course(flavor: str, training: Training, low: float, high: float) -> None:
     """By hand: (6 or 4, and 2 for the recomputed forward) x weights x tokens over peak x the range of efficiencies."""
     assert low < on(flavor, training).training < high
+
+
+def test_a_guessed_share_of_the_peak_widens_the_p90() -> None:
+    """Where published trainings are known their range is four fifths of all, else half."""
+    assert {card.name for card in CARDS.values() if card.measured is None} == {"T4", "L4", "A10G", "L40S"}
+    low, high = CARDS["L4"].efficiency
+    told = on("l4x1", LORA)
+    setup = told.p50 - told.training
+    assert (told.p90 - 1.5 * setup) / told.training == pytest.approx((high / low) ** (Z90 / 2 / 0.6745), rel=1e-3)
+    low, high = CARDS["A100"].efficiency
+    told = on("a100-large", LORA)
+    assert (told.p90 - 1.5 * setup) / told.training == pytest.approx((high / low) ** 0.5, rel=1e-3)
+
+
+def test_published_trainings_lie_within_the_range_of_their_card() -> None:
+    """Llama-3.1-8B with LoRA on an RTX PRO 6000: 4,962 tokens a second, with checkpointing or without (Exxact)."""
+    llama = read_architecture(MODELS["Llama-3.1-8B"]["config"])
+    low, high = CARDS["RTX PRO 6000"].efficiency
+    for checkpointing in (True, False):
+        training = replace(LORA, checkpointing=checkpointing, whole_logits=True)
+        share = 4962 * operations_per_token(llama, training, 1024) / 504e12
+        assert low < share < high
+    # Qwen-7B with LoRA on an A100: eight rows of 1024 tokens in 2.8 s (QwenLM/Qwen, README)
+    width, inner = 4096, 11008
+    qwen = 32 * (4 * width**2 + 3 * width * inner)
+    operations = 6 * qwen + 4 * 151936 * width + 16 * 32 * 1024 * width
+    low, high = CARDS["A100"].efficiency
+    assert low < 8 * 1024 * operations / 2.8 / 312e12 < high
 
 
 def test_steps() -> None:
