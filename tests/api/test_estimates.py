@@ -142,8 +142,9 @@ def test_a_timeout_or_cap_that_is_known_to_be_too_short_is_refused_at_once(rich:
     assert "max_cost_usd pays for 11 min" in by_cap["detail"]
     enough = by_cap["remedy"].removeprefix("Set max_cost_usd to ").partition(",")[0]
     assert rich("POST", "/runs", json=body(LORA, timeout=None, max_cost_usd=float(enough))).status_code == 201
-    for allowed in ({"force": True}, {"pilot": {"max_steps": 5}}):
-        assert rich("POST", "/runs", json=body(LORA, timeout="10m", **allowed)).status_code == 201
+    with_pilot = rich("POST", "/runs", json=body(LORA, timeout="10m", pilot={"max_steps": 5})).json()
+    assert (with_pilot["code"], with_pilot["field"]) == ("preflight_failed", "timeout")
+    assert rich("POST", "/runs", json=body(LORA, timeout="10m", force=True)).status_code == 201
     run_id = rich("POST", "/runs", json=body(LORA)).json()["id"]
     for change in ({"timeout": "10m"}, {"flavor": "t4-small", "timeout": "10m"}):
         shorter = rich("PATCH", f"/runs/{run_id}", json=change)
