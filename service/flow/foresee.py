@@ -71,7 +71,7 @@ def expectation(
 
 def settle_run(session: Session, run: Run, now: datetime) -> Settled | None:
     """What is decided for a run from what the database knows already, without asking anybody; None for a script, or
-    where the model was not found."""
+    where the model was not found. A pilot that was left to choose takes the flavor that its run took."""
     recipe = read(run.recipe)
     if not isinstance(recipe, TrlSft):
         return None
@@ -80,8 +80,10 @@ def settle_run(session: Session, run: Run, now: datetime) -> Settled | None:
     if model is None or not model.is_found:
         return None
     expect = expectation(session, known, run.team, now, run.timeout_seconds)
+    above = runs.get(session, run.parent) if run.kind == "pilot" and run.parent and run.flavor == AUTO else None
+    flavor = run.flavor if above is None else above.flavor
     goal: Goal = "fastest" if run.optimize == "fastest" else "cheapest"
-    return settle(recipe, run.flavor, expect, family_in(model.config), goal, _bounds(session, run))
+    return settle(recipe, flavor, expect, family_in(model.config), goal, _bounds(session, run))
 
 
 def _bounds(session: Session, run: Run) -> Bounds:

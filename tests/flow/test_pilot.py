@@ -257,6 +257,19 @@ def test_a_pilot_on_another_flavor_tells_the_time_by_how_the_estimates_compare(w
     assert 0.5 < per_step < 1.5
 
 
+@pytest.mark.parametrize("optimize", ["cheapest", "fastest"])
+def test_a_pilot_of_a_run_that_left_its_flavor_open_takes_the_runs(world: World, optimize: str) -> None:
+    run_id, pilot_id = submit(
+        world, {"max_steps": 20}, flavor="auto", optimize=optimize, timeout=None, max_cost_usd=6, checked=False
+    )
+    assert [world.show(one)["flavor"] for one in (run_id, pilot_id)] == ["auto", "auto"]
+    world.pass_all()
+    world.pass_all()
+    run, pilot = world.show(run_id), world.show(pilot_id)
+    assert run["flavor"] == pilot["flavor"] != "auto"
+    assert pilot["cost"]["ceiling_usd"] == pytest.approx(11 * pilot["attempts"][0]["price_per_minute_usd"])
+
+
 def test_a_script_knows_no_steps(world: World) -> None:
     with pytest.raises(Invalid, match="no steps"):
         world.enqueue(pilot={"max_steps": 5})
