@@ -3,13 +3,14 @@ text, and the marks of processes and platforms."""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from dataclasses import replace
 
 import pytest
 
-from service.domain.diagnosis import diagnose
+from service.domain.diagnosis import Seen, diagnose
 from tests.diagnosis.cases import cases
 
 NOISE = [
@@ -29,6 +30,27 @@ def test_noise_before_a_failure_changes_nothing() -> None:
         assert case.is_right(diagnose(replace(case.seen, lines=[*NOISE, *case.seen.lines]))), case.name
 
 
+def test_nor_does_a_log_of_records() -> None:
+    for case in FAILED:
+        for text, form in (("message", "{}"), ("data", "data: {}")):
+            records = [json.dumps({text: line, "timestamp": "2025-05-01T10:00:00Z"}) for line in case.seen.lines]
+            found = diagnose(replace(case.seen, lines=[form.format(record) for record in records]))
+            assert case.is_right(found), case.name
+    whole = json.dumps({"ts": 1, "msg": "failed", "exc_info": "Traceback (most recent call last):\nMemoryError"})
+    assert diagnose(Seen([whole], 1)).evidence == "MemoryError"
+
+
+@pytest.mark.parametrize(
+    "form", ["2025-05-01 10:00:00,123 - INFO - {}", "2025-05-01 10:00:00 - app.train - ERROR - {}"]
+)
+def test_nor_does_a_logger_that_everything_goes_through(form: str) -> None:
+    told = [case for case in FAILED if sum('File "' in line for line in case.seen.lines) >= 3]
+    assert len(told) > 50
+    for case in told:
+        found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
+        assert case.is_right(found), case.name
+
+
 RANKS = ("[rank1]: {}", "[default0]:{}", "(pid=1234) {}", "(TrainWorker pid=12, ip=10.0.0.1) {}", "[1,0]<stderr>:{}")
 FORMS = (
     "\x1b[31m{}\x1b[0m",
@@ -45,6 +67,8 @@ FORMS = (
     "stderr: {}",
     "0: {}",
     "gpu-worker-1: {}",
+    "10:00:00 | {}",
+    "[2024-02-27T21:35:34.295539Z] fa88a9df || {}",
 )
 
 

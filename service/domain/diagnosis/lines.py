@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from service.domain.diagnosis.excerpt import excerpt
 from service.domain.diagnosis.prefixes import unprefixed
+from service.domain.diagnosis.records import printed
 
 # A line longer than this is cut in its middle: what matters stands at its ends.
 LONGEST = 4_000
@@ -48,7 +49,7 @@ class Bar(NamedTuple):
 def read(raw: Iterable[str]) -> list[Line]:
     """Clean lines, in order. What a bar overwrote by a carriage return becomes a line of its own."""
     rows: list[str] = []
-    for row in excerpt(raw):
+    for row in printed(excerpt(raw)):
         if "\r" in row:
             rows.extend(part for part in row.split("\r") if part)
         else:
