@@ -15,7 +15,8 @@ CORPUS = Path(__file__).parent / "corpus"
 
 @dataclass(frozen=True)
 class Case:
-    """One log. `is_held_out`: no rule was written with it in view. `shows`: a part of the line that a person would
+    """One log. `is_held_out`: no rule was written with it in view. `is_blind`: nothing was mended by it either, so some
+    are diagnosed wrong. `shows`: a part of the line that a person would
     point at, where that is not plain."""
 
     name: str
@@ -25,6 +26,7 @@ class Case:
     seen: Seen
     source: str
     is_held_out: bool
+    is_blind: bool
 
     def diagnose(self) -> Failure:
         """What the classifier makes of it."""
@@ -45,6 +47,7 @@ def cases() -> Iterator[Case]:
 def _case(raw: dict[str, Any], path: Path) -> Case:
     text = (CORPUS / raw["file"]).read_bytes().decode() if "file" in raw else raw.get("log", "")
     seen = Seen(text.split("\n"), raw.get("exit"), raw.get("status"), raw.get("cancel"), raw.get("stage"))
-    held_out = path.parent.name == "held_out"
+    blind = path.parent.name == "blind"
+    held_out = path.parent.name == "held_out" or blind
     name = f"{path.relative_to(CORPUS).with_suffix('')}: {raw['name']}"
-    return Case(name, tuple(raw["cause"]), raw.get("retry"), raw.get("shows"), seen, raw["source"], held_out)
+    return Case(name, tuple(raw["cause"]), raw.get("retry"), raw.get("shows"), seen, raw["source"], held_out, blind)

@@ -11,7 +11,8 @@ BUCKETS = (0.0, 0.5, 0.65, 0.8, 0.9)
 
 
 def main() -> None:
-    """Print each wrong case, the share of right ones among those that rules were written for and the others, and how
+    """Print each wrong case, the share of right ones among those that rules were written for, those that were mended
+    after a first trial and those that never were, and how
     often a diagnosis was right for the confidence it stated."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -19,7 +20,8 @@ def main() -> None:
         found = case.diagnose()
         is_right = case.is_right(found)
         at_least = max(bucket for bucket in BUCKETS if bucket <= found.confidence)
-        for part in ("held out" if case.is_held_out else "open", f"confidence from {at_least:.2f}"):
+        lot = "blind" if case.is_blind else "held out" if case.is_held_out else "open"
+        for part in (lot, f"confidence from {at_least:.2f}"):
             total[part] += 1
             right[part] += is_right
         if not is_right:

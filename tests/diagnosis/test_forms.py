@@ -21,7 +21,7 @@ NOISE = [
     "wandb: ERROR network error, entering retry loop",
     "",
 ]
-FAILED = [case for case in cases() if case.seen.exit_code == 1 and any(case.seen.lines)]
+FAILED = [case for case in cases() if case.seen.exit_code == 1 and any(case.seen.lines) and not case.is_blind]
 RANKED = [case for case in FAILED if not any("[rank" in line or " pid=" in line for line in case.seen.lines)]
 
 
