@@ -60,6 +60,22 @@ def test_a_cancelled_job_has_its_reason_or_somebody_cancelled_it(reason: str | N
         assert (found.cause.value, found.retry.value) == (cause, "changed" if cause == "job_timeout" else "never")
 
 
+def test_a_cancel_shows_how_it_is_known() -> None:
+    assert diagnose(Seen(LOG, stage="CANCELED")).evidence == "stage: CANCELED"
+    assert diagnose(Seen(LOG, cancel_reason="A_NEW_WORD")).evidence == "cancelReason: A_NEW_WORD"
+    assert diagnose(Seen(LOG, stage="CANCELED", status_message="stopped")).evidence == "stopped"
+
+
+def test_a_line_that_only_announces_gives_way_to_what_it_announces() -> None:
+    refused = ["HfHubHTTPError: 403 Forbidden: None.", "Cannot access content at: https://huggingface.co/api/s3proxy."]
+    assert diagnose(Seen([*OWN[:2], *refused], 1)).evidence == refused[1]
+    loading = [
+        "RuntimeError: Error(s) in loading state_dict for PeftModel:",
+        "\tsize mismatch for a.b: copying a param",
+    ]
+    assert diagnose(Seen([*OWN[:2], *loading], 1)).evidence == loading[1].strip()
+
+
 def test_a_cancel_reason_that_is_not_known_does_not_outrank_a_stage_of_error() -> None:
     assert diagnose(Seen(OWN, 1, cancel_reason="A_NEW_WORD", stage="ERROR")).cause.value == "script_error"
     assert diagnose(Seen(OWN, 0, cancel_reason="null", stage="COMPLETED")).cause.value == "ok"

@@ -134,7 +134,7 @@ ADVICE: dict[Reason, Advice] = {
     ),
     Reason.INFRASTRUCTURE: Advice(
         "The machine or its network failed; the run was not at fault.",
-        "Submit again; in the sandbox, where an address cannot be reached, start it with --url-map URL=PATH.",
+        "Submit again.",
         SAME,
     ),
     Reason.STALLED: Advice("The job ran on without making any progress, and was stopped.", "Submit again.", SAME),

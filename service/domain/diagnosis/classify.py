@@ -68,7 +68,8 @@ def diagnose(seen: Seen) -> Failure:
     if stage == "DELETED":
         return failure(Reason.JOB_VANISHED, seen.status_message, confidence=0.9)
     if status.is_cancelled(stage, seen.cancel_reason):  # its exit code, and a signal in its log, are the cancel's
-        return failure(Reason.CANCELLED_OUTSIDE, seen.status_message or seen.cancel_reason, confidence=0.9)
+        told = seen.status_message or (f"stage: {stage}" if stage else f"cancelReason: {seen.cancel_reason}")
+        return failure(Reason.CANCELLED_OUTSIDE, told, confidence=0.9)
     code = seen.exit_code if seen.exit_code is not None else status.exit_code(seen.status_message)
     code = None if code == 0 and stage == "ERROR" else code  # the stage decides
     lines = read(seen.lines)

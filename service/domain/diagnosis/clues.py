@@ -73,6 +73,8 @@ VAGUE = re.compile(
     r"|^[\w.]+: +(?:\d{3} Client Error\. )?\(Request ID:? [^)]*\)$|ProcessRaisedException|RayTaskError"
     r"|subprocess-exited-with-error|metadata-generation-failed|Failed to prepare distributions"
     r"|build backend (?:returned an error|failed to)|Build backend failed to|train has failed due to an exception"
+    r"|\b40[13] (?:Forbidden|Unauthorized): None\.$|specific connection error when trying to load .{0,200}:$"
+    r"|Error\(s\) in loading state_dict for \w+:$"
 )
 NEAR = 120
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")

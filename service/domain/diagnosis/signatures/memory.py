@@ -59,7 +59,8 @@ MEMORY = (
         Reason.HOST_OOM,
         r"insufficient shared memory \(shm\)|killed by signal: Bus error|workers are out of shared memory"
         r"|unable to (?:open|write to|mmap) (?:shared memory object|file) </torch_|Error while creating shared memory"
-        r"|Signal 7 \(SIGBUS\) received|\bBus error\s+\(core dumped\)|^Bus error$",
+        r"|exits with return code = -7\b|exitcode\s*: -7\b|Signal 7 \(SIGBUS\) received"
+        r"|\bBus error\s+\(core dumped\)|^Bus error$",
         "torch utils/data/_utils/signal_handling.py; NCCL src/misc/shmutils.cc",
         remedy="Lower dataloader_num_workers (0 uses no shared memory) or the batch size, or take a flavor with m"
         "ore RAM.",
