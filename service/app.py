@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service.api import (
     billing,
@@ -31,6 +31,7 @@ from service.api import (
     usage,
     webhooks,
 )
+from service.api.contract import keep_to_contract
 from service.api.edge import Edge
 from service.api.problems import Problem
 from service.api.state import State
@@ -53,6 +54,8 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
+        redirect_slashes=False,
+        dependencies=[Depends(keep_to_contract)],
         responses={422: {"model": Problem, "description": "Unprocessable"}},
     )
     app.state.tunegate = state

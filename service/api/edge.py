@@ -1,18 +1,25 @@
-"""What is refused before a route is looked for."""
+"""What is refused before a route is looked for: addresses and bodies that no route could read."""
 
 from __future__ import annotations
 
+from email.message import Message as MediaType
 from urllib.parse import unquote_to_bytes
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import problem
+from service.api.problems import answer
+from service.domain.errors import Invalid, ServiceError, TooLarge, WrongMediaType
+from service.domain.json_text import read_json
 
 MAX_BODY_BYTES = 1024 * 1024
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+AS_JSON = "Send 'Content-Type: application/json'."
 
 
 class Edge:
-    """Refuses NUL in an address (no database has a place for it) and bodies that are announced as too large."""
+    """Refuses NUL in an address (no database has a place for it), bodies that are too large, packed, or no JSON where
+    they say that they are: Python's own reader, which comes later, guesses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -20,12 +27,65 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] == "http":
-            if "\0" in scope["path"] or b"\0" in unquote_to_bytes(scope["query_string"]):
-                refusal = problem(422, "invalid", "The request cannot be carried out", "an address holds no NUL")
-                return await refusal(scope, receive, send)
-            length = dict(scope["headers"]).get(b"content-length", b"0")
-            if length.isdigit() and int(length) > MAX_BODY_BYTES:
-                detail = f"a body has at most {MAX_BODY_BYTES} bytes"
-                refusal = problem(413, "too_large", "The body is too large", detail)
-                return await refusal(scope, receive, send)
+            try:
+                _check_address(scope)
+                if scope["method"] in WITH_BODY:
+                    receive = _again(await _body(Headers(scope=scope), receive), receive)
+            except ServiceError as error:
+                return await answer(error)(scope, receive, send)
         return await self._app(scope, receive, send)
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a content type is JSON's, or that of a format written in JSON."""
+    kind = _media_type(content_type).get_content_type()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _media_type(content_type: str | None) -> MediaType:
+    kind = MediaType()
+    kind["content-type"] = content_type or "application/octet-stream"
+    return kind
+
+
+def _check_address(scope: Scope) -> None:
+    if "\0" in scope["path"] or b"\0" in unquote_to_bytes(scope["query_string"]):
+        raise Invalid("an address holds no NUL", remedy="Take it out.")
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body, once it is certain that it can be read."""
+    too_large = TooLarge(f"a body has at most {MAX_BODY_BYTES} bytes", remedy="Send less, or a script by its 'url'.")
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+        if not message.get("more_body", False):
+            break
+    if body and headers.get("content-encoding", "identity") != "identity":
+        raise WrongMediaType("the body is packed", field="content-encoding", remedy="Send it as it is.")
+    if body and is_json(headers.get("content-type")):
+        charset = _media_type(headers["content-type"]).get_param("charset", "utf-8")
+        if str(charset).lower() not in ("utf-8", "utf8"):
+            raise WrongMediaType("JSON is UTF-8 here, and nothing else", field="content-type", remedy=AS_JSON)
+        read_json(bytes(body))
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read once more, and then what else comes of the client."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

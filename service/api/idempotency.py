@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from service.api.auth import Member
 from service.api.state import App
 from service.domain.errors import Invalid
-from service.domain.text import is_carried
+from service.domain.json_text import read_json
 from service.flow.enqueue import Submitter, replay
 from service.store import idempotency
 
@@ -40,17 +40,19 @@ async def submitter(
     app: App,
     idempotency_key: Annotated[
         str | None,
-        Header(min_length=1, max_length=255, description="Same key and body: the same run. Scoped to the team."),
+        Header(description="Same key and body: the same run. Scoped to the team. 1 to 255 characters, ASCII"),
     ] = None,
 ) -> Submitter:
     """Who submits for which team; raises Replayed or IdempotencyConflict where the key was used before."""
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON", remedy="Send one JSON object, as UTF-8.") from None
-    if not is_carried(body):
-        raise Invalid("a text holds NUL or half of a surrogate pair", remedy="Send text that UTF-8 can carry.")
-    named = body.get("team") if isinstance(body, dict) else None
+    body = read_json(await request.body())
+    if (given := len(request.headers.getlist("idempotency-key"))) > 1 or not _is_key(idempotency_key):
+        raise Invalid(
+            "one Idempotency-Key is 1 to 255 printable ASCII characters"
+            + (f", and {given} were sent" if given > 1 else ""),
+            field="idempotency-key",
+            remedy="Send a UUID, say, a new one for each run that is meant.",
+        )
+    named = body.get("team")
     team = caller.team_or(named if isinstance(named, str) else None)
     if idempotency_key is None:
         return Submitter(team, caller.name)
@@ -60,6 +62,10 @@ async def submitter(
         if found is not None:
             raise Replayed(replay(session, found.run_id, found.body_hmac, body_hmac, app.now()))
     return Submitter(team, caller.name, idempotency_key, body_hmac)
+
+
+def _is_key(key: str | None) -> bool:
+    return key is None or (0 < len(key) <= 255 and key.isascii() and key.isprintable())
 
 
 async def _replayed(_request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -13,10 +14,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from service.domain.errors import Invalid, ServiceError
+from service.api.wording import words_for
+from service.domain.errors import BrokenRule, Invalid, ServiceError
+from service.domain.leak import mask_tokens
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
+LONGEST = 1000
+MOST_ERRORS = 20
+# Rules that are told as a sentence about their field.
+VERBS = ("takes ", "needs ", "is missing", "has a ", "is no ")
 
 
 class FieldError(BaseModel):
@@ -24,6 +31,7 @@ class FieldError(BaseModel):
 
     field: str
     rule: str
+    remedy: str
 
 
 class Problem(BaseModel):
@@ -62,7 +70,8 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem(
     status: int, code: str, title: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any
 ) -> JSONResponse:
-    """One problem document; members that are None are left out."""
+    """One problem document; members that are None are left out. Whatever rules quote of a request, no token and no
+    endless text comes back with it."""
     document = {
         "type": f"urn:tunegate:problem:{code}",
         "title": title,
@@ -71,12 +80,12 @@ def problem(
         "detail": detail,
         **extra,
     }
-    content = {name: value for name, value in document.items() if value is not None}
+    content = {name: _shown(value) for name, value in document.items() if value is not None}
     return JSONResponse(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-async def _service_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ServiceError)
+def answer(error: ServiceError) -> JSONResponse:
+    """The problem document of a fault in the caller's terms."""
     return problem(
         error.status,
         error.code,
@@ -89,23 +98,40 @@ async def _service_error(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _service_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    return answer(error)
+
+
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | ValidationError)
-    if any(found["type"] == "json_invalid" for found in error.errors()):
-        return problem(422, "invalid", Invalid.title, "the body is not JSON", remedy="Send one JSON object, as UTF-8.")
-    errors = [FieldError(field=_path(found["loc"]), rule=_rule(found)).model_dump() for found in error.errors()]
-    first = errors[0] if errors else {"field": "", "rule": "not valid"}
-    where = f"{first['field']}: " if first["field"] else ""
+    found = [(_path(one), _kind(one), *words_for(one)) for one in error.errors()]
+    errors = [FieldError(field=field, rule=rule, remedy=remedy) for field, _, rule, remedy in found]
+    field, kind, rule, remedy = found[0]
     return problem(
-        Invalid.status, Invalid.code, Invalid.title, where + first["rule"], field=first["field"] or None, errors=errors
+        kind.status,
+        kind.code,
+        kind.title,
+        f"{field or 'the body'} {rule}" if rule.startswith(VERBS) else f"{field}: {rule}" if field else rule,
+        field=field or None,
+        remedy=remedy,
+        errors=[one.model_dump() for one in errors],
     )
 
 
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, phrase.lower().replace(" ", "_"))
-    return problem(error.status_code, code, phrase, str(error.detail), error.headers)
+    status, headers = error.status_code, {name.lower(): value for name, value in (error.headers or {}).items()}
+    phrase = HTTPStatus(status).phrase
+    if status == 404:
+        return problem(404, "not_found", phrase, "there is nothing at this address", remedy=_nearest(request))
+    if status == 405:
+        allowed = ", ".join(sorted(_methods(request)))
+        headers["allow"] = allowed
+        detail = f"{request.method} is not for this address"
+        return problem(405, "method_not_allowed", phrase, detail, headers, remedy=f"It takes {allowed}.")
+    code = phrase.lower().replace(" ", "_")
+    return problem(status, code, phrase, str(error.detail), headers, remedy="GET /openapi.json describes every call.")
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -114,13 +140,55 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "internal_error", "Something went wrong here", "the fault is in the service and was logged")
 
 
-def _path(location: Sequence[int | str]) -> str:
+def _shown(value: object) -> object:
+    """A member of a problem document, without tokens in it, and no longer than anybody reads."""
+    match value:
+        case str():
+            masked = mask_tokens(value)
+            return masked if len(masked) <= LONGEST else f"{masked[:LONGEST]} …"
+        case list():
+            return [_shown(item) for item in value[:MOST_ERRORS]]
+        case dict():
+            return {name: _shown(item) for name, item in value.items()}
+    return value
+
+
+def _path(found: Mapping[str, Any]) -> str:
     """`body.recipe.trl_sft.args` as `recipe.args`: the tag of a union is no field of the caller's."""
-    parts = [str(part) for part in location if part not in ("body", "query", "path", "header")]
-    tags = {"trl_sft", "script"}
-    return ".".join(part for index, part in enumerate(parts) if not (index and part in tags))
+    parts = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
+    if parts[:1] == ["recipe"] and parts[1:2] in (["trl_sft"], ["script"]):
+        del parts[1]
+    if parts and parts[-1] == "[key]":
+        parts.pop()
+    error = (found.get("ctx") or {}).get("error")
+    if isinstance(error, BrokenRule) and error.at is not None:
+        parts.append(error.at)
+    if found["type"].startswith("union_tag"):
+        parts.append("kind")
+    return ".".join(parts)
 
 
-def _rule(found: Any) -> str:
-    message: str = found["msg"]
-    return message.removeprefix("Value error, ")
+def _kind(found: Mapping[str, Any]) -> type[ServiceError]:
+    error = (found.get("ctx") or {}).get("error")
+    return error.kind if isinstance(error, BrokenRule) else Invalid
+
+
+def _methods(request: Request) -> set[str]:
+    """All methods of the address, whichever of its routes takes them."""
+    paths: Mapping[str, Any] = request.app.openapi()["paths"]
+    return {method.upper() for path, methods in paths.items() if _fits(path, request.url.path) for method in methods}
+
+
+def _nearest(request: Request) -> str:
+    path = "/" + request.url.path.strip("/").lower()
+    known: Mapping[str, Any] = request.app.openapi()["paths"]
+    fits = [one for one in known if _fits(one, path)] or get_close_matches(path, known, n=1)
+    return f"Did you mean {fits[0]}?" if fits else "GET /openapi.json lists all addresses."
+
+
+def _fits(template: str, path: str) -> bool:
+    """Whether an address is one of a route's (`/runs/{run_id}`)."""
+    wanted, given = template.split("/"), path.split("/")
+    return len(wanted) == len(given) and all(
+        one == other or (one.startswith("{") and other != "") for one, other in zip(wanted, given, strict=True)
+    )

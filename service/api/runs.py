@@ -139,7 +139,7 @@ def visible(session: Session, caller: Caller, run_id: str) -> Run:
 def _label(text: str) -> tuple[str, str]:
     name, found, value = text.partition("=")
     if not found or not name:
-        raise Invalid(f"'{text}' is not of the form name=value", field="label")
+        raise Invalid(f"'{text}' is not of the form name=value", field="label", remedy="Write it as project=bot.")
     return name, value
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from service.domain.body import Body
+from service.domain.form import Form
 
-TeamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+TeamName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9][a-z0-9-]{0,62}", "a team's name is of lower-case letters, digits and '-'", "Write it as 'research'."
+    ),
+]
+Name = Annotated[
+    str,
+    Form(r"[^\x00-\x1f\x7f]{1,100}", "a name is 1 to 100 characters, without line breaks", "Write it in one line."),
+]
 
 
 class TeamCreate(Body):

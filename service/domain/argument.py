@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from service.domain.errors import BrokenRule
+
 
 def _one_argument(value: str) -> str:
     # Hugging Face refuses empty items of a command, and no process can be given a NUL.
     if not value or "\0" in value:
-        raise ValueError("an argument is at least one character, without NUL")
+        raise BrokenRule("an argument is at least one character, without NUL", "Send one, or leave it out.")
     return value
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from service.domain.errors import NotAvailable, UnknownField
+from service.domain.errors import BrokenRule, NotAvailable, UnknownField
 from service.domain.text import is_carried
 
 
@@ -25,14 +25,21 @@ class Body(BaseModel):
         if not isinstance(value, dict):
             return value
         if not is_carried(value):
-            raise ValueError("a text holds NUL or half of a surrogate pair")
+            raise BrokenRule(
+                "a text holds NUL or half of a surrogate pair", "Send text that UTF-8 can carry, without NUL."
+            )
         for name in value:
             if name in cls.not_available:
-                raise NotAvailable(
-                    f"'{name}' is not built yet: {cls.not_available[name]}", field=name, remedy=f"Leave '{name}' out."
+                raise BrokenRule(
+                    f"'{name}' is not built yet: {cls.not_available[name]}",
+                    f"Leave '{name}' out.",
+                    at=name,
+                    kind=NotAvailable,
                 )
             if name not in cls.model_fields:
-                raise UnknownField(f"there is no field '{name}'", field=str(name), remedy=cls.suggestion(str(name)))
+                raise BrokenRule(
+                    f"there is no field '{name}'", cls.suggestion(str(name)), at=str(name), kind=UnknownField
+                )
         return value
 
     @classmethod
@@ -47,7 +54,7 @@ def _decimal(value: object) -> object:
     if value is None or isinstance(value, Decimal):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("an amount is a number of dollars, such as 2.5, and no text")
+        raise BrokenRule("an amount is a number of dollars, such as 2.5, and no text", "Send a number, without quotes.")
     try:
         return Decimal(str(value))
     except InvalidOperation:
@@ -64,7 +71,7 @@ def _moment(value: object) -> object:
             return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("a time is a text with its zone: write it as 2026-12-01T00:00:00Z")
+    raise BrokenRule("a time is a text with its zone", "Write it as 2026-12-01T00:00:00Z.")
 
 
 AwareMoment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]

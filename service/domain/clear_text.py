@@ -39,7 +39,7 @@ def secret_in(text: str, parts: Iterable[str]) -> str | None:
 
 def _refuse(path: str, text: str, parts: Iterable[str]) -> None:
     if (found := secret_in(text, parts)) is not None:
-        raise SecretInText(f"{path} {found}", field=path, remedy=REMEDY)
+        raise SecretInText(f"{path or 'the body'} {found}", field=path or None, remedy=REMEDY)
 
 
 def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
@@ -50,8 +50,8 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         if isinstance(value, str):
             yield path, value, False
         elif isinstance(value, list):
-            waiting += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+            waiting += [(f"{path}.{index}", item) for index, item in enumerate(value)]
         elif isinstance(value, dict):
             for name, item in value.items():
-                yield path or "the body", name, True
+                yield path, name, True
                 waiting.append((f"{path}.{name}" if path else name, item))

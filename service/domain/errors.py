@@ -21,6 +21,12 @@ class ServiceError(Exception):
         self.headers: dict[str, str] = {}
 
 
+class MalformedBody(ServiceError):
+    """The body cannot be read at all."""
+
+    status, code, title = 400, "malformed_body", "The body cannot be read"
+
+
 class NotAuthenticated(ServiceError):
     """No key, or one that is not valid."""
 
@@ -43,6 +49,24 @@ class NotFound(ServiceError):
     status, code, title = 404, "not_found", "No such object"
 
 
+class NotAcceptable(ServiceError):
+    """The answer has no form that the client takes."""
+
+    status, code, title = 406, "not_acceptable", "Not in a form that is accepted"
+
+
+class TooLarge(ServiceError):
+    """More than is read."""
+
+    status, code, title = 413, "too_large", "The body is too large"
+
+
+class WrongMediaType(ServiceError):
+    """A body of another kind than this address takes."""
+
+    status, code, title = 415, "unsupported_media_type", "The body is of another kind"
+
+
 class Conflict(ServiceError):
     """The object is in a state that does not allow this, or the name is taken."""
 
@@ -59,6 +83,18 @@ class Invalid(ServiceError):
     """A value that cannot be right."""
 
     status, code, title = 422, "invalid", "The request cannot be carried out"
+
+
+class BrokenRule(ValueError):
+    """A rule of a request body, raised where a value breaks it: whoever reads the body knows the place and adds it.
+    `at` is the name within that place, `kind` what class of problem it is."""
+
+    def __init__(self, rule: str, remedy: str, *, at: str | None = None, kind: type[Invalid] = Invalid) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.remedy = remedy
+        self.at = at
+        self.kind = kind
 
 
 class UnknownField(Invalid):

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from service.domain.errors import BrokenRule, SecretInText
+from service.domain.requirement import read_requirement
 from service.domain.text import is_carried
 
 OPENING = re.compile(r"# /// ([a-zA-Z0-9-]+)")
@@ -28,7 +29,8 @@ KEYS = ("requires-python", "dependencies", "tool")
 # What uv can run a script with: it downloads a CPython where the image has none that fits (docs.astral.sh/uv).
 MINORS = range(8, 16)
 PATCHES = range(40)
-PYTHON = re.compile(r"3\.\d{1,2}")
+PYTHON = re.compile(r"3\.\d{1,2}", re.ASCII)
+PASSWORD = re.compile(r"://[^\s/:@'\"$]+:[^\s/@'\"$]+@")
 
 # `hf jobs uv run` takes more from this table (huggingface_hub 2.4.0, cli/_uv_script_header.py): flavor, timeout and
 # namespace say what is spent and who pays; secrets, volumes and the network what the job may reach; labels and name
@@ -49,19 +51,20 @@ class Header:
 
 
 def parse(source: str) -> Header | None:
-    """A script's header; None where it has none. Raises ValueError, with the rule, for one that is wrong."""
+    """A script's header; None where it has none. Raises BrokenRule for one that is wrong."""
     content = _content(source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
     if content is None:
         return None
     try:
         metadata = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"the script's header is not TOML: {error}") from None
+        raise _wrong(f"the script's header is not TOML: {error}") from None
     except RecursionError:
-        raise ValueError("the script's header is not TOML that can be read: it is nested too deep") from None
+        raise _wrong("the script's header is not TOML that can be read: it is nested too deep") from None
     if not is_carried(metadata):
-        raise ValueError("a text in the script's header holds NUL")
+        raise _wrong("a text in the script's header holds NUL")
     _refuse_misspelt(metadata)
+    _refuse_local(metadata)
     table = _table(metadata)
     return Header(
         name=_text(metadata, "name"),
@@ -74,17 +77,30 @@ def parse(source: str) -> Header | None:
 
 def python_refusal(header: Header, python: str | None) -> str | None:
     """Why a script with this header does not run on a Python such as `3.12` (None: whichever fits), or None."""
-    if header.requires_python is None:
+    if _minors(header, python):
         return None
-    wanted = SpecifierSet(header.requires_python)
-    minors = [f"3.{minor}" for minor in MINORS] if python is None else [python]
-    if any(wanted.contains(f"{minor}.{patch}") for minor in minors for patch in PATCHES):
-        return None
+    released = f"no Python from 3.{MINORS[0]} to 3.{MINORS[-1]}"
+    if python is not None and int(python.partition(".")[2]) not in MINORS:
+        return f"Python {python} is {released}, and those a job can have"
     if python is None:
-        return (
-            f"requires-python is '{header.requires_python}', which no Python from 3.{MINORS[0]} to 3.{MINORS[-1]} meets"
-        )
+        return f"requires-python is '{header.requires_python}', which {released} meets"
     return f"Python {python} does not meet the header's requires-python, '{header.requires_python}'"
+
+
+def newest_minor(header: Header, python: str | None) -> int | None:
+    """The minor version of the newest Python that such a script may get; None where it may get any."""
+    minors = _minors(header, python)
+    return None if minors[-1:] == [MINORS[-1]] or not minors else minors[-1]
+
+
+def _minors(header: Header, python: str | None) -> list[int]:
+    wanted = SpecifierSet(header.requires_python or "")
+    asked = MINORS if python is None else [minor for minor in MINORS if python == f"3.{minor}"]
+    return [minor for minor in asked if any(wanted.contains(f"3.{minor}.{patch}") for patch in PATCHES)]
+
+
+def _wrong(rule: str) -> BrokenRule:
+    return BrokenRule(rule, "Correct the header ('# /// script'): packaging.python.org, inline script metadata.")
 
 
 def _content(source: str) -> str | None:
@@ -100,13 +116,13 @@ def _content(source: str) -> str | None:
         if opening and closings and opening[1] == "script":
             found.append("\n".join(line[2:] for line in lines[at + 1 : closings[-1]]))
         elif not closings and LIKE_OPENING.fullmatch(lines[at]):
-            raise ValueError(
+            raise _wrong(
                 f"line {at + 1} looks like a header that is not one: it begins with '# /// script', ends with "
                 "'# ///', and every line between begins with '#' and a blank"
             )
         at = closings[-1] + 1 if closings else run
     if len(found) > 1:
-        raise ValueError("the script has more than one header ('# /// script'); PEP 723 allows one")
+        raise _wrong("the script has more than one header ('# /// script'); PEP 723 allows one")
     return found[0] if found else None
 
 
@@ -121,23 +137,40 @@ def _refuse_misspelt(metadata: Mapping[str, Any]) -> None:
     """`dependancies` would be overlooked, and the job fail minutes later."""
     for key in metadata:
         if key not in KEYS and (close := get_close_matches(key.replace("_", "-"), KEYS, n=1, cutoff=0.75)):
-            raise ValueError(f"the script's header has a key '{key}'; did you mean '{close[0]}'?")
+            raise _wrong(f"the script's header has a key '{key}'; did you mean '{close[0]}'?")
+
+
+def _refuse_local(metadata: Mapping[str, Any]) -> None:
+    """[tool.uv] may name places of the caller's own machine, and passwords of package indexes."""
+    uv = metadata["tool"].get("uv") if isinstance(metadata.get("tool"), dict) else None
+    for name, source in (uv.get("sources") or {}).items() if isinstance(uv, dict) else ():
+        if isinstance(source, dict) and source.keys() & {"path", "workspace"}:
+            raise BrokenRule(
+                f"[tool.uv.sources] in the script's header takes '{name}' from a path, which a job has not",
+                "Take it from git or a package index.",
+            )
+    if isinstance(uv, dict) and PASSWORD.search(str(uv)):
+        raise BrokenRule(
+            "an address in the script's header holds a user's name and password, which everybody could read",
+            "Take them out: uv reads UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, which go into 'secrets'.",
+            kind=SecretInText,
+        )
 
 
 def _table(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     tool = metadata.get("tool", {})
     table = tool.get(TABLE, {}) if isinstance(tool, dict) else None
     if not isinstance(table, dict):
-        raise ValueError(f"[tool] and [tool.{TABLE}] in the script's header are tables")
+        raise _wrong(f"[tool] and [tool.{TABLE}] in the script's header are tables")
     return table
 
 
 def _text(table: Mapping[str, Any], key: str) -> str | None:
     value = table.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise ValueError(f"'{key}' in the script's header is a text")
+        raise _wrong(f"'{key}' in the script's header is a text")
     if key == "python" and value is not None and not PYTHON.fullmatch(value):
-        raise ValueError(f"'python' in the header's [tool.{TABLE}] is a version such as '3.12'")
+        raise _wrong(f"'python' in the header's [tool.{TABLE}] is a version such as '3.12'")
     return value
 
 
@@ -146,17 +179,17 @@ def _requires_python(metadata: Mapping[str, Any]) -> str | None:
     try:
         SpecifierSet(value or "")
     except InvalidSpecifier:
-        raise ValueError(f"requires-python, '{value}', is no version specifier such as '>=3.11'") from None
+        raise _wrong(f"requires-python, '{value}', is no version specifier such as '>=3.11'") from None
     return value
 
 
 def _dependencies(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     value = metadata.get("dependencies", [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("'dependencies' in the script's header is a list of texts")
+        raise _wrong("'dependencies' in the script's header is a list of texts")
     for item in value:
         try:
-            Requirement(item)
-        except InvalidRequirement as error:
-            raise ValueError(f"'{item}' in the script's header is not a requirement (PEP 508): {error}") from None
+            read_requirement(item)
+        except BrokenRule as error:
+            raise BrokenRule(f"in the script's header, {error.rule}", error.remedy, kind=error.kind) from None
     return tuple(value)

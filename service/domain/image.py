@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from service.domain.errors import BrokenRule
+
 # github.com/distribution/reference: a host, a lower-case path, and a tag, a digest or both.
 PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 REFERENCE = re.compile(
@@ -23,11 +25,14 @@ DEFAULT_ALLOWED = ("ghcr.io/astral-sh/uv:*bookworm*", "ghcr.io/astral-sh/uv:*tri
 
 def _reference(value: str) -> str:
     if not REFERENCE.fullmatch(value):
-        raise ValueError("an image is named as 'host/path:tag', 'path:tag' or with '@sha256:…'")
+        raise BrokenRule(
+            "an image is named as 'host/path:tag', 'path:tag' or with '@sha256:…'",
+            "Send it as `docker pull` takes it, in lower case, or leave it out.",
+        )
     return value
 
 
-ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_reference)]
+ImageName = Annotated[str, StringConstraints(max_length=255), AfterValidator(_reference)]
 
 
 def image_refusal(image: str, allowed: Sequence[str]) -> str | None:

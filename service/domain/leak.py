@@ -117,7 +117,7 @@ def mask_lines(lines: Sequence[str], parts: Sequence[str]) -> list[str]:
     """Lines of a log with every one of `secret_parts` taken out, also where one goes on from a line to the next (a long
     line may come in pieces), and everything that looks like a token."""
     across = _across(lines, parts)
-    return [_without_tokens(mask(_cut(line, across.get(index, ())), parts)) for index, line in enumerate(lines)]
+    return [mask_tokens(mask(_cut(line, across.get(index, ())), parts)) for index, line in enumerate(lines)]
 
 
 def may_go_on(line: str, parts: Iterable[str]) -> bool:
@@ -144,9 +144,8 @@ def _across(lines: Sequence[str], parts: Sequence[str]) -> dict[int, list[tuple[
     return found
 
 
-def _without_tokens(text: str) -> str:
-    if BEGINNINGS.search(text) is None:
-        return text
+def mask_tokens(text: str) -> str:
+    """A text with everything that looks like a token taken out."""
     return _cut(text, [found.span() for _, found in _tokens(text)])
 
 
@@ -163,7 +162,7 @@ def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _tokens(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:
-    for kind in KINDS:
+    for kind in KINDS if BEGINNINGS.search(text) is not None else ():
         for found in kind.pattern.finditer(text):
             value = found.group()
             if len(set(value)) >= FEWEST_CHARACTERS and PLACEHOLDER.search(value) is None:

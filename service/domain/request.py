@@ -10,29 +10,42 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from service.domain.body import AwareMoment, Body, Usd
 from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
-from service.domain.errors import Invalid
+from service.domain.errors import BrokenRule, Invalid
 from service.domain.flavor_name import AUTO, FlavorName
+from service.domain.form import Form
 from service.domain.guards import Guards
 from service.domain.hub_name import RepoId
 from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe
+from service.domain.trl.flags import release
+from service.domain.trl.names import place_meant
 from service.domain.trl.places import missing_file
 from service.domain.trl.reporting import reporting_refusal
-from service.domain.trl_sft import TrlSft
+from service.domain.trl_sft import DEFAULT_RELEASE, TrlSft
+from service.domain.variables import MAX_VALUE_BYTES, check_env, check_secrets, goes_offline
 from service.domain.volume import MOST_VOLUMES, Volume, check_apart
 
-# Hugging Face's own rules for a job's variables and labels (Hub OpenAPI, 2026-08): a job that breaks one is refused
-# whole, so they are kept here, before anything waits or costs.
-ENV_NAME = re.compile(r"[a-zA-Z][_a-zA-Z0-9]+")
-SECRET_NAME = re.compile(r"[a-zA-Z][_a-zA-Z0-9]*")
 LABEL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
 LABEL_VALUE = re.compile(r"[a-zA-Z0-9._-]{0,100}")
-RESERVED_NAMES = frozenset({"HF_TOKEN", "HF_ENDPOINT", "JOB_ID", "ACCELERATOR", "CPU_CORES", "MEMORY"})
-MAX_VALUE_BYTES = 64 * 1024
 
 Text = Annotated[str, StringConstraints(max_length=MAX_VALUE_BYTES)]
+
+Namespace = Annotated[
+    str,
+    Form(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}",
+        "a namespace is the name of a user or an organisation on the Hub",
+        "Send it alone, such as 'acme', without '@' and without '/'.",
+    ),
+]
+GroupId = Annotated[
+    str,
+    Form(
+        r"[0-9a-f]{24}", "a resource group's id is 24 digits from 0 to f", "Copy it from the organisation's settings."
+    ),
+]
 
 
 class RunRequest(Body):
@@ -56,12 +69,12 @@ class RunRequest(Body):
     timeout: Seconds | None = None
     max_cost_usd: Usd | None = None
     output_repo: RepoId | None = Field(None, description="Where the model goes; `script` recipes may leave it out")
-    namespace: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")] | None = None
+    namespace: Namespace | None = None
     image: ImageName | None = Field(
         None, description="Container image, one that the installation allows; the service's own if left out"
     )
     volumes: list[Volume] = Field(default_factory=list, max_length=MOST_VOLUMES, description="What the job mounts")
-    resource_group: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")] | None = Field(
+    resource_group: GroupId | None = Field(
         None, description="Id of the organisation's resource group that the job belongs to"
     )
     env: dict[str, Text] = Field(default_factory=dict, max_length=100)
@@ -82,6 +95,11 @@ class RunRequest(Body):
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """Also for what people call a field, and for what belongs into the recipe."""
+        return place_meant(name, release(DEFAULT_RELEASE).flags) or super().suggestion(name)
+
     @model_validator(mode="before")
     @classmethod
     def _no_secret_in_clear(cls, value: Any) -> Any:
@@ -98,18 +116,22 @@ class RunRequest(Body):
 
     @field_validator("env")
     @classmethod
-    def _env_names(cls, env: dict[str, str]) -> dict[str, str]:
-        _check_names(env, ENV_NAME, "a letter, then at least one letter, digit or underscore")
+    def _env(cls, env: dict[str, str]) -> dict[str, str]:
+        check_env(env)
         return env
 
     @field_validator("secrets")
     @classmethod
-    def _secret_names(cls, secrets: dict[str, str]) -> dict[str, str]:
-        _check_names(secrets, SECRET_NAME, "a letter, then letters, digits and underscores")
-        for name, value in secrets.items():
-            if not value:
-                raise ValueError(f"the secret '{name}' is empty")
+    def _secrets(cls, secrets: dict[str, str]) -> dict[str, str]:
+        check_secrets(secrets)
         return secrets
+
+    @field_validator("after")
+    @classmethod
+    def _once_each(cls, after: list[str]) -> list[str]:
+        if len(set(after)) < len(after):
+            raise BrokenRule("a run is named twice", "Name each run once.")
+        return after
 
     @field_validator("labels")
     @classmethod
@@ -119,16 +141,33 @@ class RunRequest(Body):
     @model_validator(mode="after")
     def _fits_together(self) -> RunRequest:
         self._refuse_what_is_not_there()
+        is_trl = isinstance(self.recipe, TrlSft)
         if self.timeout is None and self.max_cost_usd is None:
-            raise ValueError("give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything")
-        if isinstance(self.recipe, TrlSft) and self.output_repo is None:
-            raise ValueError("give 'output_repo': trl_sft publishes its model there")
-        if not isinstance(self.recipe, TrlSft) and self.flavor == AUTO:
-            raise ValueError("'flavor': 'auto' is for trl_sft recipes; nothing is known of what a script needs")
+            raise _broken(
+                "timeout",
+                "give 'timeout', 'max_cost_usd', or both: a run without a bound can cost anything",
+                'Add "timeout": "2h", say.',
+            )
+        if is_trl and self.output_repo is None:
+            raise _broken(
+                "output_repo",
+                "give 'output_repo': trl_sft publishes its model there",
+                "Add it, as owner/name.",
+            )
+        if not is_trl and self.flavor == AUTO:
+            raise _broken(
+                "flavor",
+                "'flavor': 'auto' is for trl_sft recipes; nothing is known of what a script needs",
+                "Name a flavor; GET /flavors lists them.",
+            )
         if self.lineage_card and self.output_repo is None:
-            raise ValueError("'lineage_card' is written into output_repo: give one")
+            raise _broken(
+                "output_repo", "'lineage_card' is written into output_repo: give one", "Add it, as owner/name."
+            )
         if both := sorted(self.env.keys() & self.secrets.keys()):
-            raise ValueError(f"'{both[0]}' is in env and in secrets; choose one")
+            raise _broken(
+                f"env.{both[0]}", f"'{both[0]}' is in env and in secrets; choose one", "Give it in one of them."
+            )
         return self
 
     def _refuse_what_is_not_there(self) -> None:
@@ -136,6 +175,18 @@ class RunRequest(Body):
         recipe = self.recipe
         if not isinstance(recipe, TrlSft):
             return
+        if (offline := goes_offline(self.env)) is not None:
+            raise _broken(
+                f"env.{offline}",
+                "without the Hub there is no model to begin from, and nowhere to publish the trained one",
+                "Leave it out.",
+            )
+        if self.output_repo == recipe.model_name_or_path:
+            raise _broken(
+                "output_repo",
+                "the trained model would replace the one that it begins from",
+                "Name another repository.",
+            )
         flags = recipe.flags()
         if (found := missing_file(flags, [volume.mount_path for volume in self.volumes])) is not None:
             raise Invalid(found[1], field=recipe.field_of(found[0]), remedy=found[2])
@@ -151,22 +202,18 @@ class RunRequest(Body):
 
 
 def check_labels(labels: dict[str, str]) -> dict[str, str]:
-    """Labels that Hugging Face takes and that are the caller's to set; raises ValueError for others."""
+    """Labels that Hugging Face takes and that are the caller's to set; raises BrokenRule for others."""
     for name, value in labels.items():
         if not LABEL_NAME.fullmatch(name) or not LABEL_VALUE.fullmatch(value):
-            raise ValueError(f"'{name}': names and values of labels hold letters, digits, '.', '_', '-'; at most 100")
+            raise BrokenRule(
+                f"'{name[:100]}': names and values of labels hold letters, digits, '.', '_', '-'; at most 100",
+                "Write it with '-' in place of blanks and other signs.",
+                at=name or None,
+            )
         if name.startswith(LABEL_PREFIX) or name == "name":
-            raise ValueError(f"'{name}': the service sets this label itself")
+            raise BrokenRule(f"'{name}': the service sets this label itself", "Choose another name.", at=name)
     return labels
 
 
-def _check_names(variables: dict[str, str], form: re.Pattern[str], rule: str) -> None:
-    for name, value in variables.items():
-        if not form.fullmatch(name):
-            raise ValueError(f"'{name}': a variable's name is {rule}")
-        if name.upper() in RESERVED_NAMES or name.upper().startswith("TUNEGATE_"):
-            raise ValueError(f"'{name}' is set by the service or by Hugging Face")
-        if "\0" in value:
-            raise ValueError(f"'{name}': a value holds no NUL character")
-        if len(value.encode()) > MAX_VALUE_BYTES:
-            raise ValueError(f"'{name}': a value has at most {MAX_VALUE_BYTES} bytes")
+def _broken(field: str, rule: str, remedy: str) -> BrokenRule:
+    return BrokenRule(rule, remedy, at=field)

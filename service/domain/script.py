@@ -5,74 +5,133 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from service.domain import header
 from service.domain.argument import Argument
 from service.domain.body import Body
+from service.domain.errors import BrokenRule
+from service.domain.form import Form
 from service.domain.header import Header
-from service.domain.trl_sft import STORED
+from service.domain.program import check_program
+from service.domain.requirement import check_together, read_requirement
+from service.domain.trl_sft import STORED, TrlSft
 
 MAX_SCRIPT_BYTES = 64 * 1024
+Sha256 = Annotated[
+    str,
+    Form(
+        r"[0-9a-f]{64}",
+        "a sha256 is 64 digits from 0 to f, in lower case",
+        "Take it from `sha256sum`, or leave it out.",
+    ),
+]
+PythonVersion = Annotated[
+    str,
+    Form(
+        r"3\.[1-9]?\d",
+        "a Python is named by its minor version, such as '3.12'",
+        "Send it so, as a text.",
+        near=((r"[^\d]*(3\.[1-9]?\d)(?:\.\d+)?", "Send '{}'."),),
+    ),
+]
+# What people call a field of a script.
+MEANT = {
+    "script": "source",
+    "code": "source",
+    "text": "source",
+    "content": "source",
+    "file": "source",
+    "path": "source",
+    "requirements": "dependencies",
+    "packages": "dependencies",
+    "deps": "dependencies",
+    "with": "dependencies",
+    "script_args": "args",
+    "arguments": "args",
+    "argv": "args",
+    "script_url": "url",
+    "link": "url",
+    "checksum": "sha256",
+}
 
 
 class Script(Body):
     """A uv script: PEP 723 header and all. `dependencies` and `python` add to what the header says."""
 
     kind: Literal["script"]
-    source: Annotated[str, StringConstraints(min_length=1)] | None = Field(
-        None, description="The script's text; this or `url`"
-    )
-    url: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = Field(
+    source: str | None = Field(None, description="The script's text; this or `url`")
+    url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         None, description="Where the service fetches it, once: what it finds there is kept, shown, and what runs"
     )
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        None, description="What the script's bytes must come to"
-    )
+    sha256: Sha256 | None = Field(None, description="What the script's bytes must come to")
     args: list[Argument] = Field(default_factory=list, max_length=256)
     dependencies: list[Argument] = Field(default_factory=list, max_length=64)
-    python: Annotated[str, StringConstraints(pattern=r"^3\.\d{1,2}$")] | None = None
+    python: PythonVersion | None = Field(None, examples=["3.12"])
 
     @property
     def header(self) -> Header | None:
         """The script's own header, once its text is known."""
         return None if self.source is None else header.parse(self.source)
 
+    @classmethod
+    def suggestion(cls, name: str) -> str:
+        """Also for what people call a field, and for fields of the other kind of recipe."""
+        plain = name.lower().replace("-", "_")
+        if plain in MEANT:
+            return f"Did you mean '{MEANT[plain]}'?"
+        if plain in TrlSft.model_fields:
+            return f"'{plain}' belongs to recipes of kind 'trl_sft'; a script takes it by 'args', if at all."
+        return super().suggestion(name)
+
     @field_validator("source")
     @classmethod
-    def _travels_in_the_environment(cls, source: str, info: ValidationInfo) -> str:
+    def _travels_in_the_environment(cls, source: str | None, info: ValidationInfo) -> str | None:
+        if source is None:
+            return None
         if (size := len(source.encode())) > MAX_SCRIPT_BYTES:
-            raise ValueError(
-                f"the script has {size} bytes; at most 64 KiB ({MAX_SCRIPT_BYTES} bytes) can travel with a job"
+            raise BrokenRule(
+                f"the script has {size} bytes; at most 64 KiB ({MAX_SCRIPT_BYTES} bytes) can travel with a job",
+                "Put what is large into a package or a volume.",
             )
-        if "\0" in source:
-            raise ValueError("a script holds no NUL character")
         if info.context != STORED:  # a later release's rules are for later runs
-            header.parse(source)  # raises ValueError for a header that is wrong
+            header.parse(source)  # raises BrokenRule for a header that is wrong
         return source
 
     @field_validator("dependencies")
     @classmethod
-    def _requirements(cls, dependencies: list[str]) -> list[str]:
-        for text in dependencies:
-            try:
-                Requirement(text)
-            except InvalidRequirement as error:
-                raise ValueError(f"'{text}' is not a requirement (PEP 508): {error}") from error
+    def _requirements(cls, dependencies: list[str], info: ValidationInfo) -> list[str]:
+        if info.context != STORED:
+            check_together([read_requirement(text) for text in dependencies])
         return dependencies
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Script:
         if (self.source is None) == (self.url is None):
-            raise ValueError("give 'source' (the script's text) or 'url' (where it is), and not both")
+            raise BrokenRule(
+                "give 'source' (the script's text) or 'url' (where it is), and not both", "Give one of them."
+            )
+        if self.source is not None and self.sha256 not in (None, found := digest(self.source)):
+            raise BrokenRule(
+                f"the script's sha256 is {found}, and not the {self.sha256} that was asked for",
+                "Send the script that was meant, or its own sha256.",
+                at="sha256",
+            )
+        if info.context == STORED:
+            return self
+        if self.python is not None and (refusal := header.python_refusal(Header(), self.python)) is not None:
+            raise BrokenRule(refusal, "Take a released one, such as '3.12', or leave it out.", at="python")
         if self.source is None:
             return self
-        if self.sha256 is not None and (found := digest(self.source)) != self.sha256:
-            raise ValueError(f"the script's sha256 is {found}, and not the {self.sha256} that was asked for")
-        own = None if info.context == STORED else self.header
-        if own is not None and (refusal := header.python_refusal(own, self.python or own.hf_jobs.get("python"))):
-            raise ValueError(refusal)
+        own = self.header or Header()
+        python = self.python or own.hf_jobs.get("python")
+        if (refusal := header.python_refusal(own, python)) is not None:
+            raise BrokenRule(refusal, "Change requires-python in the header, or 'python'.", at="python")
+        check_together([read_requirement(text) for text in (*own.dependencies, *self.dependencies)])
+        try:
+            check_program(self.source, header.newest_minor(own, python))
+        except BrokenRule as error:
+            raise BrokenRule(error.rule, error.remedy, at="source") from None
         return self
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
 from service.domain.errors import Invalid
+from service.domain.form import Form
 from service.domain.hub_name import HubId
 from service.domain.trl.fields import FIELD_OF, Evaluation, Lora, Quantization
 from service.domain.trl.flags import release
@@ -19,6 +20,14 @@ from service.domain.trl.rules import broken
 # The validation context of a recipe out of the database: it was checked when it came, maybe against other descriptions.
 STORED = "stored"
 DEFAULT_RELEASE = "1.16.0"
+ReleaseName = Annotated[
+    str,
+    Form(
+        r"\d{1,4}\.\d{1,4}\.\d{1,4}",
+        "a release of TRL is named by its whole version, as a text",
+        f"Send '{DEFAULT_RELEASE}', or leave it out.",
+    ),
+]
 
 
 class Filled(Body):
@@ -60,7 +69,7 @@ class TrlSft(Body):
         description="Halve the batch and double the accumulation until it fits the flavor: the same effective batch",
     )
     filled: Filled | None = Field(None, description="Set by the service: what a preset or fit_batch set")
-    trl_version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")] = DEFAULT_RELEASE
+    trl_version: ReleaseName = DEFAULT_RELEASE
 
     @field_validator("filled", mode="before")
     @classmethod

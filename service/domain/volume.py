@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import Body
+from service.domain.errors import BrokenRule
+from service.domain.form import Form
 from service.domain.hub_name import HubId
 
 MOST_VOLUMES = 20
@@ -21,6 +23,15 @@ MOUNT_PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
 # Neither they nor anything below: the system, and where uv, the script and the Hub's cache live while a job runs.
 SYSTEM = re.compile(r"/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|root|run|sbin|sys|tmp|usr|var)(/.*)?")
 WHOLE = frozenset({"/home", "/opt", "/srv"})  # below them there is room
+
+Revision = Annotated[
+    str,
+    Form(
+        r"(?!.*(\.\.|//))[A-Za-z0-9][A-Za-z0-9._/-]{0,254}",
+        "a revision is the name of a branch or a tag, or a commit",
+        "Send it as the Hub shows it, such as 'main'.",
+    ),
+]
 
 
 class Volume(Body):
@@ -31,7 +42,7 @@ class Volume(Body):
     mount_path: Annotated[str, StringConstraints(max_length=255)] = Field(
         description="Where the job finds it: an absolute path", examples=["/data"]
     )
-    revision: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,254}$")] | None = None
+    revision: Revision | None = None
     read_only: bool | None = None
     path: Annotated[str, StringConstraints(max_length=1024)] | None = Field(None, description="Only this folder of it")
 
@@ -44,26 +55,33 @@ class Volume(Body):
     @classmethod
     def _free_place(cls, path: str) -> str:
         if not MOUNT_PATH.fullmatch(path):
-            raise ValueError("a mount path is absolute, such as /data: folders of letters, digits, '.', '_' and '-'")
+            raise BrokenRule(
+                "a mount path is absolute, such as /data: folders of letters, digits, '.', '_' and '-'",
+                "Write it as /data, with no '/' at its end.",
+            )
         if SYSTEM.fullmatch(path) or path in WHOLE:
-            raise ValueError(f"'{path}' belongs to the system; mount below /data or /mnt, say")
+            raise BrokenRule(f"'{path}' belongs to the system; mount below /data or /mnt, say", "Choose /data, say.")
         return path
 
     @field_validator("path")
     @classmethod
     def _within(cls, path: str | None) -> str | None:
         if path is not None and any(part in ("", ".", "..") for part in path.split("/")):
-            raise ValueError("a path within a volume is relative, without '.' and '..'")
+            raise BrokenRule("a path within a volume is relative, without '.' and '..'", "Write it as folder/below.")
         return path
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Volume:
         if self.type != "bucket" and self.read_only is False:
-            raise ValueError(f"a {self.type} is always read-only; only buckets can be written")
+            raise BrokenRule(
+                f"a {self.type} is always read-only; only buckets can be written",
+                "Leave read_only out, or mount a bucket.",
+                at="read_only",
+            )
         if self.type == "bucket" and self.revision is not None:
-            raise ValueError("a bucket has no revisions")
+            raise BrokenRule("a bucket has no revisions", "Leave it out.", at="revision")
         if self.type in ("bucket", "space") and "/" not in self.source:
-            raise ValueError(f"a {self.type} is named as owner/name")
+            raise BrokenRule(f"a {self.type} is named as owner/name", "Add its owner.", at="source")
         return self
 
 
@@ -73,11 +91,11 @@ def volume_pin(mount_path: str) -> str:
 
 
 def check_apart(volumes: Sequence[Volume]) -> None:
-    """Raise ValueError where two mounts share a place or one lies within another."""
+    """Raise BrokenRule where two mounts share a place or one lies within another."""
     places = sorted(volume.mount_path for volume in volumes)
     for first, second in itertools.pairwise(places):
         if first == second:
-            raise ValueError(f"two volumes are mounted at {first}")
+            raise BrokenRule(f"two volumes are mounted at {first}", "Give each a place of its own.")
     for outer in places:
         if inner := next((place for place in places if place.startswith(outer + "/")), None):
-            raise ValueError(f"{inner} lies within {outer}, which is a mount itself")
+            raise BrokenRule(f"{inner} lies within {outer}, which is a mount itself", "Mount them side by side.")

@@ -230,7 +230,11 @@ def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[st
         if other is None or other.team != run.team:
             raise Invalid(f"the team has no run '{other_id}'", field="after", remedy="Name runs of your own team.")
         if other.state in (RunState.FAILED, RunState.CANCELLED):
-            raise Invalid(f"{other_id} {how_it_ended(other.state)}: this run could never start", field="after")
+            raise Invalid(
+                f"{other_id} {how_it_ended(other.state)}: this run could never start",
+                field="after",
+                remedy="Leave it out.",
+            )
         if other.state != RunState.SUCCEEDED:
             waiting.append(other_id)
     return waiting

@@ -22,6 +22,7 @@ from service.domain import leak
 from service.domain.backoff import hub_backoff
 from service.domain.clear_text import REMEDY, secret_in
 from service.domain.diagnosis import Failure, Retry
+from service.domain.errors import BrokenRule
 from service.domain.image import image_refusal
 from service.domain.recipe import stored, with_source
 from service.domain.run import Reason, RunState
@@ -109,7 +110,10 @@ def _check(gate: Gate, run: Run, fetched: Fetched) -> Prepared | Failure:
     try:
         recipe, image = stored(with_source(run.recipe, fetched.source), run.image)
     except ValidationError as error:
-        return _refusal("; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors()))
+        broken = [found.get("ctx", {}).get("error") for found in error.errors()]
+        rules = [one for one in broken if isinstance(one, BrokenRule)]
+        told = "; ".join(one.rule for one in rules) or "it does not fit the run"
+        return _refusal(told, rules[0].remedy if rules else CORRECT)
     if image is not None and (refusal := image_refusal(image, gate.limits.image_allowlist)) is not None:
         return _refusal(f"{refusal}; the script's header asks for it", "Name an image that is allowed in 'image'.")
     return Prepared({**recipe, "url": run.recipe["url"]}, image)

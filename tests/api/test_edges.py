@@ -305,4 +305,4 @@ def test_a_limit_or_rule_for_what_there_is_not_would_protect_nothing(
 def test_a_wrong_value_is_told_how_to_write_it(api: Api, body: dict[str, Any], field: str, says: str) -> None:
     problem = api("POST", "/runs", json={**BODY, **body}).json()
     assert (problem["status"], problem["field"]) == (422, field), problem
-    assert says in problem["detail"], problem
+    assert says in f"{problem['detail']} {problem['remedy']}", problem

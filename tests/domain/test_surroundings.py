@@ -83,12 +83,13 @@ def test_an_images_name_is_read_in_one_go() -> None:
         (volume(mount_path="/tmp/x"), "belongs to the system"),
         (volume(mount_path="/opt"), "belongs to the system"),
         (volume(type="repo"), "model"),
-        (volume(source="../x"), "pattern"),
-        (volume(source="a/b/c"), "pattern"),
+        (volume(source="../x"), "no name on the Hub"),
+        (volume(source="a/b/c"), "no name on the Hub"),
         (volume(source="acme", type="bucket"), "owner/name"),
         (volume(read_only=False), "always read-only"),
         (volume(type="bucket", revision="main"), "no revisions"),
-        (volume(revision="a b"), "pattern"),
+        (volume(revision="a b"), "branch or a tag"),
+        (volume(revision="a/../b"), "branch or a tag"),
         (volume(path="../x"), "relative"),
         (volume(path="/x"), "relative"),
         (volume(mountPath="/x"), "mountPath"),
@@ -126,7 +127,7 @@ def test_a_resource_group_is_named_by_its_id(value: object) -> None:
         ({"labels": {"a": TOKEN}}, "labels.a"),
         ({"labels": {TOKEN: "a"}}, "labels"),
         ({"recipe": {"kind": "script", "source": f"login('{TOKEN}')"}}, "recipe.source"),
-        ({"recipe": {"kind": "script", "source": "x", "args": ["--x", TOKEN]}}, "recipe.args[1]"),
+        ({"recipe": {"kind": "script", "source": "x", "args": ["--x", TOKEN]}}, "recipe.args.1"),
         ({"recipe": {"kind": "script", "source": "x", "dependencies": [f"no requirement {TOKEN}"]}}, "recipe.depend"),
         ({"recipe": {"kind": TOKEN}}, "recipe.kind"),
         ({"flavor": TOKEN}, "flavor"),
@@ -147,7 +148,7 @@ def test_a_resource_group_is_named_by_its_id(value: object) -> None:
 def test_a_secret_in_clear_is_refused_before_any_rule_can_quote_it(change: dict[str, Any], field: str) -> None:
     with pytest.raises(SecretInText) as told:
         request(**change)
-    assert (told.value.field or "").startswith(field)
+    assert (told.value.field or "the body").startswith(field)
     said = f"{told.value.detail} {told.value.field} {told.value.remedy}"
     assert TOKEN not in said
     assert "my own value" not in said

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from service.domain.errors import Invalid
+from service.domain.errors import Invalid, UnknownField
 from service.domain.request import RunRequest
+from service.domain.script import Script
 from service.domain.trl.fields import Lora
 from service.domain.trl.flags import Flag, described, release
 from service.domain.trl.names import aliases, nearest
@@ -129,7 +131,10 @@ def test_names_that_people_type_lead_to_the_right_one(typed: str, remedy: str) -
     ],
 )
 def test_fields_by_other_names_and_flags_beside_args_are_led_home(fields: dict[str, Any], remedy: str) -> None:
-    assert refusal(**fields).remedy == remedy
+    with pytest.raises(ValidationError) as caught:
+        recipe(**fields)
+    found = caught.value.errors()[0]["ctx"]["error"]
+    assert (found.kind, found.remedy) == (UnknownField, remedy)
 
 
 def test_every_alias_leads_to_what_there_is_and_hides_no_flag() -> None:
@@ -138,6 +143,10 @@ def test_every_alias_leads_to_what_there_is_and_hides_no_flag() -> None:
         assert flag in KNOWN.flags, typed
     for typed in (*known["flags"], *known["fields"], *known["advice"]):
         assert typed not in KNOWN.flags, typed
-    recipe_fields = {*TrlSft.model_fields} | {f"lora.{name}" for name in Lora.model_fields} | {"quantization.nested"}
+    recipe_fields = (
+        {*TrlSft.model_fields, *Script.model_fields}
+        | {f"lora.{name}" for name in Lora.model_fields}
+        | {"quantization.nested"}
+    )
     for typed, field in known["fields"].items():
         assert field.removeprefix("recipe.") in recipe_fields | {*RunRequest.model_fields}, typed

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from service.domain.trl.owned import OWNED_FLAGS, owned_remedy
+
 
 @cache
 def aliases() -> dict[str, dict[str, str]]:
@@ -23,6 +25,17 @@ def field_meant(name: str, fields: Mapping[str, Any]) -> str | None:
     """The field of a body that people mean by a name; None where none of its fields is known to be."""
     meant = aliases()["fields"].get(name.replace("-", "_").lower(), "").rpartition(".")[2]
     return f"Did you mean '{meant}'?" if meant in fields else None
+
+
+def place_meant(name: str, flags: Mapping[str, Any]) -> str | None:
+    """Where in a run's body belongs what somebody wrote at its top; None where that is not known."""
+    plain = name.strip().lstrip("-").replace("-", "_").lower()
+    if (field := aliases()["fields"].get(plain)) is not None:
+        return f"Give it as {field}." if "." in field else f"Did you mean '{field}'?"
+    flag = aliases()["flags"].get(plain, plain)
+    if flag in OWNED_FLAGS:
+        return owned_remedy(flag).replace("out of args, and", "out, and")
+    return f"Give it as recipe.args.{flag}." if flag in flags else None
 
 
 def nearest(name: str, flags: Mapping[str, Any]) -> str:

@@ -1,0 +1,94 @@
+"""Every request is held to what the OpenAPI document says of its route: the parameters of its address, the kind of its
+body, and the forms that its answer can have. What is not there is refused, not overlooked: `?status=queued` would
+otherwise list everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from service.api.edge import AS_JSON, is_json
+from service.domain.errors import Invalid, NotAcceptable, UnknownField, WrongMediaType
+
+JSON = "application/json"
+# What people write for a parameter of another name.
+MEANT = {
+    "status": "state",
+    "page_size": "limit",
+    "per_page": "limit",
+    "cursor": "after",
+    "page": "after",
+    "offset": "after",
+}
+
+
+async def keep_to_contract(request: Request) -> None:
+    """Raises UnknownField, Invalid, WrongMediaType or NotAcceptable."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
+    _check_query(request, operation)
+    kinds = operation.get("requestBody", {}).get("content", {})
+    if kinds.keys() == {JSON} and await request.body() and not is_json(request.headers.get("content-type")):
+        raise WrongMediaType("the body is not said to be JSON", field="content-type", remedy=AS_JSON)
+    if (forms := _forms(operation)) and not _accepts(request.headers.get("accept"), forms):
+        raise NotAcceptable(
+            f"the answer is {' or '.join(sorted(forms))}", field="accept", remedy=f"Send 'Accept: {JSON}', or none."
+        )
+
+
+def _check_query(request: Request, operation: Mapping[str, Any]) -> None:
+    known = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownField(f"there is no parameter '{name}' here", field=name, remedy=_suggestion(name, known))
+        if len(request.query_params.getlist(name)) > 1 and not _is_list(known[name]):
+            raise Invalid(f"'{name}' is given more than once", field=name, remedy="Give it once.")
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    if not names:
+        return "This address takes no parameters." if name != "team" else "Name the team in the body."
+    meant = MEANT.get(name)
+    close = [meant] if meant in names else get_close_matches(name.lower(), names, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"Known are {', '.join(names)}."
+
+
+def _is_list(schema: Mapping[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
+
+
+def _forms(operation: Mapping[str, Any]) -> set[str]:
+    """The media types of a good answer; none where it has no body."""
+    responses = operation.get("responses", {})
+    return {kind for status, one in responses.items() if status.startswith("2") for kind in one.get("content", {})}
+
+
+def _accepts(accept: str | None, forms: Iterable[str]) -> bool:
+    """Whether a client takes one of these (RFC 9110, 12.5.1). A header that says nothing readable asks for nothing."""
+    ranges = dict(_range(one) for one in (accept or "*/*").split(",") if "/" in one)
+    if not ranges:
+        return True
+    for form in forms:
+        best = next((ranges[one] for one in (form, f"{form.partition('/')[0]}/*", "*/*") if one in ranges), 0.0)
+        if best > 0:
+            return True
+    return False
+
+
+def _range(text: str) -> tuple[str, float]:
+    kind, *options = (part.strip().lower() for part in text.split(";"))
+    for option in options:
+        if option.startswith("q="):
+            try:
+                return kind, float(option[2:])
+            except ValueError:
+                return kind, 1.0
+    return kind, 1.0
