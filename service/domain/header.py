@@ -115,7 +115,7 @@ def _content(source: str) -> str | None:
         closings = [index for index in range(at + 2, run) if lines[index] == CLOSING] if opening else []
         if opening and closings and opening[1] == "script":
             found.append("\n".join(line[2:] for line in lines[at + 1 : closings[-1]]))
-        elif not closings and LIKE_OPENING.fullmatch(lines[at]):
+        elif LIKE_OPENING.fullmatch(lines[at]):  # also in capitals: uv takes that for a block of another type
             raise _wrong(
                 f"line {at + 1} looks like a header that is not one: it begins with '# /// script', ends with "
                 "'# ///', and every line between begins with '#' and a blank"

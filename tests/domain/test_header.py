@@ -74,6 +74,7 @@ def test_windows_lines_marks_and_shebangs_hide_no_header(source: str) -> None:
         ("#/// script\n# dependencies = []\n# ///\n", "line 1 looks like a header"),
         ("# /// script \n# dependencies = []\n# ///\n", "line 1 looks like a header"),
         ("# /// Script\n", "line 1 looks like a header"),
+        ("# /// Script\n# dependencies = []\n# ///\n", "line 1 looks like a header"),
         ("# /// script\n# ///\n", "line 1 looks like a header"),
         ("# /// script\n# dependencies = [\n# ///\n", "not TOML"),
         ("# /// script\n# x = " + "[" * 3000 + "\n# ///\n", "not TOML"),
