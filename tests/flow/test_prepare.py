@@ -101,7 +101,7 @@ def test_a_run_that_awaits_approval_or_is_paused_is_prepared_meanwhile(world: Wo
         ("print(2)", {"sha256": "0" * 64}, "0000"),
         ("# /// script\n# dependancies = []\n# ///\n", {}, "did you mean"),
         ("# /// script\n# requires-python = '>=3.13'\n# ///\n", {"python": "3.12"}, "requires-python"),
-        ("# /// script\n# [tool.hf-jobs]\n# image = 'evil/image'\n# ///\n", {}, "not among those"),
+        ("# /// script\n# [tool.hf-jobs]\n# image = 'evil/image'\n# ///\nf()", {}, "not among those"),
         ("print(1)\0", {}, "NUL"),
     ],
 )
@@ -203,7 +203,7 @@ def test_the_operator_says_which_images_run_and_where_scripts_come_from(world: W
     with pytest.raises(ImageNotAllowed) as told:
         world.enqueue(image="acme/own:1")
     assert told.value.field == "image"
-    asks = "# /// script\n# [tool.hf-jobs]\n# image = 'acme/own:1'\n# ///\n"
+    asks = "# /// script\n# [tool.hf-jobs]\n# image = 'acme/own:1'\n# ///\nf()"
     with pytest.raises(ImageNotAllowed) as told:
         world.enqueue(recipe={"kind": "script", "source": asks})
     assert told.value.field == "recipe.source"
