@@ -45,6 +45,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # half a second's work, which every request needs done (api/contract.py)
         on_start()
         yield
         on_stop()
