@@ -12,7 +12,7 @@ from service.api.auth import Admin
 from service.api.problems import responses
 from service.api.state import App
 from service.api.usage_schemas import ImportObject
-from service.domain.errors import Invalid
+from service.domain.errors import WrongMediaType
 from service.domain.statement import read_statement
 from service.flow.billing import tell
 from service.store import billing
@@ -26,7 +26,7 @@ EXAMPLE = "job_id,cost_usd\n6925d0f1c0ffee0123456789,0.334\n"
     "/billing/import",
     response_model=ImportObject,
     summary="Import bills",
-    responses=responses(403, 413, 422),
+    responses=responses(403, 413, 415, 422),
 )
 def import_bills(
     content: Annotated[bytes, Body(media_type=CSV, examples=[EXAMPLE])], request: Request, _caller: Admin, app: App
@@ -34,7 +34,7 @@ def import_bills(
     """CSV, at most 1 MiB, with a header: a column `job_id` or `jobId`, and a column `cost_usd` or `totalCostMicroUsd`.
     All rows count or, with a problem that names the line, none. The same file again changes nothing."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != CSV:
-        raise Invalid("the body must be CSV", field="content-type", remedy=f"Send 'Content-Type: {CSV}'.")
+        raise WrongMediaType("the body must be CSV", field="content-type", remedy=f"Send 'Content-Type: {CSV}'.")
     bills = read_statement(content)
     recorded = app.gate.db.write(partial(billing.record, bills=bills, source="import", now=app.now()))
     tell(recorded, "import")

@@ -154,8 +154,8 @@ def test_a_wrong_line_imports_nothing(api: Api) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["line"], problem["field"]) == (422, 3, "cost_usd")
     assert usage(api)["total"]["billed_usd"] is None
-    for headers in ({"content-type": "application/json"}, {"content-type": "text/plain"}):
-        assert import_bills(api, "job_id,cost_usd\n", headers=headers).status_code == 422
+    for kind, status in (("application/json", 400), ("text/plain", 415)):
+        assert import_bills(api, "job_id,cost_usd\n", headers={"content-type": kind}).status_code == status
     assert import_bills(api, "x" * (1024 * 1024 + 1)).status_code == 413
     assert import_bills(api, "job_id,cost_usd\n", as_="lead").status_code == 403
 
