@@ -63,7 +63,7 @@ def test_an_estimate_follows_flavor_and_timeout(api: Api) -> None:
 @pytest.mark.parametrize(
     ("given", "changes", "code", "field", "remedy"),
     [
-        ({}, {"timeout": "5m"}, "invalid", "timeout", "Set timeout to "),
+        ({}, {"timeout": "5m"}, "preflight_failed", "timeout", "Set timeout to "),
         ({}, {"flavor": "t4-small"}, "does_not_fit", "flavor", "Take flavor "),
         ({}, {"flavor": "cpu-basic"}, "does_not_fit", "flavor", "Take "),
         ({"recipe": {"args": {"max_steps": 1000, "tf32": True}}}, {"flavor": "t4-small"}, "invalid", "flavor", "Name "),

@@ -192,7 +192,6 @@ def test_a_trackio_server_comes_with_its_token(there: dict[str, Any]) -> None:
         ({"secrets": {"TRACKIO_SERVER_URL": SERVER}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
         ({"env": {"TRACKIO_SERVER_URL": SERVER}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
         ({"secrets": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token="}}, {}, "secrets.TRACKIO_WRITE_TOKEN"),
-        ({"env": {"TRACKIO_SERVER_URL": SERVER, "TRACKIO_WRITE_TOKEN": TOKEN}}, {}, "env.TRACKIO_WRITE_TOKEN"),
         ({"env": {"TRACKIO_SERVER_URL": f"{SERVER}?write_token={TOKEN}"}}, {}, "env.TRACKIO_SERVER_URL"),
         ({"secrets": {"TRACKIO_SERVER_URL": "10.0.0.7:7860"}}, {}, "secrets.TRACKIO_SERVER_URL"),
         ({"secrets": {"TRACKIO_SERVER_URL": "http://[::1/?write_token=x"}}, {}, "secrets.TRACKIO_SERVER_URL"),

@@ -57,6 +57,7 @@ def test_names_that_are_taken_or_are_none_are_refused_in_both(name: str) -> None
         "TOKEN",
         "KAGGLE_KEY",
         "NEPTUNE_API_TOKEN",
+        "TRACKIO_WRITE_TOKEN",
         "SSH_PRIVATE_KEY",
         "AZURE_STORAGE_KEY",
         "wandb_api_key",

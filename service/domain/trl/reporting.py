@@ -62,8 +62,6 @@ def _space_refusal(flags: Mapping[str, Any]) -> Refusal | None:
 
 def _server_refusal(flags: Mapping[str, Any], env: Mapping[str, str], secrets: Mapping[str, str]) -> Refusal | None:
     """Of a trackio server of one's own. Its address is never quoted: it may hold the token."""
-    if WRITE_TOKEN in env:
-        return f"env.{WRITE_TOKEN}", "everybody may read 'env', and this is a token", "Send it in 'secrets'."
     place = "secrets" if SERVER in secrets else "env"
     address = secrets.get(SERVER, env.get(SERVER))
     if address is None:
