@@ -183,7 +183,7 @@ def test_image_volumes_and_resource_group_reach_the_job(world: World) -> None:
     assert sent["dockerImage"] == image
     assert sent["resourceGroupId"] == "0123456789abcdef01234567"
     assert sent["volumes"] == [
-        {"type": "dataset", "source": "acme/corpus", "mountPath": "/corpus", "readOnly": True, "revision": corpus.head},
+        {"type": "dataset", "source": "acme/corpus", "mountPath": "/corpus", "readOnly": True, "revision": corpus.head.sha},
         {"type": "bucket", "source": "acme/ckpt", "mountPath": "/ckpt", "readOnly": False, "path": "runs/1"},
     ]
     shown = world.show(run_id)
