@@ -15,6 +15,9 @@ import json
 import os
 from pathlib import Path
 
+# Before numpy is read: matrices as small as these gain nothing from threads, which wait for one another by spinning.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 from huggingface_hub import HfApi
 from safetensors.numpy import save_file

@@ -25,7 +25,7 @@ from service.store import reports, runs
 from service.store.tables import Attempt, Run
 
 SECRET = "TUNEGATE_CALLBACK_URL"
-MOST_WAITING = 500
+MOST_WAITING = 100
 RETRY_SECONDS = 5
 NO_SUCH = "no job that runs has this callback URL"
 

@@ -179,11 +179,11 @@ def test_image_volumes_and_resource_group_reach_the_job(world: World) -> None:
     )
     world.until_end(run_id)
     [job] = world.jobs_of(run_id)
-    sent = job.json(world.clock.now)
+    sent, commit = job.json(world.clock.now), corpus.head.sha
     assert sent["dockerImage"] == image
     assert sent["resourceGroupId"] == "0123456789abcdef01234567"
     assert sent["volumes"] == [
-        {"type": "dataset", "source": "acme/corpus", "mountPath": "/corpus", "readOnly": True, "revision": corpus.head.sha},
+        {"type": "dataset", "source": "acme/corpus", "mountPath": "/corpus", "readOnly": True, "revision": commit},
         {"type": "bucket", "source": "acme/ckpt", "mountPath": "/ckpt", "readOnly": False, "path": "runs/1"},
     ]
     shown = world.show(run_id)
