@@ -154,7 +154,18 @@ def _check_columns(wanted: WantedData, fact: DatasetFact, config: str) -> Findin
             (close and f"{close} It is named by dataset_text_field.")
             or "Name the column of text, or a dataset whose columns are as TRL wants them.",
         )
-    return _check_shapes(wanted, names, fact.shapes.get(config, {})) or passed(name, listed(columns))
+    shapes = fact.shapes.get(config, {})
+    if (wrong := _check_shapes(wanted, names, shapes)) is not None:
+        return wrong
+    if wanted.needs_chat and _is_chat(names, shapes) is False:
+        return failed(
+            name,
+            f"'assistant_only_loss' is for chats, and the rows have {listed(columns)}",
+            Reason.DATASET_FORMAT,
+            "recipe.args.assistant_only_loss",
+            "Leave assistant_only_loss out, or name a dataset whose column 'messages' has 'role' and 'content'.",
+        )
+    return passed(name, listed(columns))
 
 
 def _check_shapes(wanted: WantedData, names: set[str], shapes: Mapping[str, Shape]) -> Finding | None:

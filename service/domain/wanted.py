@@ -24,7 +24,8 @@ TEMPLATE_FILE = (".jinja", ".j2")
 @dataclass(frozen=True)
 class WantedData:
     """A dataset with what is read of it. `splits` by the field that names each; `text_field` is TRL's column of plain
-    text; `is_prepared`: TRL takes the rows as they are. With fewer than `least_rows` there is nothing to train on."""
+    text; `is_prepared`: TRL takes the rows as they are; `needs_chat`: a flag is for chats alone. With fewer than
+    `least_rows` there is nothing to train on."""
 
     repo: str
     revision: str
@@ -33,6 +34,7 @@ class WantedData:
     text_field: str = "text"
     is_prepared: bool = False
     is_streamed: bool = False
+    needs_chat: bool = False
     least_rows: int = 1
 
 
@@ -144,6 +146,7 @@ def wanted_of(recipe: TrlSft | Script, volumes: Sequence[Volume] = (), image: st
             text_field=str(flags.get("dataset_text_field") or "text"),
             is_prepared=bool(prepared),
             is_streamed=bool(flags.get("dataset_streaming")),
+            needs_chat=flags.get("assistant_only_loss") is True,
             least_rows=_least_rows(flags),
         ),
         training=_training(recipe, flags),

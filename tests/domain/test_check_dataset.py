@@ -52,6 +52,14 @@ def test_rows_that_trl_does_not_understand(columns: dict[str, Shape], message: s
     assert message in found.message
 
 
+def test_a_loss_on_the_assistant_alone_needs_chats() -> None:
+    for columns in ({"text": Shape.TEXT}, {"prompt": Shape.TEXT, "completion": Shape.TEXT}):
+        found = checked(fact(columns), needs_chat=True)
+        assert (found.verdict, found.field) == (Verdict.FAILED, "recipe.args.assistant_only_loss")
+    for columns in ({"messages": Shape.CHAT}, {"conversations": Shape.TURNS}, {"prompt": Shape.CHAT}):
+        assert checked(fact({**columns, "text": Shape.TEXT}), needs_chat=True).verdict is Verdict.PASSED
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -138,6 +138,9 @@ def test_a_file_can_be_there_only_below_a_mount(flags: dict[str, Any], mounts: l
     [
         ({"tf32": True}, Flavor("t4-small", 1, CARDS["T4"], 1), "tf32"),
         ({"tf32": True}, Flavor("l4x1", 1, CARDS["L4"], 1), None),
+        ({"attn_implementation": "flash_attention_2"}, Flavor("t4-small", 1, CARDS["T4"], 1), "attn_implementation"),
+        ({"attn_implementation": "kernels-community/flash-attn2"}, Flavor("l4x1", 1, CARDS["L4"], 1), None),
+        ({"attn_implementation": "sdpa"}, Flavor("t4-small", 1, CARDS["T4"], 1), None),
         ({"fsdp": "full_shard"}, Flavor("l4x1", 1, CARDS["L4"], 1), "fsdp"),
         ({"fsdp": "full_shard"}, Flavor("l4x4", 1, CARDS["L4"], 4), None),
         ({"optim": "galore_adamw_layerwise"}, Flavor("l4x4", 1, CARDS["L4"], 4), "optim"),

@@ -27,6 +27,11 @@ def _lacks_ampere(flavor: Flavor) -> bool:
     return flavor.card is None or not flavor.card.has_bf16
 
 
+def _attends_by_flash(flags: Mapping[str, Any]) -> bool:
+    named = str(flags.get("attn_implementation")).lower()
+    return "flash_attention" in named or "flash-attn" in named
+
+
 def _steps_by_layer(flags: Mapping[str, Any]) -> bool:
     return str(flags.get("optim")).endswith("_layerwise")
 
@@ -38,6 +43,13 @@ RULES = (
         "'tf32' needs an Ampere GPU or a newer one, which {flavor} has not",
         "Leave tf32 out, or take a flavor with an A10G, an L4 or a newer GPU.",
         "transformers/training_args.py, TrainingArguments.__post_init__: is_torch_tf32_available",
+    ),
+    HardwareRule(
+        "attn_implementation",
+        lambda flags, flavor: _attends_by_flash(flags) and _lacks_ampere(flavor),
+        "flash attention needs an Ampere GPU or a newer one, which {flavor} has not",
+        "Take 'sdpa', or a flavor with an A10G, an L4 or a newer GPU.",
+        "flash-attention, csrc/flash_attn/flash_api.cpp: FlashAttention only supports Ampere GPUs or newer",
     ),
     HardwareRule(
         "activation_offloading",
