@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from service.domain import errors
 from service.domain.request import RunRequest
 from service.sandbox.serve import Options, SandboxServer
 from tests.processes import ADMIN_KEY, Service
@@ -67,3 +68,12 @@ def test_compose_file_and_image_say_what_the_readme_promises() -> None:
     image = (ROOT / "Dockerfile").read_text()
     assert re.search(r"^USER tunegate$", image, re.M)
     assert "--require-hashes -r requirements/service.txt" in image
+
+
+def test_every_code_of_an_error_is_told_of() -> None:
+    kinds = [errors.ServiceError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    assert len(kinds) > 15
+    table = README.partition("### When a request is refused")[2].partition("\n###")[0]
+    assert {kind.code for kind in kinds} <= set(re.findall(r"`(\w+)`", table))
