@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from service.api.schemas import EventPattern
+from service.cli import serve
 from service.domain.run import Reason
 from service.settings import Settings
 from service.worker import steps
@@ -107,6 +109,7 @@ def test_nothing_below_the_assembly_reads_the_clock() -> None:
 def test_every_step_is_run_by_the_worker() -> None:
     written = {path.stem for part, path, tree in modules() if part == "flow" and _defines(tree, "run_once")}
     assert written == {step.name for step in steps(1, 1)}
+    assert all(re.search(rf"\b{name}\b", inspect.getsource(serve.step)) for name in written), "its help names them"
 
 
 def _defines(tree: ast.Module, name: str) -> bool:

@@ -79,7 +79,7 @@ def step(
         str,
         typer.Argument(
             help="prices, recover, sweep, cancel, hold, prepare, preflight, admit, submit, watch, card, logs, "
-            "measure, retain, billing or notify"
+            "guard, measure, retain, billing or notify"
         ),
     ],
 ) -> None:
