@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from service.domain.plan import plan
 MOST_FLAVORS = 3
 MOST_ENDS = 20
 Queues = Mapping[str, Sequence[Candidate]]
+May = Callable[[Mapping[str, str | int]], bool]
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Help:
     effect: str
 
 
-def what_would_help(run: Candidate, queues: Queues, board: Board) -> list[Help]:
+def what_would_help(run: Candidate, queues: Queues, board: Board, may: May) -> list[Help]:
     """Changes that let the run start at once, each tried alone; empty where it starts now anyway or no single change
-    of these is enough. The board is left as it is."""
+    of these is enough. `may` says whether the run can be changed so at all. The board is left as it is."""
     if isinstance(outcome(run, queues, board), Admit):
         return []
     return [
-        *_other_flavors(run, queues, board),
-        *_shorter_timeout(run, queues, board),
+        *_other_flavors(run, queues, board, may),
+        *_shorter_timeout(run, queues, board, may),
         *_more_money(run, queues, board),
         *_more_slots(run, queues, board),
         *_an_end(run, queues, board),
@@ -50,19 +51,19 @@ def outcome(run: Candidate, queues: Queues, board: Board) -> Decision:
     raise AssertionError("each candidate is told once")
 
 
-def _other_flavors(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
+def _other_flavors(run: Candidate, queues: Queues, board: Board, may: May) -> Iterator[Help]:
     cheapest = sorted((price, flavor) for flavor, price in board.prices.items() if flavor != run.flavor)
     found = 0
     for _, flavor in cheapest:
         decision = outcome(replace(run, flavor=flavor), queues, board)
-        if isinstance(decision, Admit):
+        if isinstance(decision, Admit) and may({"flavor": flavor}):
             yield Help(f"flavor = {flavor}", f"starts now; it costs {dollars(decision.reserve)} at the most")
             found += 1
         if found == MOST_FLAVORS:
             return
 
 
-def _shorter_timeout(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
+def _shorter_timeout(run: Candidate, queues: Queues, board: Board, may: May) -> Iterator[Help]:
     price = board.prices.get(run.flavor)
     free = [purse.balance.remaining for purse in board.purses_of(run) if purse.hard]
     if not price or not free or run.timeout_seconds is None:
@@ -70,7 +71,7 @@ def _shorter_timeout(run: Candidate, queues: Queues, board: Board) -> Iterator[H
     seconds = timeout_for_cap(price, max(0, min(free)))
     if MIN_CAPPED_TIMEOUT_SECONDS <= seconds < run.timeout_seconds:
         decision = outcome(replace(run, timeout_seconds=seconds), queues, board)
-        if isinstance(decision, Admit):
+        if isinstance(decision, Admit) and may({"timeout": seconds // 60 * 60}):
             yield Help(f"timeout = {seconds // 60}m", f"starts now; it costs {dollars(decision.reserve)} at the most")
 
 

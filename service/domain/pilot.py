@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from service.domain.body import Body
+from service.domain.estimate.verdict import Verdict
 from service.domain.flavor_name import FlavorName
 from service.domain.trl_sft import TrlSft
 
@@ -114,7 +115,7 @@ def measured_in(estimate: Mapping[str, Any], before: Mapping[str, Any], measured
     if before.get("measured_by") is None or before.get("flavor") != estimate.get("flavor"):
         return {}
     time = ("minutes", "timeout_seconds") if measured.get("expected_minutes") is not None else ()
-    memory = ("vram_gib",) if measured.get("gpu_gib") is not None else ()
+    memory = ("vram_gib", "verdict", "message") if measured.get("gpu_gib") is not None else ()
     return {name: before[name] for name in ("measured_by", *time, *memory)}
 
 
@@ -122,6 +123,14 @@ def gpu_gib(machine: Mapping[str, Any] | None) -> float | None:
     """GiB of GPU memory that the job held at most, the CUDA context and what PyTorch keeps in stock included."""
     peak = (machine or {}).get("gpu_memory_peak_bytes")
     return None if not peak else peak / 2**30
+
+
+def memory_told(measured_gib: float, card: str, usable_gib: float) -> dict[str, Any]:
+    """What an estimate says of memory once it was measured. Within 5 % of the card, what fragmentation commonly adds
+    (see `verdict.py`), it is tight."""
+    verdict = Verdict.TIGHT if 1.05 * measured_gib > usable_gib else Verdict.FITS
+    message = f"Its pilot held {measured_gib:.1f} GiB of GPU memory; the {card} has {usable_gib:.1f}."
+    return {"vram_gib": round(measured_gib, 1), "verdict": verdict.value, "message": message}
 
 
 def is_too_big(measured_gib: float, usable_gib: float) -> bool:

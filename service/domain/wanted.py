@@ -99,13 +99,15 @@ class Wanted:
         return list(dict.fromkeys([*subjects, *(mount_of(one, one.path or "") for one in self.volumes)]))
 
     def to_pin(self) -> dict[str, Subject]:
-        """What has a commit that a job can be held to, by the pin's name. A template's repository is none: TRL takes
-        no revision of it."""
+        """What has a commit, by the pin's name. To that of a template's repository the job cannot be held, as TRL takes
+        no revision of it; it is noted, for another commit is another input."""
         found = {}
         if self.model is not None:
             found["model_revision"] = Subject(Kind.MODEL, self.model, self.model_revision)
         if self.data is not None:
             found["dataset_revision"] = Subject(Kind.DATASET, self.data.repo, self.data.revision)
+        if self.template_repo is not None:
+            found["chat_template"] = Subject(Kind.TEMPLATE, self.template_repo, MAIN)
         mounts = {
             volume_pin(one.mount_path): mount_of(one, one.path or "") for one in self.volumes if one.type != "bucket"
         }

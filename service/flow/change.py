@@ -13,6 +13,7 @@ from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.recipe import read
+from service.domain.run import RunState
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_over_cap
@@ -24,8 +25,34 @@ from service.store.tables import Run
 
 def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime) -> None:
     """Take over `flavor`, `priority`, `timeout` (seconds) and `labels` where they are given. Raises what `enqueue`
-    raises for what can never run; then nothing is changed."""
+    raises for what can never run; then nothing is changed. A pilot that waits yet goes with its run's flavor."""
     before, flavor = run.ceiling_micro_usd, run.flavor
+    _take(session, run, changes, now)
+    is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
+    if run.flavor != flavor or is_dearer or run.approval == "needed":
+        holds.hold_for_approval(session, run, now)
+    if run.parked != scripts.PARKED:
+        run.parked = None
+    runs.line_up(session, run)
+    session.add(run)
+    if run.approval == "needed":
+        runs.tell(session, run, "run.awaiting_approval", now)
+    if (pilot := _pilot_on(session, run, flavor)) is not None:
+        change(session, pilot, {"flavor": run.flavor}, now)
+
+
+def is_refused(session: Session, run: Run, changes: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a change would be, by the same rules; nothing is changed."""
+    try:
+        _take(session, Run(**run.model_dump()), changes, now)
+    except Invalid:
+        return True
+    return False
+
+
+def _take(session: Session, run: Run, changes: Mapping[str, Any], now: datetime) -> None:
+    """Give the run its new fields, and what follows for it from them; writes nothing. Raises Invalid."""
+    flavor = run.flavor
     _refuse(run, changes)
     run.flavor = changes.get("flavor") or run.flavor
     run.labels = changes["labels"] if changes.get("labels") is not None else run.labels
@@ -44,15 +71,13 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
         if is_known:
             refuse_short(run, is_queued=True)
     refuse_over_cap(session, run, is_queued=True)
-    is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
-    if run.flavor != flavor or is_dearer or run.approval == "needed":
-        holds.hold_for_approval(session, run, now)
-    if run.parked != scripts.PARKED:
-        run.parked = None
-    runs.line_up(session, run)
-    session.add(run)
-    if run.approval == "needed":
-        runs.tell(session, run, "run.awaiting_approval", now)
+
+
+def _pilot_on(session: Session, run: Run, flavor: str) -> Run | None:
+    """The run's pilot, where it is queued and was to run on the flavor that the run had."""
+    pilot_id = (run.pilot or {}).get("run_id") if run.flavor != flavor else None
+    pilot = None if pilot_id is None else runs.lock(session, pilot_id)
+    return pilot if pilot is not None and pilot.state == RunState.QUEUED and pilot.flavor == flavor else None
 
 
 def _refuse(run: Run, changes: Mapping[str, Any]) -> None:

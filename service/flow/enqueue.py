@@ -107,8 +107,12 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
 def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     gpu_count = gpus.count(flavors.hardware(session, asked.flavor or run.flavor))
     child = pilot_of(run, asked, gpu_count, now)
-    refuse_hardware(session, child, field=None if asked.flavor is None else "pilot.flavor")
+    field = "flavor" if asked.flavor is None else "pilot.flavor"
+    refuse_hardware(session, child, field=None if asked.flavor is None else field)
+    is_known = look_ahead(session, child, now, field=field) is not None
     refuse_impossible(session, child, now)
+    if is_known:
+        refuse_short(child)
     refuse_together(session, run, child)
     run.pilot = {"run_id": child.id, "max_steps": asked.max_steps, "confirm": asked.confirm, "measured": None}
     return child

@@ -6,10 +6,12 @@ The board is read as `admit` reads it, and every answer is made by the same rule
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
+from typing import Any
 
 from sqlmodel import Session
 
@@ -19,6 +21,7 @@ from service.domain.counterfactual import Help, outcome, what_would_help
 from service.domain.forecast import earliest_starts
 from service.domain.gates import Check, checks
 from service.domain.run import Reason, RunState
+from service.flow.change import is_refused
 from service.flow.held import held
 from service.store import board, flavors, queue
 from service.store.board import Waiting
@@ -105,11 +108,16 @@ def explain(session: Session, run: Run, most_active: int, now: datetime) -> Expl
     if run.is_ready and not view.has(run):
         return Explanation(position, None, [*gates, FAR_BACK], [], assumption)
     decision = outcome(candidate, view.queues, view.stand)
-    helps = what_would_help(candidate, view.queues, view.stand)
+    may = partial(_may_be, session, run, now)
+    helps = what_would_help(candidate, view.queues, view.stand, may)
     start = earliest(view, {run.id}, True).get(run.id)
     is_further_back = run.is_ready and isinstance(decision, Admit) and start != now
     gates.append(FAR_BACK if is_further_back else _turn(decision, all(check.passed for check in gates)))
     return Explanation(position, start, gates, helps, assumption)
+
+
+def _may_be(session: Session, run: Run, now: datetime, changes: Mapping[str, Any]) -> bool:
+    return not is_refused(session, run, changes, now)
 
 
 def _turn(decision: Decision, is_open: bool) -> Check:

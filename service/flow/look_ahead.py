@@ -27,21 +27,24 @@ NAME_ONE = "Name a flavor"
 WITH_GPU = "Take a flavor with a GPU (GET /flavors lists them) or 'auto'"
 
 
-def look_ahead(session: Session, run: Run, now: datetime, is_queued: bool = False) -> Settled | None:
+def look_ahead(
+    session: Session, run: Run, now: datetime, is_queued: bool = False, field: str = "flavor"
+) -> Settled | None:
     """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
     Raises DoesNotFit, or Invalid for a flag that the flavor's hardware cannot follow. Otherwise preflight does both.
-    `is_queued`: the run is one that is being changed, and remedies name what can be changed of it."""
+    `is_queued`: the run is one that is being changed, and remedies name what can be changed of it. `field` is where
+    the flavor was named."""
     settled = settle_run(session, run, now)
     refuse_hardware(session, run, is_card_checked=settled is None, is_queued=is_queued)
     if settled is None:
         return None
     if settled.choice is not None and settled.choice.flavor is None:
         remedy = otherwise(NAME_ONE, "change what it needs") if is_queued else f"{NAME_ONE}, or change what it needs."
-        raise DoesNotFit(settled.choice.reason, field="flavor", remedy=remedy)
+        raise DoesNotFit(settled.choice.reason, field=field, remedy=remedy)
     refusal = settled.foresight.refusal(settled.flavor, is_queued)
     if refusal is not None and not run.force:
         message, remedy = refusal
-        raise DoesNotFit(message, field="flavor", remedy=remedy, estimate=settled.stored())
+        raise DoesNotFit(message, field=field, remedy=remedy, estimate=settled.stored())
     take_over(run, settled)
     return settled
 

@@ -23,6 +23,7 @@ from service.domain.pilot import (
     gpu_gib,
     is_too_big,
     measured_in,
+    memory_told,
     pace_of,
     pace_on,
     pilot_recipe,
@@ -99,7 +100,7 @@ def conclude(session: Session, run: Run, child: Run, now: datetime) -> None:
         _fail(session, run, refused, now)
         return
     if gib is not None:
-        run.estimate = {**_estimate(run, child), "vram_gib": round(gib, 1)}
+        run.estimate = {**_estimate(run, child), **_memory(session, run, gib)}
     if (run.pilot or {}).get("confirm"):
         holds.ask_for_approval(session, run, _question(run), now)
     session.add(run)
@@ -136,6 +137,11 @@ def _estimate(run: Run, child: Run) -> dict[str, Any]:
 
 def _cost(minutes: Mapping[str, float], price: int, timeout_seconds: int) -> dict[str, Any] | None:
     return cost_json(cost_of(Minutes(minutes["p50"], minutes["p90"], 0), price, timeout_seconds))
+
+
+def _memory(session: Session, run: Run, gib: float) -> dict[str, Any]:
+    card = read_flavor(flavors.hardware(session, run.flavor) or {}, None).card
+    return {"vram_gib": round(gib, 1)} if card is None else memory_told(gib, card.name, card.usable_gib)
 
 
 def _too_big(session: Session, run: Run, child: Run, gib: float | None) -> Failure | None:

@@ -218,7 +218,13 @@ def _apply(
     session.add(run)
     if run.reason == Reason.CHECKING:
         holds.say(session, run)  # what was not known a while ago is no news any more
-    if run.reuse == "allow" and (earlier := checking.same_before(session, run, run.fingerprint)) is not None:
+    # what a bucket held then, nobody can tell: it has no commits
+    is_known = all(volume["type"] != "bucket" for volume in run.volumes)
+    if (
+        run.reuse == "allow"
+        and is_known
+        and (earlier := checking.same_before(session, run, run.fingerprint)) is not None
+    ):
         return _reuse(session, run, earlier, now)
     return True
 

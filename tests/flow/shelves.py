@@ -22,11 +22,11 @@ TEMPLATE = {"chat_template": "{{ messages }}"}
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 
 
-def model(world: World, *, template: bool = True, **files: object) -> None:
+def model(world: World, repo: str = MODEL, *, template: bool = True, **files: object) -> None:
     named = {"config.json": CONFIG, "tokenizer_config.json": TEMPLATE if template else {}, **files}
     content = {name: json.dumps(value).encode() for name, value in named.items() if value is not None}
     content["model.safetensors"] = b""
-    world.core.hub.publish("model", MODEL, content, world.clock.now)
+    world.core.hub.publish("model", repo, content, world.clock.now)
 
 
 def dataset(world: World, repo: str = "acme/chats", **files: str) -> None:

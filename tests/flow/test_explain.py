@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from service.domain.budget import Period
 from service.flow import admit, explain
+from service.flow.change import change
 from service.flow.explain import Explanation
 from service.store import queue, runs
 from service.store.tables import Run, Team
@@ -143,3 +144,31 @@ def test_runs_of_other_teams_are_not_named(world: World) -> None:
         assert first not in f"{told} {world.show(run_id)}"
         assert "another team" in str(told)
     assert first in str(told_of(world, world.enqueue(output_repo="acme/model")))
+
+
+def test_only_changes_that_would_be_taken_are_offered(world: World) -> None:
+    world.budget(2_000_000)
+    recipe = {
+        "kind": "trl_sft",
+        "model_name_or_path": "HuggingFaceTB/SmolLM3-3B",
+        "dataset_name": "trl-lib/Capybara",
+        "args": {"max_steps": 300},
+        "lora": {"r": 8},
+    }
+    first = world.enqueue(recipe=recipe, flavor="a10g-small", timeout="1h", output_repo="acme/one", seconds=3000)
+    world.pass_all()
+    assert world.run(first).state != "queued"
+    run_id = world.enqueue(recipe=recipe, flavor="a10g-large", timeout="1h", output_repo="acme/two")
+    world.pass_all()
+    assert world.run(run_id).reason == "waiting_for_budget"
+    changes = [one.change for one in told_of(world, run_id).would_help]
+    flavors = [change.removeprefix("flavor = ") for change in changes if change.startswith("flavor")]
+    assert flavors
+    for flavor in flavors:
+        world.db.write(partial(patched, run_id=run_id, flavor=flavor, now=world.clock.now))
+
+
+def patched(session: Session, run_id: str, flavor: str, now: datetime) -> None:
+    run = runs.lock(session, run_id)
+    assert run is not None
+    change(session, run, {"flavor": flavor}, now)

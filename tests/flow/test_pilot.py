@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session
 
-from service.domain.errors import ExceedsLimit, Invalid
+from service.domain.errors import DoesNotFit, ExceedsLimit, Invalid, PreflightFailed
 from service.flow import preflight, prices
 from service.flow.change import change
 from service.store import runs
@@ -240,6 +240,15 @@ def test_memory_is_measured_and_a_run_that_its_flavor_cannot_hold_fails_before_i
     assert pilot["attempts"][0]["machine"]["gpu_memory_peak_bytes"] == 17.25 * 2**30
     assert (shown["pilot"]["measured"]["gpu_gib"], shown["estimate"]["vram_gib"]) == (17.2, 17.2)
     assert "17.2 GiB of GPU memory" in shown["message"]
+    estimate = shown["estimate"]
+    assert (estimate["verdict"], estimate["message"]) == (
+        "fits",
+        "Its pilot held 17.2 GiB of GPU memory; the A10G has 22.0.",
+    )
+    _, pilot_id = submit(world, {"max_steps": 20, "confirm": True}, gpu_gib=21.5)
+    world.until_end(pilot_id)
+    world.pass_all()
+    assert world.show(world.show(pilot_id)["parent"])["estimate"]["verdict"] == "tight"
     run_id, _ = submit(world, {"max_steps": 20, "flavor": "a100-large"}, gpu_gib=40)
     world.until_end(run_id)
     assert world.show(run_id)["reason"] == "does_not_fit"
@@ -273,3 +282,24 @@ def test_a_pilot_of_a_run_that_left_its_flavor_open_takes_the_runs(world: World,
 def test_a_script_knows_no_steps(world: World) -> None:
     with pytest.raises(Invalid, match="no steps"):
         world.enqueue(pilot={"max_steps": 5})
+
+
+def test_a_pilot_that_can_never_work_is_refused_at_once_where_the_model_is_known(world: World) -> None:
+    submit(world, {"max_steps": 20})
+    whole = {**{name: value for name, value in RECIPE.items() if name != "lora"}, "args": {"max_steps": 100}}
+    with pytest.raises(DoesNotFit) as too_small:
+        submit(world, {"max_steps": 20, "flavor": "t4-small"}, recipe=whole, flavor="a100-large")
+    assert too_small.value.field == "pilot.flavor"
+    with pytest.raises(PreflightFailed) as too_long:
+        submit(world, {"max_steps": 900})
+    assert too_long.value.field == "pilot.max_steps"
+
+
+def test_a_waiting_pilot_goes_with_its_runs_flavor_unless_it_has_its_own(world: World) -> None:
+    run_id, pilot_id = submit(world, {"max_steps": 20})
+    patch(world, run_id, flavor="a100-large")
+    assert [world.show(one)["flavor"] for one in (run_id, pilot_id)] == ["a100-large", "a100-large"]
+    assert world.show(pilot_id)["timeout_seconds"] == 600
+    run_id, pilot_id = submit(world, {"max_steps": 20, "flavor": "l4x1"})
+    patch(world, run_id, flavor="a100-large")
+    assert world.show(pilot_id)["flavor"] == "l4x1"

@@ -23,12 +23,12 @@ def ask(world: World, **more: object) -> str:
     return world.enqueue(**named)
 
 
-def trained(world: World) -> str:
+def trained(world: World, **more: object) -> str:
     """A run that has made a model."""
     world.budget(10_000_000)
     model(world)
     dataset(world)
-    run_id = ask(world, timeout="10m")
+    run_id = ask(world, timeout="10m", **more)
     admit.run_once(world.gate)
     submit.run_once(world.gate)
     world.publish("acme/model", **{**published.full(), "README__md": b"---\nlicense: mit\n---\n# A model\n"})
@@ -97,3 +97,24 @@ def test_the_answer_names_the_run_and_the_model_and_so_does_the_lineage(world: W
     assert world.show(second)["lineage_card"] == "written"
     third = ask(world, reuse="allow")
     assert world.show(third)["reused_from"] == first, "who made it, not who was answered with it"
+
+
+def test_another_commit_of_the_chat_template_is_another_input(world: World) -> None:
+    world.budget(10_000_000)
+    model(world, "acme/template")
+    asked = {**RECIPE, "chat_template_path": "acme/template"}
+    model(world)
+    dataset(world)
+    before = world.show(ask(world, recipe=asked))
+    world.publish("acme/template", README__md=b"another one")
+    world.clock.turn(minutes=30)
+    after = world.show(ask(world, recipe=asked))
+    assert before["pins"].pop("chat_template") != after["pins"].pop("chat_template")
+    assert before["pins"] == after["pins"]
+    assert before["fingerprint"] != after["fingerprint"]
+
+
+def test_what_a_bucket_holds_has_no_commit_so_nothing_is_reused(world: World) -> None:
+    mounted = {"volumes": [{"type": "bucket", "source": "acme/data", "mount_path": "/data"}]}
+    trained(world, **mounted)
+    assert world.show(ask(world, reuse="allow", **mounted))["state"] == "queued"
