@@ -31,7 +31,7 @@ class FieldError(BaseModel):
 
     field: str
     rule: str
-    remedy: str
+    remedy: str | None
 
 
 class Problem(BaseModel):
@@ -85,7 +85,10 @@ def problem(
 
 
 def answer(error: ServiceError) -> JSONResponse:
-    """The problem document of a fault in the caller's terms."""
+    """The problem document of a fault in the caller's terms; of one wrong field, `errors` is a list of one."""
+    extra = dict(error.extra)
+    if isinstance(error, Invalid) and error.field is not None:
+        extra.setdefault("errors", [{"field": error.field, "rule": error.detail, "remedy": error.remedy}])
     return problem(
         error.status,
         error.code,
@@ -94,7 +97,7 @@ def answer(error: ServiceError) -> JSONResponse:
         error.headers,
         field=error.field,
         remedy=error.remedy,
-        **error.extra,
+        **extra,
     )
 
 

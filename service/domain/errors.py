@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -101,6 +102,13 @@ class UnknownField(Invalid):
     """A field that this body does not have."""
 
     code, title = "unknown_field", "The body has an unknown field"
+
+
+def together(found: Sequence[Invalid]) -> Invalid:
+    """The first of what is wrong at once, telling of all in `errors`."""
+    first = found[0]
+    first.extra["errors"] = [{"field": one.field, "rule": one.detail, "remedy": one.remedy} for one in found]
+    return first
 
 
 class NotAvailable(Invalid):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
-from service.domain.errors import Invalid
+from service.domain.errors import Invalid, together
 from service.domain.form import Form
 from service.domain.hub_name import HubId
 from service.domain.trl.fields import FIELD_OF, Evaluation, Lora, Quantization
-from service.domain.trl.flags import release
+from service.domain.trl.flags import Release, release
 from service.domain.trl.names import aliases, field_meant
 from service.domain.trl.owned import OWNED_FLAGS, owned_remedy
 from service.domain.trl.rules import broken
@@ -85,26 +86,29 @@ class TrlSft(Body):
         known = release(self.trl_version)
         if self.quantization is not None and self.lora is None:
             raise Invalid("quantization needs lora", field="recipe.quantization", remedy='Add "lora": {}.')
-        fields = self.field_flags()
-        for name, value in self.args.items():
-            if (reason := OWNED_FLAGS.get(name)) is not None:
-                raise Invalid(
-                    f"'{name}' is set by the service: {reason}", field=f"recipe.args.{name}", remedy=owned_remedy(name)
-                )
-            if name in fields:
-                raise Invalid(
-                    f"'{name}' is given as a field of the recipe, too",
-                    field=f"recipe.args.{name}",
-                    remedy=f"Give it once: leave it out of args, or leave {FIELD_OF.get(name, f'recipe.{name}')} out.",
-                )
-            known.check(name, value, f"recipe.args.{name}")
-        for name, value in fields.items():
-            if value is not None:
-                known.check(name, value, self.field_of(name))
+        if wrong := list(self._wrong_flags(known)):
+            raise together(wrong)
         if (found := broken(self.flags(), known)) is not None:
             rule, message = found
             raise Invalid(message, field=self.field_of(rule.flag), remedy=rule.remedy, trl=known.version)
         return self
+
+    def _wrong_flags(self, known: Release) -> Iterator[Invalid]:
+        """What is wrong with each flag by itself: a name, a value, or that it is not the caller's to give here."""
+        fields = self.field_flags()
+        for name, value in self.args.items():
+            field = f"recipe.args.{name}"
+            if (reason := OWNED_FLAGS.get(name)) is not None:
+                yield Invalid(f"'{name}' is set by the service: {reason}", field=field, remedy=owned_remedy(name))
+            elif name in fields:
+                place = FIELD_OF.get(name, f"recipe.{name}")
+                remedy = f"Give it once: leave it out of args, or leave {place} out."
+                yield Invalid(f"'{name}' is given as a field of the recipe, too", field=field, remedy=remedy)
+            elif (refusal := known.refusal(name, value, field)) is not None:
+                yield refusal
+        for name, value in fields.items():
+            if value is not None and (refusal := known.refusal(name, value, self.field_of(name))) is not None:
+                yield refusal
 
     def flags(self) -> dict[str, Any]:
         """Every flag that decides how it trains, by fields and `args`; the model and the dataset are not among them."""

@@ -87,6 +87,19 @@ def test_it_is_refused_with_field_rule_and_remedy_and_nothing_is_stored(rich: Ap
     assert rich("GET", "/runs").json()["data"] == []
 
 
+def test_all_wrong_flags_are_told_at_once(rich: Api) -> None:
+    args = {"max_steps": "x", "lr": 1, "batch_size": 4, "bf16": "no", "hub_token": "x", "seed": 1}
+    sent = body(args, {"lora": {"r": 8}, "eval": {"batch_size": 10**9}})
+    problem = rich("POST", "/runs", json=sent).json()
+    wrong = [f"recipe.args.{name}" for name in args if name != "seed"]
+    assert [one["field"] for one in problem["errors"]] == [*wrong, "recipe.eval.batch_size"]
+    first, second = problem["errors"][:2]
+    assert (problem["field"], problem["detail"], problem["remedy"]) == (first["field"], first["rule"], first["remedy"])
+    assert "'learning_rate'" in second["remedy"]
+    one = rich("POST", "/runs", json=body({"bf16": True, "fp16": True})).json()
+    assert one["errors"] == [{"field": one["field"], "rule": one["detail"], "remedy": one["remedy"]}]
+
+
 @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e400"])
 def test_what_is_no_number_is_refused_wherever_it_stands(rich: Api, number: str) -> None:
     for args in (

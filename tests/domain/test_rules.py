@@ -300,7 +300,7 @@ def test_what_the_service_makes_of_a_valid_recipe_is_valid(
     assert broken(filled.flags(), KNOWN) is None
     for name, value in filled.flags().items():
         if value is not None and name != "report_to":
-            KNOWN.check(name, value, "f")
+            assert KNOWN.refusal(name, value, "f") is None
     pilot = pilot_recipe(filled, Pilot())
     assert broken(pilot.flags(), KNOWN) is None
     assert broken(fill(pilot, flavor, family).flags(), KNOWN) is None

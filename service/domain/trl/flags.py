@@ -118,20 +118,21 @@ class Release:
     custom_code: bool
     whole_logits: bool
 
-    def check(self, name: str, value: object, field: str) -> None:
-        """Raise UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that
-        leads nowhere. `field` is where the caller gave it."""
+    def refusal(self, name: str, value: object, field: str) -> Invalid | None:
+        """UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that leads
+        nowhere; None for what is right. `field` is where the caller gave it."""
         if (flag := self.flags.get(name)) is None:
-            raise UnknownField(
+            return UnknownField(
                 f"TRL {self.version} has no flag '{name}'",
                 field=field,
                 remedy=nearest(name, self.flags),
                 trl=self.version,
             )
         if flag.is_kind(value) and (beyond := range_refusal(name, value, flag.default)) is not None:
-            raise Invalid(f"'{name}' {beyond[0]}", field=field, remedy=beyond[1], trl=self.version)
-        if (refusal := flag.refusal(value)) is not None:
-            raise Invalid(f"'{name}' {refusal}", field=field, remedy=flag.remedy(value), trl=self.version)
+            return Invalid(f"'{name}' {beyond[0]}", field=field, remedy=beyond[1], trl=self.version)
+        if (wrong := flag.refusal(value)) is not None:
+            return Invalid(f"'{name}' {wrong}", field=field, remedy=flag.remedy(value), trl=self.version)
+        return None
 
 
 def kind_of(value: object) -> str:
