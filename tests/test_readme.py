@@ -77,3 +77,10 @@ def test_every_code_of_an_error_is_told_of() -> None:
     assert len(kinds) > 15
     table = README.partition("### When a request is refused")[2].partition("\n###")[0]
     assert {kind.code for kind in kinds} <= set(re.findall(r"`(\w+)`", table))
+
+
+def test_every_variable_of_the_sandbox_is_told_of() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "service" / "sandbox").glob("*.py"))
+    named = set(re.findall(r"\bSANDBOX_[A-Z_]+\b", code))
+    assert len(named) > 3
+    assert named <= set(re.findall(r"`(\w+)`", README.partition("## The sandbox")[2]))
