@@ -19,15 +19,13 @@ router = APIRouter(tags=["runs"])
 INPUTS = (
     "recipe",
     "pins",
-    "flavor",
-    "timeout_seconds",
-    "max_cost_usd",
     "env",
     "secrets",
     "image",
     "volumes",
-    "output_repo",
 )
+# What the fingerprint leaves out; of the flavor, only its number of GPUs counts.
+SETTINGS = ("flavor", "timeout_seconds", "max_cost_usd", "output_repo")
 OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
 
 
@@ -42,12 +40,14 @@ class DifferenceObject(BaseModel):
 
 
 class DiffObject(BaseModel):
-    """`same_fingerprint`: the same inputs, to the commit; null until both runs have been through preflight."""
+    """`same_fingerprint`: the same inputs, to the commit; null until both runs have been through preflight.
+    `settings`: what no fingerprint counts, but for the number of the flavor's GPUs."""
 
     a: str
     b: str
     same_fingerprint: bool | None
     inputs: list[DifferenceObject]
+    settings: list[DifferenceObject]
     outcomes: list[DifferenceObject]
 
 
@@ -69,6 +69,7 @@ def diff_runs(run_id: str, other_id: str, caller: Viewer, app: App) -> Response:
             "b": other_id,
             "same_fingerprint": None if None in prints else prints[0] == prints[1],
             "inputs": _differences(_by_name(a), _by_name(b), INPUTS),
+            "settings": _differences(a, b, SETTINGS),
             "outcomes": _differences(a, b, OUTCOMES),
         }
     )

@@ -14,6 +14,8 @@ def test_only_what_differs_is_told_by_its_path(api: Api) -> None:
     told = api("GET", f"/runs/{a}/diff/{b}").json()
     assert told["inputs"] == [
         {"field": "env.SEED", "a": "1", "b": "2", "lines": None},
+    ]
+    assert told["settings"] == [
         {"field": "timeout_seconds", "a": 600, "b": 1200, "lines": None},
     ]
     assert [one["field"] for one in told["outcomes"]] == ["cost.ceiling_usd"]
@@ -26,6 +28,7 @@ def test_the_same_inputs_have_no_difference(api: Api) -> None:
     preflight.run_once(api.world.gate)
     told = api("GET", f"/runs/{a}/diff/{b}").json()
     assert (told["inputs"], told["outcomes"], told["same_fingerprint"]) == ([], [], True)
+    assert told["settings"] == []
     assert api("GET", f"/runs/{a}/diff/{b}", as_="outsider").status_code == 404
 
 
