@@ -11,6 +11,7 @@ from service.domain.approval import EXPIRES_AFTER
 from service.domain.body import Body, Usd
 from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
+from service.domain.errors import BrokenRule
 from service.domain.flavor_name import FlavorName
 from service.domain.remedy import CHANGEABLE
 from service.domain.request import RunRequest, check_labels
@@ -56,6 +57,15 @@ class RunPatch(Body):
         if isinstance(value, dict):
             refuse_secrets(value)
         return value
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> RunPatch:
+        for name in self.model_fields_set:
+            if getattr(self, name) is None:
+                raise BrokenRule("null changes nothing", "Send a value, or leave it out.", at=name)
+        if not self.model_fields_set:
+            raise BrokenRule("there is nothing to change", f"Send one of {', '.join(CHANGEABLE)}.")
+        return self
 
     @classmethod
     def suggestion(cls, name: str) -> str:

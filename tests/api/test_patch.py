@@ -105,3 +105,13 @@ def test_auto_is_no_flavor_for_a_script(api: Api) -> None:
     told = api("PATCH", f"/runs/{run_id}", json={"flavor": "auto"}).json()
     assert (told["code"], told["field"]) == ("invalid", "flavor")
     assert api("GET", f"/runs/{run_id}").json()["flavor"] == "cpu-basic"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"), [({}, None), ({"timeout": None}, "timeout"), ({"labels": None}, "labels")]
+)
+def test_a_change_of_nothing_is_refused(api: Api, changes: dict[str, Any], field: str | None) -> None:
+    answer = api("PATCH", f"/runs/{submit(api)['id']}", json=changes)
+    told = answer.json()
+    assert (answer.status_code, told["code"], told.get("field")) == (422, "invalid", field), told
+    assert told["remedy"].startswith("Send ")
