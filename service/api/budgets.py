@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
-from service.api.auth import Admin, Caller, Lead, Viewer
+from service.api.auth import Admin, Caller, Viewer
 from service.api.money_schemas import BudgetObject, BudgetPut, GrantCreate
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -47,7 +47,9 @@ def _owner(
     return Owner(team, user)
 
 
-def _changeable(owner: Annotated[Owner, Depends(_owner)], caller: Lead) -> Owner:
+def _changeable(owner: Annotated[Owner, Depends(_owner)], caller: Viewer) -> Owner:
+    if owner.user is not None and not caller.reaches("lead"):
+        raise NotAllowed("a user's budget is set by a lead", remedy="Ask a lead of the team, or an admin.")
     if owner.user is None and not caller.reaches("admin"):
         raise NotAllowed("a team's budget is granted by an admin", remedy="A lead sets the budgets of its users.")
     return owner
@@ -82,14 +84,14 @@ def read_budget(owner: OwnerOf, app: App, period: OfPeriod = Period.MONTH) -> Re
     summary="Set a team's budget",
     responses=responses(403, 404, 422),
 )
-def put_budget(owner: OwnerToChange, body: BudgetPut, caller: Lead, app: App) -> Response:
+def put_budget(owner: OwnerToChange, body: BudgetPut, caller: Viewer, app: App) -> Response:
     """One for each period; a run must fit all that are above it. Nothing is killed by a lower limit: it stops
     admissions until the window has room again."""
     return _change(app, partial(_grant, owner=owner, body=body, by=caller.name, now=app.now()))
 
 
 @router.delete("/teams/{team}/budget", status_code=204, summary="End a team's budget", responses=responses(403, 404))
-def delete_budget(owner: OwnerToChange, caller: Lead, app: App, period: OfPeriod = Period.MONTH) -> Response:
+def delete_budget(owner: OwnerToChange, caller: Viewer, app: App, period: OfPeriod = Period.MONTH) -> Response:
     """The limit is gone, what was spent under it stays on record. A team without any budget has no money."""
     return _end(app, owner, period, caller)
 
@@ -102,7 +104,7 @@ def delete_budget(owner: OwnerToChange, caller: Lead, app: App, period: OfPeriod
     responses=responses(403, 404, 422),
 )
 def post_grant(
-    owner: OwnerToChange, body: GrantCreate, caller: Lead, app: App, period: OfPeriod = Period.MONTH
+    owner: OwnerToChange, body: GrantCreate, caller: Viewer, app: App, period: OfPeriod = Period.MONTH
 ) -> Response:
     """More money for the present window alone: how one run is let past a limit that stays."""
     return _change(app, partial(_add, owner=owner, period=period, body=body, by=caller.name, now=app.now()), 201)

@@ -189,3 +189,10 @@ def test_a_team_and_the_organisation_show_that_they_are_paused_and_by_whom(api: 
         after = api("GET", path).json()
         assert (after["paused"], after["paused_by"]) == (True, "admin")
     assert api("GET", "/teams/research").json()["max_concurrent_runs_per_user"] == 2
+
+
+def test_who_may_set_a_budget_is_said_to_whoever_may_not(api: Api) -> None:
+    sent = {"period": "month", "limit_usd": 1.0, "hard": True}
+    for role in ("viewer", "member", "lead"):
+        answer = api("PUT", "/teams/research/budget", as_=role, json=sent)
+        assert (answer.status_code, "admin" in answer.json()["detail"]) == (403, True), answer.json()
