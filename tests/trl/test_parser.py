@@ -156,7 +156,7 @@ def test_fields_arrive_as_the_flags_that_they_stand_for() -> None:
 def test_presets_hold_flags_and_values_that_the_release_takes(preset: Any) -> None:
     mode = {"lora": {}} if preset.mode == "lora" else {}
     flavor = preset.flavors[0] if preset.flavors else "l4x1"
-    filled = fill(recipe_of(preset="auto", **mode), flavor, family=preset.family)
+    filled = fill(recipe_of(preset="auto", **mode), flavor, family=preset.family, gpus=preset.gpus or 1)
     assert filled.filled is not None
     assert preset.name in str(filled.filled.preset)
     seen = parsed(filled)
