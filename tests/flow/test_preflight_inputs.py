@@ -94,7 +94,8 @@ def test_a_template_comes_from_a_repository_or_from_what_is_mounted(world: World
 
     holder = run(world, volumes=mounted, chat_template_path="acme/holder")
     assert checks(world, holder)["chat_template"] == "passed"
-    assert set(world.show(holder)["pins"]) == {"exclude_newer", "model_revision", "dataset_revision", "volume:/data"}
+    pins = {"exclude_newer", "model_revision", "dataset_revision", "chat_template", "volume:/data"}
+    assert set(world.show(holder)["pins"]) == pins
     assert template("/data/t.jinja") == "passed"
     assert template("/data/other.jinja") == "failed"
     bucket = [{"type": "bucket", "source": "acme/ckpt", "mount_path": "/data"}]
