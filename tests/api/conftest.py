@@ -41,9 +41,12 @@ class Api:
 
 
 @cache
-def document() -> dict[str, Any]:
-    """The OpenAPI document, the same for every application, and half a second's work."""
-    return create_app(None, on_stop=lambda: None).openapi()  # type: ignore[arg-type]
+def application() -> FastAPI:
+    """One application for all tests of a process, as making it and its OpenAPI document is most of their time: a test
+    gives it a state of its own."""
+    app = create_app(None, on_stop=lambda: None)  # type: ignore[arg-type]
+    app.openapi()
+    return app
 
 
 @pytest.fixture
@@ -56,8 +59,8 @@ def api(world: World) -> Api:
         ages=dict,
         is_leading=lambda: True,
     )
-    app = create_app(state, on_stop=lambda: None)
-    app.openapi_schema = document()
+    app = application()
+    app.state.tunegate = state
     api = Api(app, world)
     for role in ("lead", "member", "viewer"):
         api.add_key(role, "research", role)
