@@ -55,6 +55,46 @@ def test_a_script_may_print_step_and_total_itself_as_a_dict_or_as_json() -> None
         assert (told.step, told.total_steps, told.loss) == (20, 300, 0.5)
 
 
+NUMBERS = "{'loss': nan, 'grad_norm': nan, 'epoch': 0.1}"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "[rank0]: ",
+        "  5%|▌         | 5/100 [00:10<00:30, 2.05s/it]",
+        "Train:   5%|▌         | 5/100 [00:10<00:30, 2.05s/it] ",
+        "\x1b[32m",
+        "INFO:__main__:",
+        "2026-01-31 10:00:00,123 - root - INFO - ",
+        "[INFO|trainer.py:2345] 2026-01-31 10:00:00 >> ",
+        "2026-01-31 10:00:00.123 | INFO     | train:log:42 - ",
+        "step 10: ",
+        "Epoch 1/3, step=10 ",
+        "train metrics: ",
+    ],
+)
+def test_a_training_prints_its_numbers_after_what_its_surroundings_put_there(before: str) -> None:
+    assert [point.not_finite for point in points_in(before + NUMBERS)] == [("loss", "grad_norm")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("row 17: ", ""),
+        ("sample 3 of the data: ", ""),
+        ('{"text": "the log said ', '"}'),
+        ("messages=[user] ", " what does this log tell me?"),
+        ("ValueError: unexpected numbers ", ""),
+        ("", " is what the model should say of it"),
+        ("12:12:12 " * 200 + "row ", ""),
+    ],
+)
+def test_numbers_that_are_only_quoted_are_not_the_trainings(before: str, after: str) -> None:
+    assert not list(points_in(before + NUMBERS + after))
+
+
 @pytest.mark.parametrize(
     "other",
     [

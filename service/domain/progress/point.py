@@ -1,7 +1,7 @@
 """The numbers of one logging step, as a training prints them: a dict in the log.
 
 transformers 4 prints numbers, transformers 5 quoted numbers of four digits (ProgressCallback.on_log); a script of the
-caller's own may print the same, or JSON. The numbers are searched for, not anchored: a dict may follow a bar in a line.
+caller's own may print the same, or JSON.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-# 2,000 characters: what Trainer prints has a dozen numbers, and a log may hold anything.
-DICT = re.compile(r"\{[\"'][^{}]{1,2000}\}")
+from service.domain.progress.printed import dicts
+
 # Python prints numbers that are none bare, which is no literal.
 BARE = re.compile(r"(?<=[:\s])(-?(?:nan|inf))(?=\s*[,}])")
 SAYS_SOMETHING = frozenset(
@@ -53,8 +53,8 @@ class Point:
 
 
 def points_in(text: str) -> Iterator[Point]:
-    """Every dict of training numbers in a line."""
-    for found in DICT.findall(text):
+    """Every dict of training numbers that a line is there for."""
+    for found in dicts(text):
         values = _values(found)
         if values is not None and says_something(values):
             yield point_of(values)
