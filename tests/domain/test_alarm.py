@@ -71,6 +71,8 @@ def test_a_loss_that_is_no_number_is_told_and_certain_at_the_third(entry: str, t
     if first is not None and third is not None:
         assert (first.is_certain, third.is_certain) == (False, True)
         assert third.message == "The loss is not a number since step 60: what follows trains nothing."
+        assert first.message.endswith("since step 60: one such step may pass, 3 logged in a row do not.")
+        assert first.evidence == "NaN, infinite, or 0 in place of it since step 60, in the last logged loss"
 
 
 def test_a_loss_that_came_back_is_no_alarm() -> None:
@@ -101,13 +103,25 @@ def test_a_timeout_that_will_not_be_kept_is_told_early_with_the_cost_of_both_cho
         "remaining_seconds": 2040,
         "reached_step": 800,
         "spent_usd": 0.06,
-        "let_run_usd": 0.4,
+        "let_run_usd": 0.41,
         "again_timeout_seconds": 3600,
         "again_usd": 0.5,
     }
-    for said in ("44 min of work are left, and 34 min to run", "step 800 of 1,000", "$0.40", "$0.06", "$0.50"):
+    for said in ("44 min of work are left, and 34 min to run", "step 800 of 1,000", "$0.41", "$0.06", "$0.50"):
         assert said in alarm.message
     assert "a timeout of 60m" in alarm.remedy
+
+
+def test_quick_steps_that_are_each_logged_are_judged_as_well() -> None:
+    # two steps a second: ten thousand take 84 minutes, and there are 40
+    reader = Reader(Hints(10_000, 1))
+    for step in range(1, 1201):
+        bar = f"{step // 100}%|█ | {step}/10000 [00:10<00:30, 2.0it/s]"
+        reader.read([LogLine(at(step / 2).isoformat(), f"{bar}\r{bar}{losses(2.0)[0]}")])
+        if step == 420:
+            assert Guard.TIMEOUT in found(reader, step / 2, timeout=2400)
+    alarm = found(reader, 600, timeout=2400)[Guard.TIMEOUT]
+    assert (alarm.is_certain, alarm.numbers["left_seconds"]) == (True, 4400)
 
 
 @pytest.mark.parametrize(("entries", "timeout"), [(3, 2400), (12, 3100)])
@@ -133,6 +147,14 @@ def test_steps_that_do_not_come_are_a_stall(silence: float, told: bool) -> None:
     assert (alarm is not None) == told
     if alarm is not None:
         assert alarm.message == "No sign of a step for 11 min, where 30 s is usual: step 120 was the last."
+
+
+def test_a_few_quick_steps_are_enough_to_tell_a_stall() -> None:
+    reader = Reader(Hints(1000, 1))
+    for step in range(1, 30):
+        reader.read([LogLine(at(step / 5).isoformat(), f"{step}/1000 [00:10<00:30, 5.0it/s]{losses(2.0)[0]}")])
+    assert Guard.STALL not in found(reader, 500)
+    assert found(reader, 650)[Guard.STALL].is_certain
 
 
 def test_slow_steps_and_a_bar_of_an_evaluation_are_none() -> None:

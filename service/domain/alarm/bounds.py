@@ -28,7 +28,8 @@ def timeout(watched: Watched, now: datetime) -> Alarm | None:
         return None
     progress, total = watched.reader.progress, elapsed + left
     again = math.ceil(MARGIN * total / ROUNDED_TO_SECONDS) * ROUNDED_TO_SECONDS
-    spent, let_run, anew = (watched.cost_after(seconds) for seconds in (elapsed, watched.timeout_seconds, total))
+    spent, anew = watched.cost_after(elapsed), watched.cost_after(total)
+    let_run = money.ceiling(watched.price_per_minute_micro_usd, watched.timeout_seconds)  # the kill takes a moment
     reached = _reached(watched, remaining)
     return Alarm(
         Guard.TIMEOUT,

@@ -15,11 +15,12 @@ from service.domain.progress import Phase, Reader
 
 # One broken loss may pass (a batch of nothing but padding); so many in a row do not, as the weights are NaN.
 BROKEN_FOR_CERTAIN = 3
+MAY_PASS = f"one such step may pass, {BROKEN_FOR_CERTAIN} logged in a row do not"
 # Enough of a curve to tell that it does not come back from a warm-up's bump.
 LOSSES_FOR_CERTAIN = 10
 # A stall: this many times the usual time between two signs of a step, three times the longest, and never less than ten
 # minutes: checkpoints are uploaded and evaluations run between steps, and not all of them draw a bar.
-FEWEST_GAPS = 3
+FEWEST_STEPS, STEPS_FOR_CERTAIN = 3, 10
 TIMES_MEDIAN, TIMES_LONGEST = 10, 3
 LEAST_SILENCE = timedelta(minutes=10)
 
@@ -32,13 +33,15 @@ def nan(watched: Watched, _now: datetime) -> Alarm | None:
         rows, step = (len(trend.losses) - place) * trend.stride, trend.steps[place]
     if rows == 0:
         return None
+    is_certain = rows >= BROKEN_FOR_CERTAIN
     since = "" if step is None else f" since step {step:,}"
+    last = "the last logged loss" if rows == 1 else f"each of the last {rows} logged losses"
     return Alarm(
         Guard.NAN,
-        f"The loss is not a number{since}: what follows trains nothing.",
-        f"NaN, infinite, or 0 in place of it{since}, in each of the last {rows} logged losses",
+        f"The loss is not a number{since}: {'what follows trains nothing' if is_certain else MAY_PASS}.",
+        f"NaN, infinite, or 0 in place of it{since}, in {last}",
         "Lower the learning rate, train in bfloat16 instead of float16, and look for rows without a label.",
-        rows >= BROKEN_FOR_CERTAIN,
+        is_certain,
         {"step": step},
     )
 
@@ -67,7 +70,8 @@ def stall(watched: Watched, now: datetime) -> Alarm | None:
     reader = watched.reader
     progress, gaps = reader.progress, _gaps(reader)
     is_training = progress.phase == Phase.TRAIN and (progress.step or 0) < (progress.total_steps or math.inf)
-    if not is_training or len(gaps) < FEWEST_GAPS or reader.active_at is None:
+    seen = reader.marks[-1].step - reader.marks[0].step if gaps else 0
+    if not is_training or seen < FEWEST_STEPS or reader.active_at is None:
         return None
     silence = (now - reader.active_at).total_seconds()
     usual, longest = median(gaps), max(gaps)
@@ -78,7 +82,7 @@ def stall(watched: Watched, now: datetime) -> Alarm | None:
         f"No sign of a step for {told(silence)}, where {told(usual)} is usual: step {progress.step:,} was the last.",
         f"step {progress.step} at {reader.active_at:%Y-%m-%dT%H:%M:%SZ}, and no bar or number since",
         "Its log's end says what it was at: a process of a launcher that died, a download or an upload that hangs.",
-        True,
+        seen >= STEPS_FOR_CERTAIN,
         {"silence_seconds": round(silence), "usual_seconds": round(usual, 1), "step": progress.step},
     )
 

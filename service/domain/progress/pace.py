@@ -8,9 +8,10 @@ from datetime import datetime
 from itertools import pairwise
 from statistics import median, quantiles
 
-# Enough for a range and few enough to be kept with the run. Closer ones say more of the log than of the work.
+# Enough for a range and few enough to be kept with the run. Closer ones say more of the log than of the work; those
+# of quick steps lie further apart the longer they are seen, so that all together they span ten minutes.
 MOST_MARKS = 24
-LEAST_APART_SECONDS = 2.0
+LEAST_APART_SECONDS, MOST_APART_SECONDS, SHARE_APART = 2.0, 25.0, 1 / 12
 
 
 @dataclass(frozen=True)
@@ -31,31 +32,40 @@ class Eta:
 
 
 def with_mark(marks: Sequence[Mark], mark: Mark) -> list[Mark]:
-    """The marks with one more, thinned: the oldest go. Steps that begin anew (a resume) begin the marks anew."""
-    if marks and mark.step < marks[-1].step:
+    """The marks with one more as the last, thinned: what is too near to the one before it goes, and the oldest.
+    Steps that begin anew (a resume) begin the marks anew."""
+    if not marks or mark.step < marks[-1].step:
         return [mark]
-    if marks and (mark.step == marks[-1].step or (mark.at - marks[-1].at).total_seconds() < LEAST_APART_SECONDS):
+    if mark.step == marks[-1].step or mark.at <= marks[-1].at:
         return list(marks)
-    return [*marks, mark][-MOST_MARKS:]
+    is_near = len(marks) > 1 and _seconds(marks[-2], marks[-1]) < _apart(_seconds(marks[0], marks[-1]))
+    kept = marks[:-1] if is_near else marks
+    return [*kept, mark][-MOST_MARKS:]
+
+
+def _seconds(earlier: Mark, later: Mark) -> float:
+    return (later.at - earlier.at).total_seconds()
+
+
+def _apart(span: float) -> float:
+    return min(max(LEAST_APART_SECONDS, SHARE_APART * span), MOST_APART_SECONDS)
 
 
 def seconds_per_step(marks: Sequence[Mark]) -> list[float]:
     """Of each stretch between two marks, in order."""
     return [
-        (later.at - earlier.at).total_seconds() / (later.step - earlier.step)
+        _seconds(earlier, later) / (later.step - earlier.step)
         for earlier, later in pairwise(marks)
         if later.step > earlier.step and later.at > earlier.at
     ]
 
 
 def eta(marks: Sequence[Mark], steps_left: int | None) -> Eta | None:
-    """None before there are two marks, or where nobody said how many steps there are. Pauses for evaluation and
+    """None before there is a pace, or where nobody said how many steps there are. Pauses for evaluation and
     checkpoints are in the mean, as more of them will come."""
-    paces = seconds_per_step(marks)
-    if not paces or steps_left is None:
+    paces, mean = seconds_per_step(marks), mean_step_seconds(marks)
+    if mean is None or steps_left is None:
         return None
-    mean = mean_step_seconds(marks)
-    assert mean is not None
     if len(paces) < 3:
         low, high = min(paces), max(paces)
     else:
@@ -65,10 +75,10 @@ def eta(marks: Sequence[Mark], steps_left: int | None) -> Eta | None:
 
 
 def mean_step_seconds(marks: Sequence[Mark]) -> float | None:
-    """Over all of them."""
-    if len(marks) < 2 or marks[-1].at <= marks[0].at:
+    """Over all of them; None before two that are far enough apart."""
+    if not marks or _seconds(marks[0], marks[-1]) < LEAST_APART_SECONDS:
         return None
-    return (marks[-1].at - marks[0].at).total_seconds() / (marks[-1].step - marks[0].step)
+    return _seconds(marks[0], marks[-1]) / (marks[-1].step - marks[0].step)
 
 
 def typical_step_seconds(marks: Sequence[Mark]) -> float | None:
