@@ -28,6 +28,7 @@ def note(session: Session, run: Run, attempt: Attempt, reader: Reader) -> None:
     attempt.reading = reader.as_json()
     metrics.add(session, attempt, reader.points)
     session.add(attempt)
-    if reader.progress.is_known and run.progress != reader.progress.as_json():
+    is_told = reader.progress.is_known or (run.recipe.get("kind") == "trl_sft" and reader.progress.phase is not None)
+    if is_told and run.progress != reader.progress.as_json():
         run.progress = reader.progress.as_json()
         session.add(run)

@@ -184,6 +184,21 @@ def test_progress_is_read_while_the_job_runs(world: World) -> None:
     assert (progress["eta_seconds"], progress["phase"]) == (0, "train")
 
 
+def test_a_phase_is_told_before_the_first_step(world: World) -> None:
+    log = "Installed 82 packages\nLoading checkpoint shards: 100%\nTokenizing train dataset:   1%|  | 1/64 [00:00<00:01]"
+    trl = {"kind": "trl_sft", "model_name_or_path": "HuggingFaceTB/SmolLM2-135M", "dataset_name": "trl-lib/Capybara"}
+    world.budget(10_000_000)
+    run_id = world.enqueue(recipe=trl, flavor="a10g-large", output_repo="acme/out", seconds=30, log=log)
+    script = world.enqueue(seconds=30, log="Installed\nrows: 9")
+    seen = set()
+    for _ in range(20):
+        world.pass_all()
+        world.clock.turn(seconds=3)
+        seen.add((world.show(run_id)["progress"] or {}).get("phase"))
+    assert {"setup", "data"} <= seen
+    assert world.show(script)["progress"] is None  # whatever it does, it said nothing of a training
+
+
 def test_secrets_are_masked_in_the_kept_log_and_wiped_at_the_end(world: World) -> None:
     run_id = world.enqueue(seconds=3, secrets={"KEY": "very-secret-value"})
 

@@ -18,7 +18,10 @@ LOGGER = (
     r"|(?:DEBUG|INFO|WARNING|ERROR)\b(?::[\w.]{1,80}:)?|-\s[\w.]{1,80}(?=\s-\s)|[\w.]{1,80}:[\w.<>]{1,80}:\d{1,6}|>>|[-:|,]"
 )
 # `step 10: {…}`, `train metrics: {…}`
-WORD = r"(?:(?:global[_ ])?step|iter(?:ation)?|epoch|train(?:ing)?|eval(?:uation)?|metrics?|logs?)\b\W{0,3}(?:\d[\d./]{0,20})?"
+WORD = (
+    r"(?:(?:global[_ ])?step|iter(?:ation)?|epoch|train(?:ing)?|eval(?:uation)?|metrics?|logs?)\b"
+    r"\W{0,3}(?:\d[\d./]{0,20})?"
+)
 COLOR = r"\x1b\[[\d;]{0,20}[A-Za-z]"
 # possessive: what a line may be read as in two ways is not tried in all
 AROUND = re.compile(rf"(?:\s|{COLOR}|{BAR}|{LOGGER}|{WORD})*+", re.IGNORECASE)

@@ -60,8 +60,8 @@ class Progress:
 
     @property
     def is_known(self) -> bool:
-        """Whether the log said anything of the training at all."""
-        return self != Progress(phase=self.phase)
+        """Whether the log said anything of a training: a script's first lines, whatever it does, are its setup."""
+        return self not in (Progress(), Progress(phase=Phase.SETUP))
 
     def as_json(self) -> dict[str, Any]:
         """The `progress` member of the run object."""
