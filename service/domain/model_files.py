@@ -1,12 +1,13 @@
 """Whether the files at a commit are a whole model: weights, every shard of the index, configuration, tokenizer.
 
 Pure: it judges what was read. TRL's script always publishes all of these; a script of the caller's own may publish what
-it likes, so of its files only those are judged that are there.
+it likes, so of its files only those are judged that are there: but what a training writes beside a model is none.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,12 @@ VOCABULARIES = (
     "sentencepiece.model",
     "spm.model",
 )
+# What a training writes beside a model, at the top or in a checkpoint's folder (transformers 5.23, trainer.py): having
+# nothing else, a repository holds none. A tokenizer alone may be all that a script was for.
+BESIDE = re.compile(
+    r"checkpoint-\d+/.*|runs/.*|\.\w[^/]*|(?:optimizer|scheduler|scaler|rng_state|training_args|trainer_state)[^/]*"
+    r"|(?:generation_|adapter_)?config\.json|[^/]*\.(?:log|md)"
+)
 PUSH_ALL = "Publish the whole folder of the saved model (trainer.push_to_hub, or upload_folder) before the script ends."
 
 
@@ -54,7 +61,7 @@ def judge(due: Due, files: Sequence[File], read: Mapping[str, bytes | None]) -> 
     if (index := _index_name(sizes)) is not None:
         checks.append(_shards(index, read, sizes))
     config = _config_name(due, sizes)
-    if due is not Due.ANYTHING or config in sizes:
+    if due is not Due.ANYTHING or config in sizes or config == ADAPTER_CONFIG:
         checks.append(_config(due, config, read, sizes))
     if due is not Due.ANYTHING:
         checks.append(_tokenizer(sizes))
@@ -63,7 +70,9 @@ def judge(due: Due, files: Sequence[File], read: Mapping[str, bytes | None]) -> 
 
 def _config_name(due: Due, sizes: Mapping[str, int | None]) -> str:
     # Of both, transformers reads the adapter's first, and then the base model's in place of the one beside it.
-    is_adapter = due is Due.ADAPTER or (due is Due.ANYTHING and ADAPTER_CONFIG in sizes)
+    is_adapter = due is Due.ADAPTER or (
+        due is Due.ANYTHING and any(name in sizes for name in (ADAPTER_CONFIG, *ADAPTERS))
+    )
     return ADAPTER_CONFIG if is_adapter else CONFIG
 
 
@@ -72,20 +81,27 @@ def _index_name(sizes: Mapping[str, int | None]) -> str | None:
 
 
 def _weights(due: Due, sizes: Mapping[str, int | None]) -> Check:
-    known = ADAPTERS if due is Due.ADAPTER else WEIGHTS
+    known = {Due.ADAPTER: ADAPTERS, Due.MODEL: WEIGHTS, Due.ANYTHING: (*WEIGHTS, *ADAPTERS)}[due]
     found = [name for name in known if name in sizes]
     if empty := next((name for name in found if sizes[name] == 0), None):
         return _failed("weights", f"{empty} is empty")
     if due is Due.ANYTHING:
-        count = sum(path not in NOT_A_MODEL for path in sizes)
-        if not count:
-            return _failed("weights", "there are no files but README.md")
-        return Check("weights", Verdict.PASSED, f"{found[0]} is there" if found else f"{count} files are there")
+        return _anything(found, sizes)
     if not found:
         singles = [name for name in known if name not in INDEXES]
         shards = "" if due is Due.ADAPTER else ", nor an index of shards"
         return _failed("weights", f"there are no weights: neither {' nor '.join(singles)}{shards}")
     return Check("weights", Verdict.PASSED, f"{found[0]} is there")
+
+
+def _anything(found: Sequence[str], sizes: Mapping[str, int | None]) -> Check:
+    others = sorted(path for path in sizes if path not in NOT_A_MODEL)
+    if not others:
+        return _failed("weights", "there are no files but README.md")
+    if all(map(BESIDE.fullmatch, others)):
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        return _failed("weights", f"there are no weights, only {', '.join(others[:MOST_NAMED])}{more}")
+    return Check("weights", Verdict.PASSED, f"{found[0]} is there" if found else f"{len(others)} files are there")
 
 
 def _shards(index: str, read: Mapping[str, bytes | None], sizes: Mapping[str, int | None]) -> Check:

@@ -118,12 +118,18 @@ def _told_at(lines: Sequence[LogLine], evidence: str | None) -> datetime | None:
 def _look_at_output(
     gate: Gate, run: Run, attempt: Attempt, job: Job | None, texts: Sequence[str]
 ) -> tuple[Output | None, HubRefused | None]:
-    if job is None or job.phase is not JobPhase.COMPLETED or run.output_repo is None:
+    has_run = job is not None and (job.phase is JobPhase.COMPLETED or job.started_at is not None)
+    if job is None or not has_run or run.output_repo is None:
         return None, None
     try:
         return output.look(gate, run, attempt, job, texts), None
     except HubRefused as error:
         return None, error
+    except HubUnavailable:
+        # what a job left that did not end well is told where it can be, and kept from nobody
+        if job.phase is JobPhase.COMPLETED:
+            raise
+        return None, None
 
 
 def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: datetime) -> bool:
@@ -148,7 +154,13 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None else diagnosis.as_json(),
-        output=_shown(gate, run, ending.output, is_verified=to is RunState.SUCCEEDED),
+        output=_shown(
+            gate,
+            run,
+            ending.output,
+            is_due=ending.job is not None and ending.job.phase is JobPhase.COMPLETED,
+            is_verified=to is RunState.SUCCEEDED,
+        ),
     )
 
 
@@ -240,9 +252,11 @@ def _was_pushed_after_all(ending: Ending) -> bool:
     return found.made_at > ending.told_at
 
 
-def _shown(gate: Gate, run: Run, found: Output | None, *, is_verified: bool) -> dict[str, Any] | None:
+def _shown(gate: Gate, run: Run, found: Output | None, *, is_due: bool, is_verified: bool) -> dict[str, Any] | None:
     if run.output_repo is None or found is None:
         return None
+    if found.revision is None and not is_due:
+        return None  # a job that did not end well owes nothing
     return {
         "repo": run.output_repo,
         "revision": found.revision,

@@ -41,7 +41,8 @@ def without(files: Mapping[str, bytes], *names: str) -> dict[str, bytes]:
         (Due.ANYTHING, adapter(), ["weights", "config"]),
         (Due.ANYTHING, sharded(b"a"), ["weights", "shards", "config"]),
         (Due.ANYTHING, {"numbers.npz": b"1"}, ["weights"]),
-        (Due.ANYTHING, {"config.json": b"{}"}, ["weights", "config"]),
+        (Due.ANYTHING, {"config.json": b"{}", "model.onnx": b"1"}, ["weights", "config"]),
+        (Due.ANYTHING, {"tokenizer.json": b"{}"}, ["weights"]),
     ],
 )
 def test_what_is_published_whole_passes_every_check_that_is_due(
@@ -62,6 +63,22 @@ def test_any_one_shard_removed_or_emptied_is_named(data: st.DataObject, count: i
         assert failed(wanted, without(files, name)) == f"shards: shard {name} is not there"
     else:
         assert failed(wanted, {**files, name: b""}) == f"shards: shard {name} is empty"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"config.json": b"{}"}, "weights: there are no weights, only config.json"),
+        ({"optimizer.pt": b"1", "README.md": b"1"}, "weights: there are no weights, only optimizer.pt"),
+        (
+            {"checkpoint-5/model.safetensors": b"1", "runs/a": b"1", "scheduler.pt": b"1", "train.log": b"1"},
+            "weights: there are no weights, only checkpoint-5/model.safetensors, runs/a, scheduler.pt and 1 more",
+        ),
+        (without(adapter(), "adapter_config.json"), "config: adapter_config.json is not there"),
+    ],
+)
+def test_what_a_training_writes_beside_a_model_is_none(files: dict[str, bytes], said: str) -> None:
+    assert failed(Due.ANYTHING, files) == said
 
 
 def test_of_many_shards_that_are_missing_the_first_are_named_and_the_rest_counted() -> None:

@@ -256,3 +256,24 @@ def test_an_ended_run_takes_a_few_calls(world: World, before: bool, log: str, mo
     assert world.run(run_id).state == "succeeded"
     asked = [path for _, path in world.wire.seen if "/api/jobs/" not in path]
     assert len(asked) == most, asked
+
+
+@pytest.mark.parametrize("files", [published.full(), {}])
+def test_what_a_job_published_before_it_failed_is_told(world: World, files: dict[str, bytes]) -> None:
+    run_id = started(world, exit_code=1, log="Traceback (most recent call last):\nKeyError: 'report'")
+    sha = put(world, files) if files else None
+    run = ended(world, run_id)
+    assert (run["state"], run["reason"]) == ("failed", "script_error")
+    if sha is None:
+        assert (run["output"]["revision"], run["output"]["checks"]) == (None, [])
+    else:
+        assert (run["output"]["revision"], run["output"]["verified"]) == (sha, False)
+        assert outcomes(run) == dict.fromkeys(["commit", "weights", "config"], "passed")
+
+
+def test_what_a_cancelled_job_published_is_told(world: World) -> None:
+    run_id = started(world)
+    sha = put(world, published.full())
+    world.cancel(run_id)
+    run = ended(world, run_id)
+    assert (run["state"], run["output"]["revision"], run["output"]["verified"]) == ("cancelled", sha, False)

@@ -185,7 +185,9 @@ def test_progress_is_read_while_the_job_runs(world: World) -> None:
 
 
 def test_a_phase_is_told_before_the_first_step(world: World) -> None:
-    log = "Installed 82 packages\nLoading checkpoint shards: 100%\nTokenizing train dataset:   1%|  | 1/64 [00:00<00:01]"
+    log = (
+        "Installed 82 packages\nLoading checkpoint shards: 100%\nTokenizing train dataset:   1%|  | 1/64 [00:00<00:01]"
+    )
     trl = {"kind": "trl_sft", "model_name_or_path": "HuggingFaceTB/SmolLM2-135M", "dataset_name": "trl-lib/Capybara"}
     world.budget(10_000_000)
     run_id = world.enqueue(recipe=trl, flavor="a10g-large", output_repo="acme/out", seconds=30, log=log)
