@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from service.api.wording import words_for
 from service.domain.errors import BrokenRule, Invalid, ServiceError
-from service.domain.leak import mask_tokens
+from service.domain.mask import mask_tokens
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"

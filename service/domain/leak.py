@@ -1,4 +1,4 @@
-"""Secrets in text: what looks like a token, and where a run's own secret values stand. The only list of patterns.
+"""Secrets in text: what looks like a token, and what gives a run's own secret values away. The only list of patterns.
 
 The forms are the vendors' own as gitleaks has them (github.com/gitleaks/gitleaks, config/gitleaks.toml), kept to those
 with a prefix of their own: hex of some length is as often a commit. A finding says which kind, never the value.
@@ -6,19 +6,14 @@ with a prefix of their own: hex of some length is as often a commit. A finding s
 
 from __future__ import annotations
 
+import json
 import re
-from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
-from urllib.parse import unquote
+from urllib.parse import quote, quote_plus, unquote
 
-MASK = "[secret]"
 # Anything shorter is found in innocent words.
 SHORTEST_SECRET = 6
-# Of a secret that is cut by a line's end, less than this is found at the end of too many lines.
-SHORTEST_BEGINNING = 3
 
 # `hf_xxxxxxxx`, `sk-your-key-here`, AWS's own AKIA…EXAMPLE: few different characters, or words that say so.
 FEWEST_CHARACTERS = 8
@@ -84,7 +79,7 @@ BEGINNINGS = re.compile(
 
 def find(text: str) -> str | None:
     """The kind of the first token in a text, or None. Placeholders are no tokens."""
-    return next((kind.name for kind, _ in _tokens(text)), None)
+    return next((kind.name for kind, _ in tokens(text)), None)
 
 
 def holds(text: str, parts: Iterable[str]) -> bool:
@@ -95,9 +90,17 @@ def holds(text: str, parts: Iterable[str]) -> bool:
 def secret_parts(values: Iterable[str]) -> list[str]:
     """What gives a secret away, longest first, so that no part of a longer one is left standing: each value and, as a
     secret of several lines shows up line by line, each of its lines; of an address, also the password and the tokens
-    in it, which are printed without it. Those under 6 characters are left out."""
-    parts = {part.strip() for value in values for part in (value, *value.splitlines(), *_in_address(value))}
-    return sorted((part for part in parts if len(part) >= SHORTEST_SECRET), key=len, reverse=True)
+    in it, which are printed without it; and all of these as they stand in an address and in JSON. Those under 6
+    characters are left out."""
+    plain = {part.strip() for value in values for part in (value, *value.splitlines(), *_in_address(value))}
+    parts = {form for part in plain if len(part) >= SHORTEST_SECRET for form in (part, *_written(part))}
+    return sorted(parts, key=len, reverse=True)
+
+
+def _written(part: str) -> Iterator[str]:
+    """How addresses, JSON and Python write it."""
+    yield from (quote(part), quote(part, safe=""), quote_plus(part))
+    yield from (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1], repr(part)[1:-1])
 
 
 def _in_address(value: str) -> Iterator[str]:
@@ -106,62 +109,8 @@ def _in_address(value: str) -> Iterator[str]:
         yield from {found[1], unquote(found[1])}
 
 
-def mask(text: str, parts: Iterable[str]) -> str:
-    """A text with every one of `secret_parts` taken out."""
-    for part in parts:
-        text = text.replace(part, MASK)
-    return text
-
-
-def mask_lines(lines: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Lines of a log with every one of `secret_parts` taken out, also where one goes on from a line to the next (a long
-    line may come in pieces), and everything that looks like a token."""
-    across = _across(lines, parts)
-    return [mask_tokens(mask(_cut(line, across.get(index, ())), parts)) for index, line in enumerate(lines)]
-
-
-def may_go_on(line: str, parts: Iterable[str]) -> bool:
-    """Whether a secret may have begun at the end of a line, to go on in the next one."""
-    return any(line.endswith(part[:length]) for part in parts for length in range(SHORTEST_BEGINNING, len(part)))
-
-
-def _across(lines: Sequence[str], parts: Sequence[str]) -> dict[int, list[tuple[int, int]]]:
-    """Where secrets stand that cross the border of two lines or more: by the line's index, from and to."""
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    if len(lines) < 2 or not parts:
-        return found
-    starts = list(accumulate(map(len, lines), initial=0))
-    whole = "".join(lines)
-    for part in parts:
-        at = whole.find(part)
-        while at >= 0:
-            first, last = bisect_right(starts, at) - 1, bisect_left(starts, at + len(part)) - 1
-            if first != last:
-                for index in range(first, last + 1):
-                    begin = max(0, at - starts[index])
-                    found[index].append((begin, min(len(lines[index]), at + len(part) - starts[index])))
-            at = whole.find(part, at + 1)
-    return found
-
-
-def mask_tokens(text: str) -> str:
-    """A text with everything that looks like a token taken out."""
-    return _cut(text, [found.span() for _, found in _tokens(text)])
-
-
-def _cut(text: str, spans: Iterable[tuple[int, int]]) -> str:
-    """A text with these parts masked; those that touch become one."""
-    pieces, done = [], 0
-    for begin, end in sorted(spans):
-        if end <= done:
-            continue
-        if begin >= done:
-            pieces += [text[done:begin], MASK] if begin < end else [text[done:begin]]
-        done = end
-    return "".join([*pieces, text[done:]])
-
-
-def _tokens(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:
+def tokens(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:
+    """Everything that looks like a token."""
     for kind in KINDS if BEGINNINGS.search(text) is not None else ():
         for found in kind.pattern.finditer(text):
             value = found.group()

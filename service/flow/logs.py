@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
-from service.domain import leak
+from service.domain import mask
 from service.domain.log_line import LogLine
 from service.domain.log_resume import Resume
 from service.domain.progress import Reader
@@ -183,7 +183,7 @@ def _poll(gate: Gate, run: Run, attempt: Attempt) -> News | None:
 
 def _without_an_open_end(lines: Sequence[LogLine], secrets: Sequence[str]) -> list[LogLine]:
     """The last line waits for the next one where a secret may go on there: only together do they show it."""
-    is_open = bool(lines) and leak.may_go_on(lines[-1].text, secrets)
+    is_open = bool(lines) and mask.may_go_on(lines[-1].text, secrets)
     return list(lines[:-1] if is_open else lines)
 
 

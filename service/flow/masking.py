@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 from cryptography.fernet import InvalidToken
 
-from service.domain import leak
+from service.domain import leak, mask
 from service.domain.log_line import LogLine
 from service.flow import callback
 from service.flow.gate import Gate
@@ -29,5 +29,5 @@ def secret_values(gate: Gate, run: Run) -> list[str]:
 
 def masked(lines: Sequence[LogLine], secrets: Sequence[str]) -> list[LogLine]:
     """Lines as they are kept."""
-    texts = leak.mask_lines([line.text for line in lines], secrets)
+    texts = mask.mask_lines([line.text for line in lines], secrets)
     return [LogLine(line.timestamp, text) for line, text in zip(lines, texts, strict=True)]

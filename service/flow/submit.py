@@ -16,9 +16,10 @@ import structlog
 from cryptography.fernet import InvalidToken
 from sqlmodel import Session, col
 
-from service.domain import gpus, job, leak, recipe
+from service.domain import gpus, job, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
+from service.domain.mask import mask
 from service.domain.moment import second
 from service.domain.pins import pinned_volumes
 from service.domain.run import Reason, RunState
@@ -96,7 +97,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
-        shown = HubRefused(leak.mask(error.message, secret_values(gate, run)), error.status, error.retry_after_seconds)
+        shown = HubRefused(mask(error.message, secret_values(gate, run)), error.status, error.retry_after_seconds)
         return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
