@@ -62,12 +62,12 @@ class LogLineObject(BaseModel):
 
 
 class LogObject(BaseModel):
-    """A log. `is_kept`: the job has ended, and nothing will follow."""
+    """A job's log, as far as it was taken in."""
 
     data: list[LogLineObject]
     attempt: int
-    is_kept: bool
-    is_whole: bool
+    is_kept: bool = Field(description="Whether the job has ended, so that nothing will follow")
+    is_whole: bool = Field(description="Whether `state` is `whole`: every line that the job printed was taken in")
     state: Literal["partial", "whole", "shortened", "dropped"] | None = Field(
         description="`partial`: more may come, or could not be read; `shortened`: too long, its middle is gone; "
         "`dropped`: too old; null: nothing came yet"
