@@ -13,10 +13,11 @@ from service.api import (
     callbacks,
     diff,
     estimates,
+    events,
     flavors,
     health,
-    history,
     idempotency,
+    ledger,
     limits,
     logs,
     metrics,
@@ -65,7 +66,8 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     idempotency.install(app)
     for module in (
         runs,
-        history,
+        events,
+        ledger,
         logs,
         series,
         callbacks,

@@ -121,14 +121,33 @@ def test_a_log_is_followed_as_it_grows_and_gone_on_with_after_a_cut(tmp_path: Pa
         assert of_script([*first, *rest[:-1]]) == expected()
 
 
+def test_the_feed_of_events_is_followed_live(tmp_path: Path, sandbox: SandboxServer) -> None:
+    with Service(tmp_path / "data", sandbox.url) as service:
+        ready(service)
+        run_id = submit(service, "print(1)\n")
+        told, last_id = stream(service, "/events?type=run.*", most=4)
+        assert [one["type"] for one in told] == ["run.queued", "run.submitted", "run.started", "run.succeeded"]
+        assert last_id == str(told[-1]["position"])
+        again, _ = stream(service, f"/runs/{run_id}/events", last_id="2")
+        assert [one["type"] for one in again[:2]] == ["run.started", "run.succeeded"]
+        assert again[-1] == {"state": "succeeded"}
+
+
 def follow(
     service: Service, run_id: str, most: int | None = None, last_id: str | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:
+    """A log's lines, up to so many, and the id of the last one."""
+    return stream(service, f"/runs/{run_id}/logs?follow=true", most, last_id)
+
+
+def stream(
+    service: Service, path: str, most: int | None = None, last_id: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
     """The data of a stream's events, up to so many, and the id of the last one."""
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"} | ({"last-event-id": last_id} if last_id else {})
+    headers = {"authorization": f"Bearer {ADMIN_KEY}", "accept": "text/event-stream"}
+    headers |= {"last-event-id": last_id} if last_id else {}
     found: list[dict[str, Any]] = []
-    url = f"{service.url}/runs/{run_id}/logs?follow=true"
-    with httpx2.stream("GET", url, headers=headers, timeout=30, trust_env=False) as answer:
+    with httpx2.stream("GET", service.url + path, headers=headers, timeout=30, trust_env=False) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         for line in answer.iter_lines():
             if line.startswith("id: "):

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject", "sequence", name=op.f("uq_event_subject_sequence")),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index("ix_event_team", ["team", "position"], unique=False)
         batch_op.create_index(
             "ix_event_unstamped",
             ["id"],
@@ -691,6 +692,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_event_unstamped", sqlite_where=sa.text("position IS NULL"), postgresql_where=sa.text("position IS NULL")
         )
+        batch_op.drop_index("ix_event_team")
 
     op.drop_table("event")
     op.drop_table("billing_reading")

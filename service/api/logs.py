@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from service.api.auth import Viewer
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App, State
+from service.api.streams import EVENT_STREAM, frame
 from service.api.watch_schemas import LogObject
-from service.domain.errors import Busy, Invalid, NotFound
+from service.domain.errors import Invalid, NotFound
 from service.domain.log_line import LogLine
 from service.domain.run import RunState
 from service.store import logs, runs
@@ -27,10 +24,7 @@ from service.store.tables import Attempt
 
 router = APIRouter(tags=["runs"])
 
-LOOK_SECONDS = 0.5
-KEEP_ALIVE_LOOKS = 30
 PORTION = 2_000
-MOST_STREAMS = 200
 MOST_LINES = 100_000
 
 
@@ -46,7 +40,7 @@ class Place:
     "/runs/{run_id}/logs",
     response_model=LogObject,
     summary="A run's log",
-    responses={**responses(404, 422, 503), 200: {"content": {"text/plain": {}, "text/event-stream": {}}}},
+    responses={**responses(404, 422, 503), 200: {"content": {"text/plain": {}, EVENT_STREAM: {}}}},
 )
 def read_logs(
     run_id: str,
@@ -73,7 +67,10 @@ def read_logs(
         wanted = Wanted(since=since, contains=contains, tail=tail, limit=MOST_LINES)
         is_plain = request.headers.get("accept", "").startswith("text/plain")
         if follow:
-            return _stream(app, run_id, number, attempt is None, wanted, last_event_id, is_plain)
+            place = Place(max(1, number), 0) if last_event_id is None else _place_after(last_event_id)
+            wanted = wanted if last_event_id is None else replace(wanted, tail=None)
+            follower = Follower(app, run_id, place, attempt is None, wanted, is_plain)
+            return app.streams.answer(follower.look, "text/plain" if is_plain else EVENT_STREAM)
         lines = logs.read(session, run_id, number, wanted)
         kept = session.get(Attempt, (run_id, number))
     if is_plain:
@@ -89,70 +86,49 @@ def read_logs(
     )
 
 
-def _stream(
-    app: State, run_id: str, attempt: int, goes_on: bool, wanted: Wanted, after: str | None, is_plain: bool
-) -> Response:
-    """`goes_on`: with the next attempt, where there is one."""
-    if app.streams.is_full(MOST_STREAMS):
-        raise Busy("too many streams are open", remedy="Ask with 'tail' instead, or try again later.")
-    place = Place(max(1, attempt), 0)
-    if after is not None:
-        place, wanted = _place_after(after), replace(wanted, tail=None)
-    frames = _frames(app, run_id, place, goes_on, wanted, is_plain)
-    return StreamingResponse(
-        app.streams.counted(frames),
-        media_type="text/plain" if is_plain else "text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+class Follower:
+    """Looks for the next lines of a run's log; `goes_on` with the next attempt, where there is one."""
 
+    def __init__(self, app: State, run_id: str, place: Place, goes_on: bool, wanted: Wanted, is_plain: bool) -> None:
+        self._app, self._run_id, self._place = app, run_id, place
+        self._goes_on, self._wanted, self._is_plain = goes_on, wanted, is_plain
 
-async def _frames(
-    app: State, run_id: str, place: Place, goes_on: bool, wanted: Wanted, is_plain: bool
-) -> AsyncIterator[str]:
-    quiet = 0
-    while True:
-        lines, place, ended = await run_in_threadpool(_look, app, run_id, place, goes_on, wanted)
-        wanted = replace(wanted, tail=None)  # of what is there at first only
-        for attempt, (number, line) in lines:
-            yield f"{line.text}\n" if is_plain else _event(attempt, number, line)
-        if ended is not None:
-            if not is_plain:
-                yield f"event: end\ndata: {json.dumps({'state': ended})}\n\n"
-            return
-        quiet = 0 if lines else quiet + 1
-        if quiet and quiet % KEEP_ALIVE_LOOKS == 0 and not is_plain:
-            yield ": keep-alive\n\n"
-        if not lines:
-            await asyncio.sleep(LOOK_SECONDS)
+    def look(self) -> tuple[list[str], bool]:
+        """What is new, and whether nothing more is to come; then the last frame says how the run ended."""
+        at = self._place.attempt
+        lines, self._place, ended = self._next()
+        self._wanted = replace(self._wanted, tail=None)  # of what is there at first only
+        frames = [self._frame(at, number, line) for number, line in lines]
+        if ended is not None and not self._is_plain:
+            frames.append(frame({"state": ended}, event="end"))
+        return frames, ended is not None
 
+    def _frame(self, attempt: int, number: int, line: LogLine) -> str:
+        if self._is_plain:
+            return f"{line.text}\n"
+        return frame({"attempt": attempt, **_line_json(number, line)}, f"{attempt}:{number}")
 
-def _look(
-    app: State, run_id: str, place: Place, goes_on: bool, wanted: Wanted
-) -> tuple[list[tuple[int, Numbered]], Place, str | None]:
-    """The next lines, where they lead to, and how the run ended where there is nothing more to come."""
-    with app.gate.db.read() as session:
-        run = runs.get(session, run_id)
-        if run is None:
-            return [], place, "gone"
-        is_past = run.attempt > place.attempt
-        is_over = RunState(run.state).is_terminal or is_past
-        kept = session.get(Attempt, (run_id, place.attempt))
-        lines = logs.read(session, run_id, place.attempt, replace(wanted, from_line=place.line, limit=PORTION))
-    found = [(place.attempt, one) for one in lines]
-    end = 0 if kept is None else kept.log_lines
-    # with a filter, lines that are not wanted are passed over as well
-    seen = lines[-1][0] + 1 if lines else place.line
-    following = seen if len(lines) >= PORTION else max(seen, end)
-    if following < end or lines or not is_over:
-        return found, Place(place.attempt, following), None
-    if is_past and goes_on:
-        return found, Place(place.attempt + 1, 0), None
-    return found, place, run.state
-
-
-def _event(attempt: int, number: int, line: LogLine) -> str:
-    data = json.dumps({"attempt": attempt, **_line_json(number, line)})
-    return f"id: {attempt}:{number}\ndata: {data}\n\n"
+    def _next(self) -> tuple[list[Numbered], Place, str | None]:
+        """The next lines, where they lead to, and the run's state where there is nothing more to come."""
+        place = self._place
+        with self._app.gate.db.read() as session:
+            run = runs.get(session, self._run_id)
+            if run is None:
+                return [], place, "gone"
+            is_past = run.attempt > place.attempt
+            is_over = RunState(run.state).is_terminal or is_past
+            kept = session.get(Attempt, (run.id, place.attempt))
+            wanted = replace(self._wanted, from_line=place.line, limit=PORTION)
+            lines = logs.read(session, run.id, place.attempt, wanted)
+        end = 0 if kept is None else kept.log_lines
+        # with a filter, lines that are not wanted are passed over as well
+        seen = lines[-1][0] + 1 if lines else place.line
+        following = seen if len(lines) >= PORTION else max(seen, end)
+        if following < end or lines or not is_over:
+            return lines, Place(place.attempt, following), None
+        if is_past and self._goes_on:
+            return lines, Place(place.attempt + 1, 0), None
+        return lines, place, run.state
 
 
 def _place_after(event_id: str) -> Place:

@@ -1,8 +1,28 @@
-"""Answers that go on for as long as their readers like: counted, as each holds a connection."""
+"""Answers that go on for as long as their readers like: server-sent events, or bare text.
+
+They are counted, as each holds a connection, and look into the database again and again for what is new.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from service.domain.errors import Busy
+
+MOST_STREAMS = 200
+LOOK_SECONDS = 0.5
+KEEP_ALIVE_LOOKS = 30
+EVENT_STREAM = "text/event-stream"
+
+# What is new since the last look, in frames, and whether nothing more will come.
+Look = Callable[[], tuple[Sequence[str], bool]]
 
 
 class OpenStreams:
@@ -11,15 +31,47 @@ class OpenStreams:
     def __init__(self) -> None:
         self._count = 0
 
-    def is_full(self, most: int) -> bool:
-        """Whether there are so many already."""
-        return self._count >= most
+    def answer(self, look: Look, media_type: str = EVENT_STREAM) -> StreamingResponse:
+        """A stream of what is found. Raises Busy where too many are open."""
+        if self._count >= MOST_STREAMS:
+            raise Busy("too many streams are open", remedy="Ask page by page instead, or try again later.")
+        return StreamingResponse(
+            self._counted(look, keeps_alive=media_type == EVENT_STREAM),
+            media_type=media_type,
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
 
-    async def counted(self, frames: AsyncIterator[str]) -> AsyncIterator[str]:
-        """The same frames; the stream counts from its first one until its reader leaves."""
+    async def _counted(self, look: Look, keeps_alive: bool) -> AsyncIterator[str]:
+        """The stream counts from its first frame until its reader leaves."""
         self._count += 1
         try:
-            async for frame in frames:
+            async for frame in _frames(look, keeps_alive):
                 yield frame
         finally:
             self._count -= 1
+
+
+async def _frames(look: Look, keeps_alive: bool) -> AsyncIterator[str]:
+    quiet = 0
+    while True:
+        found, is_over = await run_in_threadpool(look)
+        for one in found:
+            yield one
+        if is_over:
+            return
+        quiet = 0 if found else quiet + 1
+        if keeps_alive and quiet and quiet % KEEP_ALIVE_LOOKS == 0:
+            yield ": keep-alive\n\n"
+        if not found:
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def frame(data: Any, event_id: str | int | None = None, event: str | None = None) -> str:
+    """One server-sent event."""
+    fields = [("id", event_id), ("event", event), ("data", json.dumps(data))]
+    return "".join(f"{name}: {value}\n" for name, value in fields if value is not None) + "\n"
+
+
+def wants_stream(request: Request) -> bool:
+    """Whether server-sent events were asked for, as a browser's EventSource does."""
+    return request.headers.get("accept", "").startswith(EVENT_STREAM)

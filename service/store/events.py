@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select, update
 
 from service.store.ids import new_id
@@ -51,6 +52,22 @@ def of(session: Session, subject: str, after: int, limit: int) -> list[Event]:
             .limit(limit)
         )
     )
+
+
+def feed(session: Session, after: int, team: str | None, patterns: Sequence[str], limit: int) -> list[Event]:
+    """The feed in order, events of positions greater than `after`; of one team, or of all. `patterns` as endpoints have
+    them: a type, or its beginning and `*`."""
+    query = select(Event).where(col(Event.position) > after).order_by(col(Event.position)).limit(limit)
+    if team is not None:
+        query = query.where(Event.team == team)
+    if "*" not in patterns:
+        query = query.where(or_(*(_is_of(pattern) for pattern in patterns)))
+    return list(session.exec(query))
+
+
+def _is_of(pattern: str) -> ColumnElement[bool]:
+    beginning, star, _ = pattern.partition("*")
+    return col(Event.type).startswith(beginning) if star else col(Event.type) == pattern
 
 
 def stamp(session: Session) -> list[Event]:

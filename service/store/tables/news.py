@@ -15,6 +15,7 @@ class Event(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("subject", "sequence"),
+        Index("ix_event_team", "team", "position"),  # a team's feed
         # The notifier asks for the few events that have no position yet.
         Index(
             "ix_event_unstamped",

@@ -1,4 +1,4 @@
-"""What a run has to tell: its events, its log, its money."""
+"""A run's money, entry by entry."""
 
 from __future__ import annotations
 
@@ -6,39 +6,16 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
-from service.api.pages import After, Limit, Page, decode_number, page_json, page_of
+from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.runs import visible
-from service.api.schemas import EventObject, LedgerEntryObject
+from service.api.schemas import LedgerEntryObject
 from service.api.state import App
 from service.domain.moment import iso
 from service.domain.money import to_usd
-from service.store import events, ledger
+from service.store import ledger
 
 router = APIRouter(tags=["runs"])
-
-
-@router.get(
-    "/runs/{run_id}/events", response_model=Page[EventObject], summary="A run's events", responses=responses(404, 422)
-)
-def list_events(run_id: str, caller: Viewer, app: App, limit: Limit = 100, after: After = None) -> Response:
-    """In order; `sequence` has no gaps."""
-    with app.gate.db.read() as session:
-        visible(session, caller, run_id)
-        rows = events.of(session, run_id, decode_number(after), limit + 1)
-    shown, has_more, following = page_of(rows, limit, lambda event: event.sequence)
-    data = [
-        {
-            "id": event.id,
-            "position": event.position,
-            "sequence": event.sequence,
-            "type": event.type,
-            "timestamp": iso(event.timestamp),
-            "data": event.data,
-        }
-        for event in shown
-    ]
-    return JSONResponse(page_json(data, has_more, following))
 
 
 @router.get(

@@ -1,0 +1,100 @@
+"""What happened, page by page and as streams: a run's own events, and the feed of a team."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.api.events import FeedFollower
+from service.flow import notify
+from service.store import events
+from tests.api.conftest import Api
+from tests.flow.conftest import SCRIPT
+
+STREAM = {"accept": "text/event-stream"}
+LOG = "{'loss': '2.5', 'step': 10, 'total_steps': 20}\n{'loss': '2.0', 'step': 20, 'total_steps': 20}"
+STORY = ["run.queued", "run.submitted", "run.started", "run.succeeded"]
+
+
+@pytest.fixture
+def run_id(api: Api) -> str:
+    api("PUT", "/teams/research/budget", as_="admin", json={"limit_usd": 5})
+    body = {
+        "recipe": SCRIPT,
+        "flavor": "cpu-basic",
+        "timeout": "5m",
+        "env": {"SANDBOX_RUN_SECONDS": "30", "SANDBOX_LOG": LOG},
+    }
+    found: str = api("POST", "/runs", json=body).json()["id"]
+    api.world.until_end(found)
+    notify.run_once(api.world.gate)
+    return found
+
+
+def frames(text: str) -> list[tuple[str | None, str, Any]]:
+    found = []
+    for block in text.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])))
+    return found
+
+
+def test_a_runs_stream_tells_its_story_and_its_progress_and_ends(api: Api, run_id: str) -> None:
+    path = f"/runs/{run_id}/events"
+    answer = api("GET", path, headers=STREAM)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    told = frames(answer.text)
+    assert [(event_id, data["type"]) for event_id, _, data in told[:-2]] == [
+        (str(sequence), event_type) for sequence, event_type in enumerate(STORY, 1)
+    ]
+    assert [data for _, _, data in told[:-2]] == api("GET", path).json()["data"]
+    assert (told[-2][:2], told[-2][2]["step"]) == ((None, "progress"), 20)
+    assert told[-1] == (None, "end", {"state": "succeeded"})
+    assert frames(api("GET", path, headers={**STREAM, "last-event-id": "3"}).text) == told[3:]
+    assert api("GET", path, headers={**STREAM, "last-event-id": "1:2"}).json()["field"] == "Last-Event-ID"
+
+
+def test_the_feed_is_gone_through_page_by_page_and_asked_again_from_its_end(api: Api, run_id: str) -> None:
+    seen: list[dict[str, Any]] = []
+    path = "/events?type=run.*&limit=3"
+    page = api("GET", path).json()
+    while page["data"]:
+        seen += page["data"]
+        page = api("GET", f"{path}&after={page['next']}").json()
+    assert [one["type"] for one in seen] == STORY
+    positions = [one["position"] for one in seen]
+    assert positions == sorted(set(positions))
+    assert page["has_more"] is False
+    assert page["next"], "from here it goes on"
+    api("POST", "/runs", json={"recipe": SCRIPT, "flavor": "cpu-basic", "timeout": "5m"})
+    assert api("GET", f"{path}&after={page['next']}").json()["data"] == [], "it has no position yet"
+    notify.run_once(api.world.gate)
+    assert api("GET", f"{path}&after={page['next']}").json()["data"][0]["type"] == "run.queued"
+
+
+def test_a_team_sees_its_own_and_an_admin_all(api: Api, run_id: str) -> None:
+    def types(as_: str, query: str = "") -> set[str]:
+        return {one["type"] for one in api("GET", f"/events?limit=200{query}", as_=as_).json()["data"]}
+
+    assert {"run.succeeded", "budget.changed"} <= types("member")
+    assert types("member", "&type=budget.changed&type=run.started") == {"budget.changed", "run.started"}
+    assert types("outsider") <= {"team.changed"}
+    assert api("GET", "/events?team=research", as_="outsider").status_code == 404
+    assert {"run.succeeded", "budget.changed"} <= types("admin", "&team=research")
+    assert "run.succeeded" not in types("admin", "&team=other")
+    assert api("GET", "/events?type=run").status_code == 422
+
+
+def test_a_feeds_stream_goes_on_where_it_was(api: Api, run_id: str) -> None:
+    def read(place: int, most: int) -> list[Any]:
+        with api.world.db.read() as session:
+            return events.feed(session, place, "research", ["run.*"], most)
+
+    follower = FeedFollower(read, 0)
+    told, is_over = follower.look()
+    assert ([data["type"] for _, _, data in frames("".join(told))], is_over) == (STORY, False)
+    assert follower.look() == ([], False)
+    last = frames(told[-1])[0]
+    assert last[0] == str(last[2]["position"])
