@@ -23,7 +23,7 @@ from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.domain.request import RunRequest
 from service.domain.run import RunState, how_it_ended
 from service.flow.enqueue import enqueue
-from service.store import runs, teams
+from service.store import cancels, runs, teams
 from service.store.describe import describe_run, describe_runs
 from service.store.runs import RunFilter
 from service.store.tables import Run
@@ -117,7 +117,7 @@ def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime
     mine(run, caller)
     if RunState(run.state).is_terminal:
         raise Conflict(f"the run {how_it_ended(run.state)} already")
-    runs.request_cancel(session, (col(Run.id) == run_id) | (col(Run.parent) == run_id), caller.name, now)
+    cancels.request(session, (col(Run.id) == run_id) | (col(Run.parent) == run_id), caller.name, now)
     session.refresh(run)
     return describe_run(session, run, now)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.api.preflight_schemas import Cost, PilotObject, PreflightObject
 from service.api.watch_schemas import MachineObject, ProgressObject, WarningObject
 from service.domain.body import Body
 from service.domain.guards import Guards
+from service.domain.repair import Retry
 
 
 class HubJob(BaseModel):
@@ -18,6 +19,25 @@ class HubJob(BaseModel):
 
     id: str
     url: str | None
+
+
+class RepairSetting(BaseModel):
+    """A setting by its field in the request."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    field: str
+    before: Any = Field(alias="from")
+    after: Any = Field(alias="to")
+
+
+class RepairObject(BaseModel):
+    """Another try, and the most and the likely price of that try alone."""
+
+    change: str
+    settings: list[RepairSetting] = Field(description="Empty: the same again")
+    ceiling_usd: float | None
+    expected_usd: float | None
 
 
 class AttemptObject(BaseModel):
@@ -33,7 +53,9 @@ class AttemptObject(BaseModel):
     billed_usd: float | None = Field(description="What Hugging Face billed; null until known")
     metered_source: Literal["hub", "observed"] | None
     cause: str | None
-    change: str | None
+    failure: dict[str, Any] | None = Field(description="The diagnosis, as in the run's `failure`")
+    change: str | None = Field(description="What changed for it, and after it for the next attempt")
+    repair: RepairObject | None = Field(description="What was done for the next attempt; null after the last one")
     machine: MachineObject | None = Field(description="What it used of its machine, by samples; null before the first")
     warnings: list[WarningObject] = Field(description="What its guards found, the first first")
 
@@ -79,6 +101,8 @@ class FailureObject(BaseModel):
         description="`same`: unchanged is sensible; `changed`: something must change; `never`: a person must act",
     )
     confidence: float | None = Field(default=None, description="From 0 to 1: how often such a diagnosis is right")
+    repair: RepairObject | None = Field(default=None, description="A try that would be sensible, with its price")
+    not_repaired: str | None = Field(default=None, description="Why `retry` did not make that try")
 
 
 class ApprovalObject(BaseModel):
@@ -125,6 +149,7 @@ class RunObject(BaseModel):
     output: Output | None
     failure: FailureObject | None
     progress: ProgressObject | None
+    retry: Retry | None
     guards: Guards
     warnings: list[WarningObject] = Field(description="Those of the attempt that it is on")
     preflight: PreflightObject | None
@@ -186,6 +211,7 @@ EventPattern = Literal[
     "run.queued",
     "run.submitted",
     "run.started",
+    "run.retrying",
     "run.succeeded",
     "run.failed",
     "run.cancelled",

@@ -30,7 +30,7 @@ from service.domain.errors import Conflict
 from service.domain.money import to_micro_usd, to_usd
 from service.domain.run import Reason, RunState
 from service.flow.change import change
-from service.store import audit, flavors, holds, organisation, runs
+from service.store import audit, cancels, flavors, holds, organisation, runs
 from service.store.describe import describe_run
 from service.store.tables import Run, Team
 
@@ -184,7 +184,7 @@ def _refuse(session: Session, run_id: str, body: Decision, caller: Caller, now: 
     session.add(run)
     session.flush()
     message = f"refused by {caller.name}" + ("" if body.comment is None else f": {body.comment}")
-    runs.request_cancel(session, col(Run.id) == run_id, caller.name, now, Reason.APPROVAL_REFUSED, message)
+    cancels.request(session, col(Run.id) == run_id, caller.name, now, Reason.APPROVAL_REFUSED, message)
     session.refresh(run)
     after = {"approval": "refused", "comment": body.comment}
     runs.tell_of_change(session, run, "run.refused", caller.name, NEEDED, after, now)

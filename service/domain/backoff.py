@@ -7,6 +7,9 @@ from datetime import timedelta
 # Tries against Hugging Face: soon at first, never rarer than every five minutes.
 HUB_BACKOFF_SECONDS = (5, 10, 20, 40, 80, 160, 300)
 
+# A job that failed through no fault of its run: a node, a registry or the Hub is given time to come back.
+RETRY_BACKOFF_SECONDS = (30, 120, 600, 1_800)
+
 # Webhook deliveries: Standard Webhooks' example schedule, 72 hours and more in all.
 DELIVERY_BACKOFF_SECONDS = (5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 
@@ -21,3 +24,8 @@ def delivery_backoff(tries: int, jitter: float) -> timedelta | None:
     if tries > len(DELIVERY_BACKOFF_SECONDS):
         return None
     return timedelta(seconds=DELIVERY_BACKOFF_SECONDS[tries - 1] * (1 + jitter / 5))
+
+
+def retry_backoff(attempt: int) -> timedelta:
+    """The pause before a run is tried again unchanged, after its n-th attempt has failed."""
+    return timedelta(seconds=RETRY_BACKOFF_SECONDS[min(attempt, len(RETRY_BACKOFF_SECONDS)) - 1])

@@ -19,6 +19,7 @@ from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe
+from service.domain.repair import Retry
 from service.domain.trl.flags import release
 from service.domain.trl.names import place_meant
 from service.domain.trl.places import missing_file
@@ -53,7 +54,6 @@ class RunRequest(Body):
     the longest that the money allows."""
 
     not_available: ClassVar[dict[str, str]] = {
-        "retry": "runs are not repeated by themselves",
         "on_behalf_of": "a run belongs to the key that submits it",
     }
 
@@ -91,6 +91,7 @@ class RunRequest(Body):
     lineage_card: bool = Field(
         False, description="Write into the model's README how it was made: inputs, settings, cost"
     )
+    retry: Retry | None = Field(None, description="Tries after a failure; without it, what is sensible is only offered")
     guards: Guards = Field(default_factory=Guards, description="What is done when the training goes wrong as it runs")
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")

@@ -19,7 +19,7 @@ from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.submit import go_back
 from service.hub.faults import HubFault
-from service.store import runs
+from service.store import cancels, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ ASK_AGAIN_AFTER_FAULT = timedelta(seconds=3)
 def run_once(gate: Gate) -> int:
     """Carry out what was asked for; how many runs or jobs were stopped."""
     with gate.db.read() as session:
-        unwanted = runs.to_cancel(session, BATCH)
+        unwanted = cancels.requested(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
         guarded = runs.in_states(session, [RunState.RUNNING], BATCH, col(Attempt.stopped_by).is_not(None))
     queued = [run.id for run, _ in unwanted if run.state == RunState.QUEUED]
@@ -89,7 +89,7 @@ def _cancel_queued(session: Session, run_ids: Sequence[str], now: datetime) -> i
         run = runs.lock(session, run_id)
         if run is not None and run.state == RunState.QUEUED:
             stopped += runs.advance(
-                session, run, RunState.CANCELLED, now=now, reason=runs.why_cancelled(run), message=run.cancel_message
+                session, run, RunState.CANCELLED, now=now, reason=cancels.why(run), message=run.cancel_message
             )
     return stopped
 

@@ -188,6 +188,7 @@ def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault
         optimize=request.optimize,
         force=request.force,
         pilot=None if request.pilot is None else request.pilot.model_dump(),
+        retry=None if request.retry is None else request.retry.model_dump(),
         guards=request.guards.model_dump(),
         card="wanted" if request.lineage_card else None,
         card_due_at=now if request.lineage_card else None,

@@ -161,6 +161,13 @@ def pins_of(run: Run, wanted: Wanted, facts: Mapping[Subject, Fact], now: dateti
     return {"exclude_newer": dependency_date(now), **named, **_commits(wanted.to_pin(), facts)}
 
 
+def fingerprint_of(session: Session, run: Run) -> str:
+    """The fingerprint of a run whose inputs are pinned, as it stands."""
+    inputs = {**run.recipe, "image": run.image, "volumes": run.volumes}
+    count = gpus.count(flavors.hardware(session, run.flavor))
+    return fingerprint(inputs, run.pins or {}, run.env, run.secret_names, count)
+
+
 def _commits(subjects: Mapping[str, Subject], facts: Mapping[Subject, Fact]) -> dict[str, str]:
     found = {name: facts.get(subject) for name, subject in subjects.items()}
     return {
@@ -211,10 +218,7 @@ def _apply(
         runs.explain(session, run, Reason.CHECKING, _not_known(open_one, waits_until))
         return False
     run.pins, run.checked_at, run.check_again_at = pins, now, None
-    count = gpus.count(flavors.hardware(session, run.flavor))
-    run.fingerprint = fingerprint(
-        {**run.recipe, "image": run.image, "volumes": run.volumes}, pins, run.env, run.secret_names, count
-    )
+    run.fingerprint = fingerprint_of(session, run)
     session.add(run)
     if run.reason == Reason.CHECKING:
         holds.say(session, run)  # what was not known a while ago is no news any more

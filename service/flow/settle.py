@@ -20,11 +20,11 @@ from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
-from service.flow import logs, output
+from service.flow import logs, output, repair
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
-from service.store import ledger, runs
+from service.store import cancels, ledger, runs
 from service.store import logs as log_store
 from service.store.tables import Attempt, Run
 
@@ -142,10 +142,14 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     to, diagnosis = _outcome(run, attempt, ending)
     charge(session, attempt, ending.job, now)
     attempt.cause = None if diagnosis is None else diagnosis.cause.value
+    attempt.failure = None if diagnosis is None else diagnosis.as_json()
     session.add(attempt)
     logs.finish(session, run, attempt, ending.news, ending.log_is_whole, gate.limits.log_bytes, now)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))
+    decision = None if diagnosis is None else repair.decide(session, run, attempt, diagnosis, now)
+    if diagnosis is not None and decision is not None and decision.is_made and decision.offer is not None:
+        return repair.go_on(session, run, attempt, diagnosis, decision.offer, now)
     return runs.advance(
         session,
         run,
@@ -153,7 +157,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         now=now,
         reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
-        failure=None if diagnosis is None else diagnosis.as_json(),
+        failure=None if diagnosis is None or decision is None else decision.told(diagnosis),
         output=_shown(
             gate,
             run,
@@ -268,7 +272,7 @@ def _shown(gate: Gate, run: Run, found: Output | None, *, is_due: bool, is_verif
 
 
 def _reason(run: Run, to: RunState) -> Reason | None:
-    return runs.why_cancelled(run) if to is RunState.CANCELLED else None
+    return cancels.why(run) if to is RunState.CANCELLED else None
 
 
 def _message(run: Run, attempt: Attempt, to: RunState) -> str:

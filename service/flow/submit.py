@@ -31,7 +31,7 @@ from service.flow.masking import secret_values
 from service.flow.preflight import is_pinned
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
-from service.store import flavors, holds, ledger, runs
+from service.store import cancels, flavors, holds, ledger, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -151,7 +151,7 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
     run, attempt = found
     ledger.release(session, attempt, now)
     if run.cancel_requested_at is not None:
-        reason, message = runs.why_cancelled(run), f"{run.cancel_message}, before a job was made"
+        reason, message = cancels.why(run), f"{run.cancel_message}, before a job was made"
         return runs.advance(session, run, RunState.CANCELLED, now=now, reason=reason, message=message)
     if problem is None:
         return runs.advance(session, run, RunState.QUEUED, now=now, reason=Reason.CHECKING, message="queued again")

@@ -132,6 +132,7 @@ def run_object(
         "output": _output(run),
         "failure": run.failure,
         "progress": run.progress,
+        "retry": run.retry,
         "guards": run.guards,
         "warnings": [] if latest is None else latest.warnings,
         **_looked_up(run),
@@ -182,7 +183,9 @@ def attempt_object(attempt: Attempt) -> dict[str, Any]:
         "billed_usd": _usd(attempt.billed_micro_usd),
         "metered_source": attempt.metered_source,
         "cause": attempt.cause,
+        "failure": attempt.failure,
         "change": attempt.change,
+        "repair": attempt.repair,
         "machine": attempt.machine,
         "warnings": attempt.warnings,
     }

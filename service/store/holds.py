@@ -11,7 +11,7 @@ from sqlmodel import Session, col, exists, select
 from service.domain.approval import ApprovalRules, why_held
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState, how_it_ended
-from service.store import organisation, runs
+from service.store import cancels, organisation, runs
 from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
@@ -138,7 +138,7 @@ def give_up(session: Session, run: Run, other: Run, now: datetime) -> None:
     message = f"{_which(run, other)} {how_it_ended(other.state)}"
     if other.failure is not None or other.parent == run.id:
         message = f"{message}: {other.message}"
-    runs.request_cancel(session, col(Run.id) == run.id, "a rule", now, Reason.DEPENDENCY_FAILED, message[:500])
+    cancels.request(session, col(Run.id) == run.id, "a rule", now, Reason.DEPENDENCY_FAILED, message[:500])
 
 
 def _which(run: Run, other: Run) -> str:
@@ -149,7 +149,7 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
     """Stop what was not approved in time, and what has no job by its `start_before`; how many. Not in the namespaces
     `without`, where a restored backup may have forgotten that it was approved, or that it runs."""
     is_known = col(Run.namespace).not_in(without)
-    expired = runs.request_cancel(
+    expired = cancels.request(
         session,
         (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now) & is_known,
         "a rule",
@@ -172,14 +172,15 @@ def stop_team(session: Session, team: str, by: str, now: datetime) -> int:
     which takes many runs too."""
     organisation.lock(session)
     message = f"all runs of team {team} were stopped by {by}"
-    return runs.request_cancel(session, col(Run.team) == team, by, now, Reason.TEAM_STOPPED, message)
+    return cancels.request(session, col(Run.team) == team, by, now, Reason.TEAM_STOPPED, message)
 
 
 def stop_late(session: Session, which: ColumnElement[bool], now: datetime) -> int:
-    """Stop those whose `start_before` has passed, of runs that the caller knows not to have started; how many."""
-    return runs.request_cancel(
+    """Stop those whose `start_before` has passed and that have never started, of runs that the caller knows to have no
+    job now; how many. One that is tried again was in time."""
+    return cancels.request(
         session,
-        (col(Run.start_before) <= now) & which,
+        (col(Run.start_before) <= now) & col(Run.started_at).is_(None) & which,
         "a rule",
         now,
         Reason.START_BEFORE_PASSED,

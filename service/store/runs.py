@@ -12,13 +12,10 @@ from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, how_it_ended, require_edge
-from service.store import events
+from service.store import cancels, events
 from service.store.describe import event_data
 from service.store.tables import Attempt, Dependency, Lane, Run
 from service.store.upsert import insert_unless_there
-
-# What becomes of a needed approval with such a cancel.
-APPROVAL_AFTER = {Reason.APPROVAL_REFUSED: "refused", Reason.APPROVAL_EXPIRED: "expired"}
 
 
 @dataclass(frozen=True)
@@ -124,9 +121,11 @@ def advance(
     now: datetime,
     reason: Reason | None = None,
     message: str | None = None,
+    event: str | None = None,
     **changes: Any,
 ) -> bool:
-    """Move a run and tell of it. False means someone moved it first: the caller drops its work.
+    """Move a run and tell of it, by another `event` than the state's own where that says more. False means someone
+    moved it first: the caller drops its work.
 
     Ledger entries belong before this call, so that the event shows the money.
     """
@@ -150,11 +149,11 @@ def advance(
         if run.pilot is not None:  # it measures for nobody now
             message = f"{run.id}, whose pilot it is, {how_it_ended(to)} without it"
             is_its_pilot = (col(Run.parent) == run.id) & (col(Run.kind) == "pilot")
-            request_cancel(session, is_its_pilot, "a rule", now, Reason.PARENT_ENDED, message)
+            cancels.request(session, is_its_pilot, "a rule", now, Reason.PARENT_ENDED, message)
     if wrote_output:
         unpark(session, "output", func.lower(Run.output_repo) == str(run.output_repo).lower())
     if to in EVENT:
-        _tell(session, run, EVENT[to], now)
+        _tell(session, run, event or EVENT[to], now)
     return True
 
 
@@ -263,47 +262,3 @@ def in_states(
 def current_attempt(session: Session, run: Run) -> Attempt | None:
     """The attempt that a run is on."""
     return session.get(Attempt, (run.id, run.attempt)) if run.attempt else None
-
-
-def request_cancel(
-    session: Session,
-    which: ColumnElement[bool],
-    by: str,
-    now: datetime,
-    reason: Reason | None = None,
-    message: str | None = None,
-) -> int:
-    """Note that someone wants these runs stopped; the steps do the rest. The first request counts. How many there
-    were that nobody had wanted stopped before."""
-    approval = {} if reason not in APPROVAL_AFTER else {"approval": APPROVAL_AFTER[reason]}
-    result = session.exec(
-        update(Run)
-        .where(which, col(Run.cancel_requested_at).is_(None), col(Run.finished_at).is_(None))
-        .values(
-            cancel_requested_at=now,
-            cancel_requested_by=by,
-            cancel_reason=reason,
-            cancel_message=message or f"cancelled at the request of {by}",
-            **approval,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(result, CursorResult)
-    return int(result.rowcount)
-
-
-def why_cancelled(run: Run) -> Reason | None:
-    """The rule that wanted it stopped; None where a person did."""
-    return None if run.cancel_reason is None else Reason(run.cancel_reason)
-
-
-def to_cancel(session: Session, limit: int) -> list[tuple[Run, Attempt | None]]:
-    """Runs that someone wants stopped and that have not ended, with their current attempt if they have one."""
-    rows = session.exec(
-        select(Run, Attempt)
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt), isouter=True)
-        .where(col(Run.cancel_requested_at).is_not(None), col(Run.finished_at).is_(None))
-        .order_by(col(Run.cancel_requested_at))
-        .limit(limit)
-    )
-    return [(run, attempt) for run, attempt in rows]

@@ -261,7 +261,6 @@ def test_the_openapi_document_is_complete(api: Api) -> None:
     assert "Problem" in document["components"]["schemas"]
     properties = document["components"]["schemas"]["RunRequest"]["properties"]
     assert {"recipe", "flavor", "timeout", "max_cost_usd", "output_repo"} <= set(properties)
-    assert "retry" not in properties
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,6 @@ VALUES: list[tuple[dict[str, Any], str] | tuple[dict[str, Any], str, str]] = [
     ({"secrets": {"K": "$KEY"}}, "secrets.K"),
     ({"secrets": {"K": 5}}, "secrets.K"),
     ({"secrets": ["K"]}, "secrets"),
-    ({"retry": {"max_attempts": 3}}, "retry", "not_available"),
     ({"max_cost": 3}, "max_cost", "unknown_field"),
     ({"recipe": "train.py"}, "recipe"),
     ({"recipe": {"source": "print(1)"}}, "recipe.kind"),

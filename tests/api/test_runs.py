@@ -202,7 +202,6 @@ def test_twenty_requests_at_the_same_instant_make_one_run(api: Api) -> None:
         ({"namespace": "else"}, "invalid", "'acme' only"),
         ({"timeoutt": 5}, "unknown_field", "Did you mean 'timeout'?"),
         ({"flavor": "auto"}, "invalid", "for trl_sft recipes"),
-        ({"retry": {"max_attempts": 3}}, "not_available", "not built yet"),
         ({"recipe": {"kind": "dpo"}}, "invalid", "recipe"),
         ({"recipe": {"kind": "script", "source": "x" * 65_537}}, "invalid", "65537 bytes"),
         ({"team": "other"}, "not_found", "team"),

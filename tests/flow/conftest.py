@@ -22,7 +22,7 @@ from service.sandbox import library
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
-from service.store import events, ledger, runs, windows
+from service.store import cancels, events, ledger, runs, windows
 from service.store.db import Database
 from service.store.describe import describe_run, money_of
 from service.store.tables import Attempt, Budget, BudgetWindow, HubFact, Run
@@ -140,7 +140,7 @@ class World:
         def work(session: Any) -> None:
             run = runs.get(session, run_id)
             assert run is not None
-            runs.request_cancel(session, col(Run.id) == run_id, "key_test", self.clock.now)
+            cancels.request(session, col(Run.id) == run_id, "key_test", self.clock.now)
 
         self.db.write(work)
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from service.domain.errors import IdempotencyConflict, ServiceError
 from service.domain.request import RunRequest
 from service.flow.enqueue import Submitter, enqueue
-from service.store import runs
+from service.store import cancels
 from service.store.tables import Run
 from tests.simulation.process import NAMESPACE
 from tests.simulation.trace import demand
@@ -79,7 +79,7 @@ class People:
         world = self.world
 
         def work(session: Session) -> None:
-            runs.request_cancel(session, col(Run.id) == run_id, "key_people", world.clock.wall())
+            cancels.request(session, col(Run.id) == run_id, "key_people", world.clock.wall())
 
         world.note(f"cancel {run_id[-6:]}")
         world.request(lambda: world.gate.db.write(work))

@@ -91,6 +91,8 @@ class Run(SQLModel, table=True):
     flavor: str
     optimize: str = "cheapest"
     force: bool = False
+    # how it is tried again (`domain.repair`); None: once only
+    retry: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     # by guard: `off`, `warn` or `stop`
     guards: dict[str, Policy] = Field(default_factory=lambda: Guards().model_dump(), sa_type=JSON)
     # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
@@ -243,7 +245,10 @@ class Attempt(SQLModel, table=True):
     billed_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     billed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     cause: str | None = None
+    failure: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    # what was changed for this attempt, or after it for the next one, in words and with its price
     change: str | None = None
+    repair: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
 
 class IdempotencyKey(SQLModel, table=True):
