@@ -20,7 +20,7 @@ MAY_PASS = f"one such step may pass, {BROKEN_FOR_CERTAIN} logged in a row do not
 LOSSES_FOR_CERTAIN = 10
 # A stall: this many times the usual time between two signs of a step, three times the longest, and never less than ten
 # minutes: checkpoints are uploaded and evaluations run between steps, and not all of them draw a bar.
-FEWEST_STEPS, STEPS_FOR_CERTAIN = 3, 10
+FEWEST_STEPS, STEPS_FOR_CERTAIN = 3, 6
 TIMES_MEDIAN, TIMES_LONGEST = 10, 3
 LEAST_SILENCE = timedelta(minutes=10)
 
