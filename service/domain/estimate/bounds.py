@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from service.domain.admission import cap_refusal, effective_timeout
-from service.domain.duration import MAX_SECONDS
 from service.domain.estimate.estimate import Estimate, FlavorEstimate
-from service.domain.money import ceiling
+from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling
 
 
 @dataclass(frozen=True)
 class PilotBound:
     """What a pilot that goes first takes of the cap: `spent` micro-USD where that is known, else its timeout's ceiling
-    on its own flavor; with no flavor, on the one that is looked at."""
+    on its own flavor; with no flavor, on the one that is looked at. No pilot is longer than its run."""
 
     timeout_seconds: int
     flavor: str | None = None
@@ -48,13 +48,19 @@ class Bounds:
             return True
         return not self.may_be_short and seconds(one) > effective_timeout(None, left, price(one))
 
+    def least_timeout(self, one: FlavorEstimate) -> int:
+        """Seconds of a timeout that is not too short there: the caller's, or the whole minutes from the p50 on."""
+        least = 60 * ceil(seconds(one) / 60)
+        if self.timeout_seconds is None:
+            return max(MIN_CAPPED_TIMEOUT_SECONDS, 0 if self.may_be_short else least)
+        return least if self.is_slow(one) else self.timeout_seconds
+
     def need(self, estimate: Estimate, one: FlavorEstimate) -> int:
-        """Micro-USD of a cap that is enough there: for the caller's timeout, or for the recommended one where there is
-        none or it is too short."""
-        timeout = self.timeout_seconds
-        if timeout is None or self.is_slow(one):
-            timeout = one.timeout_seconds or MAX_SECONDS
-        return ceiling(price(one), timeout) + self._pilot(estimate, one)
+        """Micro-USD of the least cap that is not too dear there, with `least_timeout`."""
+        need = ceiling(price(one), self.least_timeout(one))
+        if self.timeout_seconds is None and one.cost is not None:
+            need = max(need, one.cost.p90)
+        return need + self._pilot(estimate, one)
 
     def _pilot(self, estimate: Estimate, one: FlavorEstimate) -> int:
         """Micro-USD that the pilot takes of the cap."""
@@ -64,7 +70,10 @@ class Bounds:
             return self.pilot.spent
         where = one if self.pilot.flavor is None else estimate.of(self.pilot.flavor) or one
         found = where.flavor.price_per_minute_micro_usd
-        return 0 if found is None else ceiling(found, self.pilot.timeout_seconds)
+        if found is None:
+            return 0
+        most = self.pilot.timeout_seconds
+        return ceiling(found, most if self.timeout_seconds is None else min(most, self.least_timeout(one)))
 
 
 def price(one: FlavorEstimate) -> int:
@@ -74,5 +83,6 @@ def price(one: FlavorEstimate) -> int:
 
 
 def seconds(one: FlavorEstimate) -> float:
-    """The p50 in seconds; 0 where it is not known."""
-    return 0.0 if one.minutes is None else 60 * one.minutes.p50
+    """The p50 in seconds, as it is told and stored on a run, whose timeout is held against it; 0 where it is not
+    known."""
+    return 0.0 if one.minutes is None else one.minutes.told_p50 * 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -82,22 +82,37 @@ def _none(estimate: Estimate, slow: Sequence[FlavorEstimate], dear: Sequence[Fla
         why.append(f"too slow: {_named(slow, lambda one: f'about {ceil(seconds(one) / 60)} min')}")
     if dear:
         why.append(f"too dear: {_named(dear, lambda one: dollars(bounds.need(estimate, one)))}")
-    closest = min([*dear, *slow], key=lambda one: (bounds.need(estimate, one), seconds(one)))
+    closest = min([*dear, *slow], key=lambda one: _distance(estimate, one, bounds))
     return Choice(
         None,
         f"No flavor that fits stays within {' and '.join(kept)} ({'; '.join(why)}): {closest.flavor.name} comes "
-        f"closest, and would do with {' and '.join(_would(estimate, closest, bounds))}.",
+        f"closest, and would do with {_would(estimate, closest, bounds)}",
     )
 
 
-def _would(estimate: Estimate, closest: FlavorEstimate, bounds: Bounds) -> list[str]:
-    """What would have to be given for a flavor to do."""
-    timeout, need = closest.timeout_seconds or MAX_SECONDS, bounds.need(estimate, closest)
+def _distance(estimate: Estimate, one: FlavorEstimate, bounds: Bounds) -> tuple[int, int, int]:
+    """How far a flavor is from keeping the bounds: by money beyond the cap, then by the time that it takes."""
+    need, cap = bounds.need(estimate, one), bounds.cap_micro_usd
+    return 0 if cap is None else max(0, need - cap), bounds.least_timeout(one), need
+
+
+def _would(estimate: Estimate, closest: FlavorEstimate, bounds: Bounds) -> str:
+    """The least that would have to be given for a flavor to do, and the timeout that is better given."""
+    timeout, need = bounds.least_timeout(closest), bounds.need(estimate, closest)
     if timeout > MAX_SECONDS:
-        return ["fewer steps"]
-    longer = [f"timeout {timeout // 60}m"] if bounds.is_slow(closest) else []
+        return "fewer steps."
+    is_slow = bounds.is_slow(closest)
     more = bounds.cap_micro_usd is not None and need > bounds.cap_micro_usd
-    return [*longer, *([f"max_cost_usd {dollars(need)[1:]}"] if more else [])]
+    least = [
+        *([f"timeout {timeout // 60}m"] if is_slow else []),
+        *([f"max_cost_usd {dollars(need)[1:]}"] if more else []),
+    ]
+    told = f"{' and '.join(least)} at the least."
+    wanted = closest.timeout_seconds
+    if not is_slow or wanted is None or wanted > MAX_SECONDS:
+        return told
+    most = dollars(replace(bounds, timeout_seconds=wanted).need(estimate, closest))
+    return f"{told} Recommended is timeout {wanted // 60}m, with which it can cost {most}."
 
 
 def _named(found: Sequence[FlavorEstimate], about: Callable[[FlavorEstimate], str]) -> str:

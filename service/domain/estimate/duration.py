@@ -50,6 +50,11 @@ class Minutes:
     p90: float
     training: float
 
+    @property
+    def told_p50(self) -> float:
+        """The p50 to a tenth of a minute: what is shown, stored, and held against a timeout."""
+        return round(self.p50, 1)
+
 
 def steps_of(training: Training, dataset: DatasetSize, gpus: int) -> float | None:
     """Optimizer steps; None where neither `max_steps` nor the rows of the dataset are known."""

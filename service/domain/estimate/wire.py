@@ -30,7 +30,7 @@ def flavor_json(one: FlavorEstimate) -> dict[str, Any]:
         "vram_gib": None if one.vram_gib is None else round(one.vram_gib, 1),
         "usable_gib": None if one.flavor.card is None else round(one.flavor.card.usable_gib, 1),
         "disk_gb": None if one.disk_gb is None else round(one.disk_gb, 1),
-        "minutes": None if minutes is None else {"p50": round(minutes.p50, 1), "p90": round(minutes.p90, 1)},
+        "minutes": None if minutes is None else {"p50": minutes.told_p50, "p90": round(minutes.p90, 1)},
         "timeout_seconds": one.timeout_seconds,
         "cost_usd": None if cost is None else cost_json(cost),
         "calibration": {"runs": one.calibration.runs, "within_p90": one.calibration.within_p90},

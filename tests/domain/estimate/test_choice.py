@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def p50_seconds(name: str, found: Estimate = FOUND) -> float:
     one = found.of(name)
     assert one is not None
     assert one.minutes is not None
-    return 60 * one.minutes.p50
+    return 60 * one.minutes.told_p50
 
 
 bounds = st.builds(
@@ -36,6 +38,7 @@ bounds = st.builds(
     timeout_seconds=st.none() | st.integers(60, 20_000),
     cap_micro_usd=st.none() | st.integers(10_000, 8_000_000),
     pilot=st.none() | st.just(PILOT) | st.builds(PilotBound, st.just(600), st.sampled_from(["t4-small", "h200"])),
+    may_be_short=st.booleans(),
 )
 
 
@@ -48,21 +51,31 @@ def test_what_is_taken_is_not_refused_at_once(asked: Bounds, goal: Goal) -> None
         return
     name, left = choice.flavor, asked.cap_micro_usd
     if left is not None and asked.pilot is not None:
-        left -= ceiling(price(asked.pilot.flavor or name), 600)
+        left -= ceiling(price(asked.pilot.flavor or name), min(600, asked.timeout_seconds or 600))
     assert cap_refusal(asked.timeout_seconds, left, price(name)) is None
-    if asked.timeout_seconds is not None or left is not None:
+    if not asked.may_be_short and (asked.timeout_seconds is not None or left is not None):
         assert p50_seconds(name) <= effective_timeout(asked.timeout_seconds, left, price(name))
 
 
 @given(bounds, st.sampled_from(["cheapest", "fastest"]))
-def test_what_comes_closest_would_do_with_what_is_said(asked: Bounds, goal: Goal) -> None:
+def test_what_comes_closest_would_do_with_the_least_that_is_said(asked: Bounds, goal: Goal) -> None:
     reason = choose(FOUND, goal, asked).reason
     if "comes closest" not in reason:
         return
-    would = dict(one.split(" ", 1) for one in reason.partition("would do with ")[2].rstrip(".").split(" and "))
-    timeout = int(would["timeout"].removesuffix("m")) * 60 if "timeout" in would else asked.timeout_seconds
-    cap = round(float(would["max_cost_usd"]) * 10**6) if "max_cost_usd" in would else asked.cap_micro_usd
-    assert choose(FOUND, goal, Bounds(timeout, cap, asked.pilot)).flavor is not None
+    least = reason.partition("would do with ")[2].partition(" at the least.")[0]
+    would = dict(one.split(" ", 1) for one in least.split(" and "))
+    enough = asked
+    if "timeout" in would:
+        enough = replace(enough, timeout_seconds=60 * int(would["timeout"].removesuffix("m")))
+    if "max_cost_usd" in would:
+        enough = replace(enough, cap_micro_usd=round(float(would["max_cost_usd"]) * 10**6))
+    assert choose(FOUND, goal, enough).flavor is not None
+    if "timeout" in would:
+        assert enough.timeout_seconds is not None
+        assert choose(FOUND, goal, replace(enough, timeout_seconds=enough.timeout_seconds - 60)).flavor is None
+    if "max_cost_usd" in would:
+        assert enough.cap_micro_usd is not None
+        assert choose(FOUND, goal, replace(enough, cap_micro_usd=enough.cap_micro_usd - 1)).flavor is None
 
 
 def test_a_short_timeout_takes_a_faster_flavor() -> None:
