@@ -42,6 +42,7 @@ class EstimateRequest(RunRequest):
 
     @model_validator(mode="after")
     def _fits_together(self) -> EstimateRequest:
+        self._refuse_contradictions()
         return self
 
 

@@ -38,6 +38,21 @@ def stored(recipe: TrlSft | Script, image: str | None = None) -> tuple[dict[str,
     return kept, image or honoured.get("image")
 
 
+def auto_refusal(recipe: TrlSft | Script) -> tuple[str, str] | None:
+    """Why nobody can choose a flavor for a recipe, and what to do; None where the estimate can."""
+    if not isinstance(recipe, TrlSft):
+        return (
+            "'auto' is for trl_sft recipes; nothing is known of what a script needs",
+            "Name a flavor; GET /flavors lists them.",
+        )
+    if recipe.flags().get("use_cpu") is True:
+        return (
+            "'auto' chooses by the memory and the time of GPUs, and the training is told to do without ('use_cpu')",
+            "Name a flavor without a GPU, such as 'cpu-upgrade', or leave use_cpu out.",
+        )
+    return None
+
+
 def read(kept: Mapping[str, Any]) -> TrlSft | Script:
     """A stored recipe. Raises ValidationError for one that no release has stored."""
     fields = {name: value for name, value in kept.items() if name != "header"}

@@ -18,7 +18,7 @@ from service.domain.hub_name import RepoId
 from service.domain.image import ImageName
 from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
-from service.domain.recipe import Recipe
+from service.domain.recipe import Recipe, auto_refusal
 from service.domain.repair import Retry
 from service.domain.trl.flags import release
 from service.domain.trl.names import place_meant
@@ -141,7 +141,9 @@ class RunRequest(Body):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunRequest:
-        self._refuse_what_is_not_there()
+        self._refuse_contradictions()
+        if (found := self.lacks()) is not None:
+            raise found
         is_trl = isinstance(self.recipe, TrlSft)
         if self.timeout is None and self.max_cost_usd is None:
             raise _broken(
@@ -155,24 +157,38 @@ class RunRequest(Body):
                 "give 'output_repo': trl_sft publishes its model there",
                 "Add it, as owner/name.",
             )
-        if not is_trl and self.flavor == AUTO:
-            raise _broken(
-                "flavor",
-                "'flavor': 'auto' is for trl_sft recipes; nothing is known of what a script needs",
-                "Name a flavor; GET /flavors lists them.",
-            )
+        if self.flavor == AUTO and (refusal := auto_refusal(self.recipe)) is not None:
+            raise _broken("flavor", *refusal)
         if self.lineage_card and self.output_repo is None:
             raise _broken(
                 "output_repo", "'lineage_card' is written into output_repo: give one", "Add it, as owner/name."
             )
+        return self
+
+    def lacks(self) -> Invalid | None:
+        """What the recipe needs and the job will not have, as the body stands; None where there is nothing."""
+        if not isinstance(self.recipe, TrlSft):
+            return None
+        flags = self.recipe.flags()
+        if (found := missing_file(flags, [volume.mount_path for volume in self.volumes])) is not None:
+            return Invalid(found[1], field=self.recipe.field_of(found[0]), remedy=found[2])
+        if (refusal := reporting_refusal(flags, self.env, self.secrets)) is not None:
+            return Invalid(refusal[1], field=refusal[0], remedy=refusal[2])
+        return None
+
+    def _refuse_contradictions(self) -> None:
+        """Raise where two things that the body says do not go together, whatever it leaves out."""
         if both := sorted(self.env.keys() & self.secrets.keys()):
             raise _broken(
                 f"env.{both[0]}", f"'{both[0]}' is in env and in secrets; choose one", "Give it in one of them."
             )
-        return self
-
-    def _refuse_what_is_not_there(self) -> None:
-        """Raise Invalid where the recipe needs what the job will not have, or a pilot would be longer than the run."""
+        leaves_open = AUTO in (self.flavor, None if self.pilot is None else self.pilot.flavor)
+        if "optimize" in self.model_fields_set and not leaves_open:
+            raise _broken(
+                "optimize",
+                f"'optimize' says what 'auto' looks for, and the flavor is named: {self.flavor}",
+                'Leave optimize out, or send "flavor": "auto".',
+            )
         recipe = self.recipe
         if not isinstance(recipe, TrlSft):
             return
@@ -188,12 +204,7 @@ class RunRequest(Body):
                 "the trained model would replace the one that it begins from",
                 "Name another repository.",
             )
-        flags = recipe.flags()
-        if (found := missing_file(flags, [volume.mount_path for volume in self.volumes])) is not None:
-            raise Invalid(found[1], field=recipe.field_of(found[0]), remedy=found[2])
-        if (refusal := reporting_refusal(flags, self.env, self.secrets)) is not None:
-            raise Invalid(refusal[1], field=refusal[0], remedy=refusal[2])
-        steps = flags.get("max_steps", -1)
+        steps = recipe.flags().get("max_steps", -1)
         if self.pilot is not None and 0 < steps <= self.pilot.max_steps:
             raise Invalid(
                 f"a pilot of {self.pilot.max_steps} steps is no shorter than the run, which has {steps}",

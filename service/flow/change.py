@@ -12,7 +12,7 @@ from service.domain import gpus
 from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.pilot import TIMEOUT_SECONDS
-from service.domain.recipe import read
+from service.domain.recipe import auto_refusal, read
 from service.domain.run import RunState
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
@@ -82,12 +82,8 @@ def _pilot_on(session: Session, run: Run, flavor: str) -> Run | None:
 
 def _refuse(run: Run, changes: Mapping[str, Any]) -> None:
     """Raise Invalid for what this run cannot be given, whatever it needs."""
-    if changes.get("flavor") == AUTO and run.recipe.get("kind") != "trl_sft":
-        raise Invalid(
-            "'auto' is for trl_sft recipes; nothing is known of what a script needs",
-            field="flavor",
-            remedy="Name a flavor (GET /flavors lists them).",
-        )
+    if changes.get("flavor") == AUTO and (refusal := auto_refusal(read(run.recipe))) is not None:
+        raise Invalid(refusal[0], field="flavor", remedy="Name a flavor (GET /flavors lists them).")
     if run.kind == "pilot" and (changes.get("timeout") or 0) > TIMEOUT_SECONDS:
         raise Invalid(
             f"a pilot has at most {TIMEOUT_SECONDS // 60} minutes",

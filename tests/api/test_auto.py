@@ -34,3 +34,39 @@ def test_what_would_do_for_auto_is_accepted_and_less_is_refused(
         assert below.json()["code"] == "does_not_fit", below.text
     taken = rich("POST", "/runs", json=body(LORA, flavor="auto", **enough))
     assert taken.status_code == 201, taken.text
+
+
+ON_CPU = {**LORA, "args": {**LORA["args"], "use_cpu": True}}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_training_on_the_cpu_takes_no_gpu(rich: Api, is_known: bool) -> None:
+    if is_known:
+        told = estimate(rich, ON_CPU)
+        assert {one["verdict"] for one in told["flavors"]} == {"does_not_fit", "not_covered"}
+        assert "a training on CPUs is not covered" in told["choice"]["reason"]
+    auto = rich("POST", "/runs", json=body(ON_CPU, flavor="auto")).json()
+    assert (auto["code"], auto["field"]) == ("invalid", "flavor")
+    assert "Name a flavor without a GPU" in auto["remedy"]
+    named = rich("POST", "/runs", json=body(ON_CPU, flavor="a100-large")).json()
+    assert (named["code"], named["field"]) == ("invalid", "recipe.args.use_cpu")
+    assert "take a flavor without a GPU" in named["remedy"]
+    taken = rich("POST", "/runs", json=body(ON_CPU, flavor="cpu-upgrade"))
+    assert taken.status_code == 201, taken.text
+    for flavor in ("auto", "a100-large"):
+        changed = rich("PATCH", f"/runs/{taken.json()['id']}", json={"flavor": flavor})
+        assert (changed.status_code, changed.json()["field"], bool(changed.json()["remedy"])) == (422, "flavor", True)
+
+
+@pytest.mark.parametrize("goal", ["cheapest", "fastest"])
+def test_what_auto_is_to_look_for_is_not_asked_of_a_named_flavor(rich: Api, goal: str) -> None:
+    for path in ("/runs", "/estimates"):
+        refused = rich("POST", path, json=body(LORA, optimize=goal)).json()
+        assert (refused["code"], refused["field"]) == ("invalid", "optimize")
+        assert "auto" in refused["remedy"]
+        on_auto = body(LORA, optimize=goal, pilot={"flavor": "auto"})
+        assert rich("POST", path, json=on_auto).status_code in (200, 201)
+        assert rich("POST", path, json=body(LORA, optimize=goal, flavor="auto")).status_code in (200, 201)
+    run_id = rich("POST", "/runs", json=body(LORA)).json()["id"]
+    refused = rich("PATCH", f"/runs/{run_id}", json={"flavor": "l40sx1", "optimize": goal}).json()
+    assert (refused["code"], refused["field"], bool(refused["remedy"])) == ("unknown_field", "optimize", True)
