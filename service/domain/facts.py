@@ -60,7 +60,7 @@ class ModelFact(_Fact):
 
 class Split(BaseModel):
     """A part of a dataset; None where the Hub does not tell. `counted` are the rows of a small file that was read
-    whole: preflight goes by them, estimates keep to what the Hub says."""
+    whole."""
 
     model_config = ConfigDict(frozen=True)
     rows: int | None = None

@@ -200,8 +200,8 @@ def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize
         return DatasetSize()  # preflight refuses it
     if any(name not in splits for name in names):
         return DatasetSize()
-    rows = rows_of(asked, {name: one.rows for name, one in splits.items()})
-    whole_rows = [splits[name].rows for name in names]
+    rows = rows_of(asked, {name: one.known_rows for name, one in splits.items()})
+    whole_rows = [splits[name].known_rows for name in names]
     sizes = [splits[name].size_bytes for name in names]
     size = None if None in sizes else sum(one for one in sizes if one is not None)
     if size is not None and rows is not None and (whole := sum(one for one in whole_rows if one is not None)) > 0:

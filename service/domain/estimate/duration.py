@@ -57,7 +57,8 @@ class Minutes:
 
 
 def steps_of(training: Training, dataset: DatasetSize, gpus: int) -> float | None:
-    """Optimizer steps; None where neither `max_steps` nor the rows of the dataset are known."""
+    """Optimizer steps, as transformers counts them (trainer.py: rounded up for epochs and rows); None where neither
+    `max_steps` nor the rows of the dataset are known. Packed rows are taken to fill their sequences without a gap."""
     if training.max_steps is not None:
         return training.max_steps
     if dataset.rows is None:
@@ -65,7 +66,7 @@ def steps_of(training: Training, dataset: DatasetSize, gpus: int) -> float | Non
     rows = float(dataset.rows)
     if training.packing != "none":
         rows *= min(1.0, (dataset.row_tokens or training.length) / training.length)
-    return training.epochs * ceil(rows / (training.batch * training.accumulation * gpus))
+    return ceil(training.epochs * ceil(rows / (training.batch * training.accumulation * gpus)))
 
 
 def length_of(training: Training, dataset: DatasetSize) -> float:

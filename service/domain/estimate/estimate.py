@@ -182,6 +182,11 @@ def _warnings(training: Training, memory: Memory, dataset: DatasetSize, found: S
         said.append("not covered: time, as neither max_steps nor the rows of the dataset are known")
     elif dataset.row_tokens is None:
         said.append(f"The rows' length is not known: each is taken for full ({training.length} tokens).")
+    elif training.max_steps is None and training.packing != "none":
+        said.append(
+            f"Packing is reckoned as rows of about {dataset.row_tokens:.0f} tokens that fill sequences of "
+            f"{training.length} without a gap: the number of steps, and with it the time, is a guess."
+        )
     if training.computes == "bf16" and any(
         one.is_usable and one.flavor.card is not None and not one.flavor.card.has_bf16 for one in found
     ):
