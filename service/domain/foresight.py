@@ -206,4 +206,4 @@ def _size(dataset: DatasetFact | None, wanted: WantedData | None) -> DatasetSize
     size = None if None in sizes else sum(one for one in sizes if one is not None)
     if size is not None and rows is not None and (whole := sum(one for one in whole_rows if one is not None)) > 0:
         size = size * min(rows, whole) // whole
-    return DatasetSize(rows, size)
+    return DatasetSize(rows, size, is_small=any(splits[name].counted is not None for name in names))

@@ -30,15 +30,19 @@ PARALLEL = 0.9
 
 @dataclass(frozen=True)
 class DatasetSize:
-    """Rows of the split and bytes of its table, as the Hub's dataset viewer gives them; None where it does not."""
+    """Rows of the split and bytes of its table, as the Hub tells them; None where it does not. `is_small`: it is a file
+    that was read whole, and so small that it may stand in for other data: no length is taken from it."""
 
     rows: int | None = None
     bytes: int | None = None
+    is_small: bool = False
 
     @property
     def row_tokens(self) -> float | None:
         """Mean tokens per row."""
-        return self.bytes / self.rows / BYTES_PER_TOKEN if self.rows and self.bytes else None
+        if self.is_small or not self.rows or not self.bytes:
+            return None
+        return self.bytes / self.rows / BYTES_PER_TOKEN
 
 
 @dataclass(frozen=True)
