@@ -12,7 +12,7 @@ from service.domain.estimate.calibration import Calibration
 from service.domain.estimate.card import Flavor
 from service.domain.estimate.cost import Cost, cost_of, recommended_timeout
 from service.domain.estimate.disk import GB, disk_bytes
-from service.domain.estimate.duration import DatasetSize, Minutes, minutes_on, steps_of
+from service.domain.estimate.duration import DEQUANTISED_AS_TOKENS, DatasetSize, Minutes, minutes_on, steps_of
 from service.domain.estimate.memory import GIB, Memory, memory_of
 from service.domain.estimate.training import Training
 from service.domain.estimate.verdict import Verdict, judge, needed_gib
@@ -173,7 +173,10 @@ def _warnings(training: Training, memory: Memory, dataset: DatasetSize, found: S
             "one, or a smaller batch, saves most of it."
         )
     if training.quantised:
-        said.append("QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each.")
+        said.append(
+            "QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each, and in each pass the time of "
+            f"{DEQUANTISED_AS_TOKENS} tokens more, to make them wide again."
+        )
     if training.evaluates:
         said.append("not covered: the time of evaluation, and its memory if its batch is much larger than training's")
     if any(one.flavor.gpus > 1 and one.is_usable for one in found):
