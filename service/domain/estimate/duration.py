@@ -25,8 +25,8 @@ SETUP_MINUTES = 3.0
 BYTES_PER_MINUTE = 6e9
 SETUP_P90 = 1.5
 # Weights of 4 bits are made wide again in each pass, whatever its tokens: as much work as so many tokens more. Q-LoRA
-# against LoRA of 7B and 14B on an A100, from 1024 tokens a pass on, comes to 270 to 860, 640 at the median (QwenLM/Qwen,
-# README, "Profiling of Memory and Speed": 2.8 and 3.5 s, 4.4 and 8.2 s a step at 1024; by the kernels of GPTQ).
+# against LoRA of 7B and 14B on an A100, from 1024 tokens a pass on, comes to 270 to 860, 640 at the median
+# (QwenLM/Qwen, README, "Profiling of Memory and Speed": 2.8 and 3.5 s, 4.4 and 8.2 s a step; by GPTQ's kernels).
 DEQUANTISED_AS_TOKENS = 640
 # A second, third … GPU brings this share of the first: 0.96 with LoRA's few gradients (Exxact, on PCIe), less with all.
 PARALLEL = 0.9

@@ -174,8 +174,8 @@ def _warnings(training: Training, memory: Memory, dataset: DatasetSize, found: S
         )
     if training.quantised:
         said.append(
-            "QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each, and in each pass the time of "
-            f"{DEQUANTISED_AS_TOKENS} tokens more, to make them wide again."
+            "QLoRA is reckoned, not measured: weights of linear layers at 0.5625 bytes each, and in each pass the time "
+            f"of {DEQUANTISED_AS_TOKENS} tokens more, to make them wide again."
         )
     if training.evaluates:
         said.append("not covered: the time of evaluation, and its memory if its batch is much larger than training's")
