@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from service.domain.errors import BrokenRule
 from service.domain.facts import DatasetFact, Outcome, Shape
 from service.domain.finding import Finding, Verdict, failed, listed, nearest, passed, unknown
 from service.domain.part import ALL, is_part, parts_of, rows_of
@@ -105,9 +106,8 @@ def _check_split(wanted: Wanted, data: WantedData, flag: str, split: str, fact: 
     remedy = f"Set {field.removeprefix('recipe.')} to one of them."
     try:
         parts = parts_of(split)
-    except ValueError as error:
-        told = nearest(split.strip().partition("[")[0], known)
-        return failed(name, f"{error}; there are {listed(known)}", Reason.DATASET_FORMAT, field, told or remedy)
+    except BrokenRule as error:  # of a run that was stored before such were refused
+        return failed(name, error.rule, Reason.DATASET_FORMAT, field, error.remedy)
     if not known:
         return unknown(name, "its splits could not be worked out")
     if missing := [part.name for part in parts if part.name not in splits and part.name != ALL]:

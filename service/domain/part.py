@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import trunc
 
+from service.domain.errors import BrokenRule
+
 ALL = "all"
 FORM = re.compile(
     r"(?P<name>\w+(?:[.\w-]*\w)?)"
@@ -48,12 +50,12 @@ def is_part(split: str) -> bool:
 
 
 def parts_of(split: str) -> list[Part]:
-    """What a split's text asks for. Raises ValueError, with the reason, for what `datasets` does not take."""
-    parts = [_part(one) for one in split.split("+")]
+    """What a split's text asks for. Raises BrokenRule for what `datasets` does not take, and for no rows at all."""
+    parts = [_part(one, split) for one in split.split("+")]
     if len(parts) > 1 and any(one.name == ALL for one in parts):
-        raise ValueError("'all' is all splits already, and cannot be added to")
+        raise BrokenRule("'all' is all splits already, and cannot be added to", "Write 'all' alone.")
     if parts[0].name == ALL and (parts[0].start, parts[0].end) != (None, None):
-        raise ValueError("'all' has no parts; name the splits, as in train[:10]+test[:10]")
+        raise BrokenRule("'all' has no parts", "Name the splits, as in train[:10]+test[:10].")
     return parts
 
 
@@ -71,18 +73,31 @@ def _bound(text: str | None) -> int | None:
     return None if text is None else int(text.replace("_", "")[:18])
 
 
-def _part(text: str) -> Part:
+def _written(split: str) -> str:
+    """What to send in place of a text that is none: the same without blanks, where that is it."""
+    bare = "".join(split.split())
+    if all(FORM.fullmatch(one) for one in bare.split("+")):
+        return f"Send '{bare[:80]}'."
+    return "Write it as train, train[:1000], train[10%:20%] or train+test."
+
+
+def _part(text: str, split: str) -> Part:
     match = FORM.fullmatch(text)
     if match is None:
-        raise ValueError(
-            f"'{text[:80]}' is neither a split's name nor a part of one, such as train[:1000] or train[:10%]"
+        raise BrokenRule(
+            f"'{text[:80]}' is neither a split's name nor a part of one, such as train[:1000] or train[:10%]",
+            _written(split),
         )
     start, end = (_bound(match[name]) for name in ("start", "end"))
     in_percent = bool(match["start_unit"] or match["end_unit"])
     if in_percent and any(bound is not None and abs(bound) > 100 for bound in (start, end)):
-        raise ValueError(f"'{text}' is more than 100 %")
+        raise BrokenRule(f"'{text}' is more than 100 %", f"Write at most {match['name']}[:100%].")
     if match["rounding"] and not in_percent:
-        raise ValueError(f"'{text}': only percents are rounded")
+        raise BrokenRule(f"'{text}': only percents are rounded", f"Leave '({match['rounding']})' out.")
     if end == 0 or (start is not None and end is not None and start >= end and (start >= 0) == (end >= 0)):
-        raise ValueError(f"'{text}' has no rows")
+        few = "10%" if in_percent else "10"
+        raise BrokenRule(
+            f"'{text}' has no rows: it ends where it begins, or before",
+            f"Write the end behind the beginning, such as {match['name']}[:{few}], or the split's name alone.",
+        )
     return Part(match["name"], start, end, in_percent, match["rounding"] == "pct1_dropremainder")

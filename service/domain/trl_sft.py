@@ -9,9 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from service.domain.argument import Argument
 from service.domain.body import Body
-from service.domain.errors import Invalid, together
+from service.domain.errors import BrokenRule, Invalid, together
 from service.domain.form import Form
 from service.domain.hub_name import HubId
+from service.domain.part import parts_of
 from service.domain.trl.fields import FIELD_OF, Evaluation, Lora, Quantization
 from service.domain.trl.flags import Release, release
 from service.domain.trl.names import aliases, field_meant
@@ -109,6 +110,12 @@ class TrlSft(Body):
         for name, value in fields.items():
             if value is not None and (refusal := known.refusal(name, value, self.field_of(name))) is not None:
                 yield refusal
+        for name in ("dataset_train_split", "dataset_test_split"):
+            if isinstance(split := {**fields, **self.args}.get(name), str):
+                try:
+                    parts_of(split)
+                except BrokenRule as error:
+                    yield Invalid(error.rule, field=self.field_of(name), remedy=error.remedy)
 
     def flags(self) -> dict[str, Any]:
         """Every flag that decides how it trains, by fields and `args`; the model and the dataset are not among them."""

@@ -91,13 +91,13 @@ def test_rows_that_trl_takes_as_they_are_are_nobodys_business() -> None:
     ("split", "message", "remedy"),
     [
         ("trian", "no split 'trian': there are test, train", "Did you mean 'train'?"),
-        ("train ", "neither a split's name", "Did you mean 'train'?"),
-        ("train[foo]", "neither a split's name", "Did you mean 'train'?"),
+        ("train ", "neither a split's name", "Send 'train'."),
+        ("train[foo]", "neither a split's name", "Write it as train, train[:1000]"),
         ("trian[:5]", "no split 'trian'", "Did you mean 'train'?"),
-        ("train[:0]", "has no rows", "Did you mean 'train'?"),
+        ("train[:0]", "has no rows", "such as train[:10]"),
         ("train[30:]", "'train[30:]' has no rows: 'test' has 5, 'train' has 20", "a part that has rows"),
-        ("all+train", "cannot be added to", "Did you mean 'train'?"),
-        ("x + y", "neither a split's name", "Set dataset_train_split to one of them"),
+        ("all+train", "cannot be added to", "Write 'all' alone"),
+        ("x + y", "neither a split's name", "Send 'x+y'."),
     ],
 )
 def test_splits_that_are_not_there(split: str, message: str, remedy: str) -> None:
