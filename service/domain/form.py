@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import combining, normalize
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -15,7 +16,8 @@ from service.domain.errors import BrokenRule
 @dataclass(frozen=True)
 class Form:
     """Annotates a text that must be of a form; `pattern` is of ASCII, and for the whole text. Where what was sent comes
-    close to something known, `near` says so: pairs of a pattern and a remedy, in which `{}` is the first group."""
+    close to something known, `near` says so: pairs of a pattern and a remedy, in which `{}` is the first
+    group, where that is of the form."""
 
     pattern: str
     rule: str
@@ -30,9 +32,20 @@ class Form:
 
     def check(self, text: str) -> str:
         """The text as it is; raises BrokenRule for one of another form."""
-        if re.fullmatch(self.pattern, text, re.ASCII):
+        if self._is(text):
             return text
+        if self._is(plain := _plain(text)):
+            raise BrokenRule(self.rule, f"Send '{plain}': letters are those from a to z.")
         for pattern, remedy in self.near:
-            if found := re.fullmatch(pattern, text):
-                raise BrokenRule(self.rule, remedy.format(*found.groups()))
+            for one in (text, plain):
+                if (found := re.fullmatch(pattern, one)) and ("{}" not in remedy or self._is(found[1])):
+                    raise BrokenRule(self.rule, remedy.format(*found.groups()))
         raise BrokenRule(self.rule, self.remedy)
+
+    def _is(self, text: str) -> bool:
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
+
+def _plain(text: str) -> str:
+    """The same without accents: `e` for `é`, and full-width letters as plain ones."""
+    return "".join(sign for sign in normalize("NFKD", text) if not combining(sign))

@@ -26,7 +26,7 @@ NEAR = (
     ),
     (r"[a-z0-9]+://.*", "Upload it to the Hub, and name the repository, as in owner/name."),
 )
-SIGNS = "letters, digits, '.', '_' and '-', which begin and end with none of the last two"
+SIGNS = "letters from a to z (or A to Z), digits, '.', '_' and '-', which begin and end with none of the last two"
 
 
 def _hub_name(value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,11 @@ from service.domain.finding import Verdict
 
 # What the Hub makes by itself, or a card adds: having changed no other file is not having published.
 NOT_A_MODEL = frozenset({".gitattributes", "README.md"})
+SHARDED = ("deepspeed", "fsdp")
+ANEW = (
+    "TRL's script publishes by itself: submit it anew with an output_repo that nothing else writes to, and leave "
+    "out hub_strategy and hub_always_push in recipe.args."
+)
 
 
 class Due(StrEnum):
@@ -66,6 +71,17 @@ def due(recipe: Mapping[str, Any]) -> Due:
     if recipe.get("kind") != "trl_sft":
         return Due.ANYTHING
     return Due.MODEL if recipe.get("lora") is None else Due.ADAPTER
+
+
+def for_recipe(check: Check, recipe: Mapping[str, Any]) -> Check:
+    """A check with the remedy that the caller of its recipe has: of TRL's script, which publishes by itself, its flags
+    and the repository can be changed."""
+    if check.verdict is not Verdict.FAILED or recipe.get("kind") != "trl_sft":
+        return check
+    sharded = [name for name in SHARDED if recipe.get("args", {}).get(name)]
+    # accelerate, Accelerator.get_state_dict: ZeRO 3 gives weights out only where it is told to gather them
+    remedy = f"Submit it without {sharded[0]}, or have it gather all weights where it saves." if sharded else ANEW
+    return replace(check, remedy=remedy)
 
 
 def differ(before: Sequence[File], now: Sequence[File]) -> bool:

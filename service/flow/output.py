@@ -7,6 +7,7 @@ configuration, the index of shards). Only where a script's log tells of no push,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 from service.domain import model_files, publication
 from service.domain.facts import AccountFact
 from service.domain.finding import Verdict
-from service.domain.output import Check, Due, Output, differ, due
+from service.domain.output import Check, Due, Output, differ, due, for_recipe
 from service.domain.publication import Commit, Work
 from service.domain.subject import Kind, Subject
 from service.flow.gate import Gate
@@ -30,6 +31,11 @@ PATIENCE = timedelta(minutes=2)
 
 def look(gate: Gate, run: Run, attempt: Attempt, job: Job, lines: Sequence[str]) -> Output:
     """What the job published, and every check of it. Raises HubFault."""
+    found = _look(gate, run, attempt, job, lines)
+    return replace(found, checks=tuple(for_recipe(check, run.recipe) for check in found.checks))
+
+
+def _look(gate: Gate, run: Run, attempt: Attempt, job: Job, lines: Sequence[str]) -> Output:
     assert run.output_repo is not None
     commits = _commits(gate, run.output_repo, job)
     work = Work(

@@ -131,6 +131,22 @@ def test_a_value_that_cannot_be_right_is_told(api: Api) -> None:
     assert api("GET", "/runs").json()["data"] == []
 
 
+NAMES = {
+    "acme/\N{LATIN SMALL LETTER E WITH ACUTE}": "Send 'acme/e'",
+    "https://huggingface.co/acme/\N{LATIN SMALL LETTER E WITH ACUTE}t": "Send 'acme/et'",
+    " acme/x ": "Send 'acme/x'",
+    "acme/\N{LATIN SMALL LETTER SHARP S}": "Send it as owner/name",
+}
+
+
+def test_a_name_of_other_letters_is_told_with_one_that_is_taken(api: Api) -> None:
+    for name, remedy in NAMES.items():
+        problem = told(api("POST", "/runs", json={**BODY, "output_repo": name}), 422, "invalid", "output_repo")
+        assert problem["remedy"].startswith(remedy)
+        assert problem["remedy"].isascii(), "what is suggested is taken"
+        assert "from a to z" in problem["detail"]
+
+
 BODIES: list[tuple[bytes, dict[str, Any], int, str, str | None]] = [
     (b"", JSON, 400, "malformed_body", None),
     (b"{", JSON, 400, "malformed_body", None),

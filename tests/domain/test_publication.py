@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.domain.finding import Verdict
+from service.domain.output import Check, for_recipe
 from service.domain.publication import Commit, Pushes, Work, judge, own_commit, read_pushes
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -105,3 +106,11 @@ def test_where_the_hub_lists_no_commits_whose_it_is_stays_unknown() -> None:
 def test_a_history_that_was_rewritten_is_judged_by_its_times() -> None:
     assert verdict([commit()]) is Verdict.PASSED
     assert verdict([commit(OTHER, after_minutes=-60)]) is Verdict.FAILED
+
+
+def test_what_a_sharded_training_leaves_out_is_put_down_to_the_sharding() -> None:
+    missing = Check("weights", Verdict.FAILED, "there are no weights", "Publish the whole folder.")
+    recipe = {"kind": "trl_sft", "args": {"deepspeed": {"zero_optimization": {"stage": 3}}}}
+    assert "without deepspeed, or have it gather" in str(for_recipe(missing, recipe).remedy)
+    assert for_recipe(missing, {"kind": "script"}) == missing
+    assert for_recipe(replace(missing, verdict=Verdict.PASSED), recipe).remedy == missing.remedy

@@ -94,7 +94,8 @@ def test_what_is_missing_is_named(
     run = ended(world, run_id)
     assert (run["state"], run["reason"]) == ("failed", "output_missing")
     assert said in run["failure"]["evidence"]
-    assert "Publish the whole folder" in run["failure"]["remedy"]
+    ours = "Publish the whole folder" if recipe["kind"] == "script" else "an output_repo that nothing else writes to"
+    assert ours in run["failure"]["remedy"]
     assert (run["output"]["verified"], run["output"]["revision"]) == (False, sha)
     assert "failed" in outcomes(run).values()
 
@@ -121,6 +122,9 @@ def test_the_same_files_pass_the_same_checks(world: World) -> None:
     put(world, {**published.full(), "config.json": b""})
     run = ended(world, started(world, TRL, log=f"{TRAINED}\n{SKIPPED}"))
     assert (run["reason"], run["failure"]["evidence"]) == ("output_missing", "config.json is no JSON object")
+    assert "output_repo that nothing else writes to" in run["failure"]["remedy"]
+    assert "TUNEGATE_OUTPUT_REPO" not in run["failure"]["remedy"], "the caller has no script to change"
+    assert run["failure"]["remedy"] in [one["remedy"] for one in run["output"]["checks"]]
 
 
 def test_a_commit_that_somebody_else_made_is_not_this_attempts(world: World) -> None:
