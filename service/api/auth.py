@@ -41,7 +41,7 @@ class Caller:
                 raise Invalid("an admin's key belongs to no team", field="team", remedy="Name the team.")
             return named
         if named not in (None, self.team):
-            raise NotFound(f"there is no team '{named}'", field="team")
+            raise NotFound(f"there is no team '{named}'", field="team", remedy="Leave it out: the key is of one team.")
         return self.team
 
 

@@ -28,8 +28,10 @@ from service.domain.settle import Settled, batch_offers, settle
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
+from service.flow.enqueue import Submitter
 from service.flow.facts import gather
 from service.flow.foresee import Expectation, expectation, pilot_bound
+from service.flow.weigh import weigh
 from service.store import flavors
 
 router = APIRouter(tags=["estimates"])
@@ -59,8 +61,8 @@ def estimate_run(
     team: Annotated[str | None, Query(description="For admins: whose finished runs calibrate the time")] = None,
 ) -> Response:
     """The body of `POST /runs`, nothing stored: whether it fits each flavor, minutes and dollars as p50 and p90, the
-    ceiling, the flavor to take, and what would make it fit the one that was asked for. Asks the Hub for what is not
-    known yet."""
+    ceiling, the flavor to take, and what would make it fit the one that was asked for. What `POST /runs` would refuse
+    is among the `warnings`. Asks the Hub for what is not known yet."""
     if not isinstance(request.recipe, TrlSft):
         raise Invalid(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
@@ -72,10 +74,19 @@ def estimate_run(
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     with app.gate.db.read() as session:
-        whose = caller.team or team or request.team or ""
+        whose = (caller.team_or(request.team) if request.team else caller.team or team) or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
+        submitter, gate = Submitter(whose, caller.name), app.gate
+        refusals = weigh(session, request, submitter, app.namespace, gate.vault, app.now(), gate.limits)
     problems = [one for one in check_inputs(wanted, known) if one.verdict is Verdict.FAILED]
-    return JSONResponse(_answer(request, recipe, expect, problems))
+    told = _answer(request, recipe, expect, problems)
+    told["warnings"] += [_refused(one) for one in refusals]
+    return JSONResponse(told)
+
+
+def _refused(refusal: Invalid) -> str:
+    where = "" if refusal.field is None else f", {refusal.field}"
+    return f"POST /runs refuses this ({refusal.code}{where}): {refusal.detail.rstrip('.')}. {refusal.remedy or ''}"
 
 
 def _refuse_unknown(session: Session, request: EstimateRequest) -> None:

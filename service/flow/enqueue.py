@@ -6,6 +6,7 @@ its numbers, what may run later is accepted and waits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,6 +46,7 @@ from service.store.ids import new_id
 from service.store.tables import Budget, Run
 from service.store.vault import Vault
 
+Find = Callable[[Session, str], Run | None]
 CHEAPER = "Shorten the timeout or choose a cheaper flavor"
 
 
@@ -73,19 +75,19 @@ def enqueue(
     UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
     gpu_count = gpus.count(flavors.hardware(session, request.flavor))
-    run = _run(request, submitter, _namespace(request, namespace), vault, gpu_count, now)
+    run = run_of(request, submitter, namespace_of(request, namespace), vault, gpu_count, now)
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
-    _refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
+    refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
     settled = look_ahead(session, run, now)
     refuse_impossible(session, run, now)
     if settled is not None:
         refuse_short(run)
-    after = _open_dependencies(session, run, request.after)
-    _refuse_late(run, now)
-    child = None if request.pilot is None else _pilot(session, run, request.pilot, now)
+    after = open_dependencies(session, run, request.after)
+    refuse_late(run, now)
+    child = None if request.pilot is None else pilot_run(session, run, request.pilot, now)
     _queue(session, run, after if child is None else [child.id], now)
     if child is not None:
         _queue(session, child, after, now)  # what the run was to come after, its pilot comes after
@@ -104,7 +106,8 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
     runs.insert(session, run, now)
 
 
-def _pilot(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
+def pilot_run(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
+    """The child run of a run, not stored; raises what can never run, also by what both cost together."""
     gpu_count = gpus.count(flavors.hardware(session, asked.flavor or run.flavor))
     child = pilot_of(run, asked, gpu_count, now)
     field = "flavor" if asked.flavor is None else "pilot.flavor"
@@ -131,7 +134,8 @@ def replay(session: Session, run_id: str, stored_hmac: str, body_hmac: str, now:
     return describe_run(session, run, now)
 
 
-def _namespace(request: RunRequest, own: str | None) -> str:
+def namespace_of(request: RunRequest, own: str | None) -> str:
+    """The namespace that pays; raises Invalid where none is named, or another than the installation's own."""
     if own is None and request.namespace is None:
         raise Invalid("no namespace is configured", field="namespace", remedy="Name the namespace that pays the job.")
     if own is not None and request.namespace not in (None, own):
@@ -139,7 +143,7 @@ def _namespace(request: RunRequest, own: str | None) -> str:
     return own or request.namespace or ""
 
 
-def _refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
+def refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
     """Raise for what this installation does not allow: an image, or where a script is to come from."""
     if run.image is not None and (refusal := image_refusal(run.image, limits.image_allowlist)) is not None:
         raise ImageNotAllowed(
@@ -154,7 +158,10 @@ def _refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
             raise Invalid(found[0], field="recipe.url", remedy=found[1])
 
 
-def _run(request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, gpu_count: int, now: datetime) -> Run:
+def run_of(
+    request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, gpu_count: int, now: datetime
+) -> Run:
+    """The run that a request asks for, of a flavor with so many GPUs; not stored, and nothing of it decided yet."""
     recipe = request.recipe
     if isinstance(recipe, TrlSft):
         recipe = fill(recipe, request.flavor, gpus=gpu_count)
@@ -220,6 +227,7 @@ def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool
         if budget.hard and need > most:
             raise ExceedsBudget(
                 f"the run can cost {dollars(need)}, and {budget.name} can never hold more than {dollars(most)}",
+                field=_bound_of(run, is_queued),
                 remedy="Choose a cheaper flavor or a shorter timeout, or have the budget raised.",
                 budget=budget.name,
                 need_usd=to_usd(need),
@@ -227,11 +235,21 @@ def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool
             )
 
 
-def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[str]:
-    """Those of the named runs that have not ended yet. They are held, so that none ends unnoticed meanwhile."""
+def _bound_of(run: Run, is_queued: bool) -> str:
+    """The field that says how much a run may cost, or of those that can be changed the one that says most."""
+    if run.kind == "pilot":
+        return "flavor" if is_queued else "pilot"
+    if run.requested_timeout_seconds is not None:
+        return "timeout"
+    return "flavor" if is_queued else "max_cost_usd"
+
+
+def open_dependencies(session: Session, run: Run, others: list[str], find: Find = runs.lock) -> list[str]:
+    """Those of the named runs that have not ended yet. They are held, so that none ends unnoticed meanwhile. Raises
+    Invalid for those that can never have succeeded."""
     waiting = []
     for other_id in sorted(set(others)):
-        other = runs.lock(session, other_id)
+        other = find(session, other_id)
         if other is None or other.team != run.team:
             raise Invalid(f"the team has no run '{other_id}'", field="after", remedy="Name runs of your own team.")
         if other.state in (RunState.FAILED, RunState.CANCELLED):
@@ -245,7 +263,8 @@ def _open_dependencies(session: Session, run: Run, others: list[str]) -> list[st
     return waiting
 
 
-def _refuse_late(run: Run, now: datetime) -> None:
+def refuse_late(run: Run, now: datetime) -> None:
+    """Raise Invalid where it would have had to start already."""
     if run.start_before is not None and run.start_before <= now:
         raise Invalid("start_before has passed already", field="start_before", remedy="Name a time to come.")
 

@@ -32,10 +32,10 @@ def choose(estimate: Estimate, goal: Goal = "cheapest", bounds: Bounds = FREE) -
         return Choice(None, f"No flavor can be chosen: {'; '.join(estimate.warnings)}.")
     fitting = [one for one in estimate.flavors if one.is_usable]
     if not fitting:
-        unknown = next((one for one in estimate.flavors if one.verdict is Verdict.NOT_COVERED), None)
-        return Choice(
-            None, "No flavor fits this training." if unknown is None else f"None is chosen: {unknown.message}"
-        )
+        for one in estimate.flavors:
+            if one.verdict is Verdict.NOT_COVERED:
+                return Choice(None, f"No flavor can be chosen. {one.message}")
+        return Choice(None, "No flavor fits this training.")
     timed = [one for one in fitting if one.minutes is not None and one.cost is not None]
     if not timed:
         return _by_price(estimate, fitting, bounds)
