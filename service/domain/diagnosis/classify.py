@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from service.domain.diagnosis import status
-from service.domain.diagnosis.clues import Clue, find
+from service.domain.diagnosis.clues import ROOM, Clue, find
 from service.domain.diagnosis.failure import Failure, failure
 from service.domain.diagnosis.lines import Line, read
 from service.domain.diagnosis.retry import Retry
@@ -27,7 +27,6 @@ FEW_LINES = 12  # what may follow the line that tells why, in a log that ends th
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
 
 ANSWERS = frozenset({Reason.HUB_AUTH, Reason.HUB_FORBIDDEN, Reason.HUB_UNAVAILABLE})
-ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})
 HUB_CAUSES = ANSWERS | {Reason.MODEL_NOT_FOUND, Reason.GATED_MODEL, Reason.NO_CREDITS}
 PUBLISHING = re.compile(
     r"push_to_hub|upload_folder|upload_file|upload_large_folder|create_commit|preupload|/commit/|lfs/objects"
@@ -106,6 +105,9 @@ def _ended_well(training: Training, clues: Sequence[Clue], confidence: float) ->
 
 def _decisive(clues: Sequence[Clue], training: Training) -> Clue | None:
     """The first thing that ended the program. Where nothing certainly did, the clue that says most."""
+    last = next((clue for clue in reversed(clues) if clue.chain is not None and _is_sure(clue, training)), None)
+    if last is not None:  # what a program that ended so had only quoted, or got over, ended nothing
+        clues = [clue for clue in clues if not clue.was_quoted and not _was_survived(clue, last, training)]
     sure = next((clue for clue in clues if _is_sure(clue, training)), None)
     if sure is not None:
         return sure
@@ -115,6 +117,13 @@ def _decisive(clues: Sequence[Clue], training: Training) -> Clue | None:
     return max(rest, key=lambda clue: (_strength(clue, training), -clue.at), default=None) or (
         clues[-1] if clues and clues[-1].ended else None
     )
+
+
+def _was_survived(clue: Clue, last: Clue, training: Training) -> bool:
+    """Whether training went on after it, up to the traceback that ended it: in the same process, as far as is told."""
+    assert last.chain is not None
+    is_another = clue.stream not in ("", last.chain[0].stream)
+    return not is_another and training.goes_on_between(clue.head, last.at)
 
 
 def _is_sure(clue: Clue, training: Training) -> bool:
@@ -137,8 +146,7 @@ def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
     """Without an exit code: whether the log ends about where the clue is, and does not go on as if nothing had been."""
     if training.published_at is not None and training.published_at > clue.at:
         return False
-    end = clue.chain[-1].end if clue.chain is not None else clue.at
-    is_last = sum(bool(line.text) for line in lines[end + 1 :]) <= FEW_LINES
+    is_last = sum(bool(line.text) for line in lines[clue.end + 1 :]) <= FEW_LINES
     return (clue.ended or is_last or clue.weight > Weight.HINTS) and not training.goes_on_after(clue.at)
 
 

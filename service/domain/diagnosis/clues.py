@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from service.domain.diagnosis.causes import below
 from service.domain.diagnosis.frames import FRAME
 from service.domain.diagnosis.lines import Line
+from service.domain.diagnosis.quoted import is_in_passing, is_quoted
 from service.domain.diagnosis.signature import Signature, Weight, Where
 from service.domain.diagnosis.signatures import SIGNATURES
 from service.domain.diagnosis.tracebacks import EXCEPTION, NESTED, Chain, Raised, chains
@@ -77,6 +78,7 @@ VAGUE = re.compile(
     r"|Error\(s\) in loading state_dict for \w+:$"
 )
 NEAR = 120
+ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
 NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same
 MOST_SUSPECTS, FIRST_SUSPECTS = 2_400, 800
@@ -86,7 +88,7 @@ WINDOW, NEIGHBOURS = 12, 3
 @dataclass(frozen=True)
 class Clue:
     """`signature` None: an exception that no signature knows. `around`: the line with those that belong to it, where it
-    is no exception. `ended`: a traceback of the program itself, so it
+    is no exception. `stream`: the process, where it is told. `ended`: a traceback of the program itself, so it
     certainly ended there unless the log goes on after it."""
 
     at: int
@@ -97,9 +99,21 @@ class Clue:
     what: str | None = None
     chain: Chain | None = None
     around: str = ""
+    stream: str = ""
     ended: bool = False
     was_caught: bool = False
+    was_quoted: bool = False
     is_consequence: bool = False
+
+    @property
+    def head(self) -> int:
+        """Its own line: what was raised last."""
+        return self.at if self.chain is None else self.chain[-1].head
+
+    @property
+    def end(self) -> int:
+        """Its last line."""
+        return self.at if self.chain is None else self.chain[-1].end
 
     @property
     def text(self) -> str:
@@ -128,18 +142,19 @@ def _told(clues: list[Clue]) -> list[Clue]:
 
 
 def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
-    """The best of a chain's exceptions: the one whose wording says most, the last raised among equals."""
+    """The best of a chain's exceptions: the one whose wording says most, the last raised among equals. But where memory
+    or disk gave out, that was first: what is raised while it is handled is a consequence."""
     best: tuple[Weight, Signature | None, str, str | None] | None = None
     for raised in reversed(chain):
         for signature in SIGNATURES:
-            if signature.where is Where.LINE or (best is not None and signature.weight <= best[0]):
+            if signature.where is Where.LINE or (best is not None and not _outranks(signature, best[0])):
                 continue
             if (matched := _matches(signature, raised, chain)) is not None:
                 best = (signature.weight, signature, *matched)
     last = chain[-1]
     if (best is None or best[0] is Weight.HINTS) and last.is_own:
         said = _of_line(-1, chain[0].before, ())  # it was printed, then something else was raised
-        if said is not None and said.signature is not None and said.weight > Weight.HINTS:
+        if said is not None and said.signature is not None and said.weight > Weight.HINTS and not said.was_quoted:
             best = (Weight.POINTS, said.signature, said.evidence, said.what)
     head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
     tells = (
@@ -154,10 +169,15 @@ def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
         told,
         what,
         chain,
+        stream=chain[0].stream,
         ended=any(raised.is_top for raised in chain),
         was_caught=_was_caught(chain, lines, inside, head),
         is_consequence=CONSEQUENCE.search(tells) is not None and weight < Weight.NAMES,
     )
+
+
+def _outranks(signature: Signature, weight: Weight) -> bool:
+    return signature.weight > weight or (signature.weight is Weight.NAMES and signature.cause in ROOM)
 
 
 def _detailed(evidence: str, chain: Chain) -> str:
@@ -205,11 +225,11 @@ def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, s
         return None
     # an error page that was run as a script stands among the frames; a message may be wrapped
     own_frames = raised.frames if raised.message[0].startswith("SyntaxError") else []
-    for text in (*raised.message, *own_frames):
-        if found := signature.pattern.search(text):
-            return text.strip(), _what(signature, found, " ".join(raised.message))
     whole = " ".join(raised.message)
-    if found := signature.pattern.search(whole):
+    for text in (*raised.message, *own_frames):
+        if (found := signature.pattern.search(text)) and not is_quoted(text, *found.span()):
+            return text.strip(), _what(signature, found, whole)
+    if (found := signature.pattern.search(whole)) and not is_quoted(whole, *found.span()):
         return raised.message[0], _what(signature, found, whole)
     return None
 
@@ -259,8 +279,10 @@ def _of_line(at: int, text: str, lines: Sequence[Line]) -> Clue | None:
                 signature.cause,
                 signature,
                 _what(signature, found, around),
+                stream=lines[at].stream if at >= 0 and lines else "",
                 around=" ".join(line.text.strip() for line in lines[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1]),
                 was_caught=CAUGHT_AFTER.search(after) is not None,
+                was_quoted=is_quoted(whole, *found.span()) or is_in_passing(whole, found.start()),
                 is_consequence=CONSEQUENCE.search(text) is not None,
             )
     return best

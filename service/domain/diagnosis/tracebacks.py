@@ -36,9 +36,9 @@ MOST_FRAMES = 80
 
 @dataclass
 class Raised:
-    """One traceback. `begin`, `end`: positions of its first and last line. `before`: what introduced it, on its own
-    line (`is_told`) or the one before. `is_bare`: the traceback itself is missing, only the exception's line is there.
-    `is_hooked`: a hook printed it, as hooks do where an exception ends a program.
+    """One traceback. `begin`, `head`, `end`: positions of its first line, its exception's and its last. `before`: what
+    introduced it, on its own line (`is_told`) or the one before. `is_bare`: the traceback itself is missing, only the
+    exception's line is there. `is_hooked`: a hook printed it, as hooks do where an exception ends a program.
     """
 
     begin: int
@@ -50,6 +50,7 @@ class Raised:
     is_hooked: bool = False
     frames: list[str] = field(default_factory=list)
     message: list[str] = field(default_factory=list)
+    head: int = 0
     end: int = 0
 
     @property
@@ -150,7 +151,8 @@ def _open(stream: _Stream, name: str, at: int, text: str, *, is_bare: bool) -> R
     is_told = logged.strip() != "" and not is_hooked
     inner = stream.raised is not None and NESTED.match(_last(stream.raised)) is not None
     before = logged.strip() if is_told else stream.before
-    raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=is_told, is_hooked=is_hooked, end=at)
+    raised = Raised(at, name, before, is_bare, is_linked or inner, is_told=is_told, is_hooked=is_hooked)
+    raised.head = raised.end = at
     stream.raised, stream.is_linked, stream.blanks = raised, False, 0
     stream.awaited = logged.strip() if is_hooked and not text.startswith("╭") else ""
     return raised
@@ -180,6 +182,7 @@ def _frame(stream: _Stream, at: int, text: str, stripped: str) -> None:
             raised.frames[MOST_FRAMES // 2 :] = [*raised.frames[MOST_FRAMES // 2 + 1 :], text]
     elif bar(text) is None and not text.startswith("{'"):
         raised.message.append(stripped[:LONGEST_LINE])
+        raised.head = at
 
 
 def _message(stream: _Stream, at: int, text: str, stripped: str) -> None:

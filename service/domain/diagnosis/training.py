@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, isnan
 
 from service.domain.diagnosis.lines import Bar, Line, bar
@@ -30,6 +31,14 @@ PUBLISHED = re.compile(
     r"|https://(?!\S*/api/)\S+/(?:commit|tree)/[0-9a-f]{7}",
     re.IGNORECASE,
 )
+# what a loop prints as it goes: `step 12`, `Epoch 1/3`, `[40/100]`
+COUNTED = re.compile(
+    r"(?P<name>\b(?:global[ _])?(?:step|epoch|iter(?:ation)?|batch|update|it))s?\b"
+    r"[\"']?\s{0,2}[:=#\[]?\s{0,2}(?P<count>\d+)"
+    r"|(?P<done>\d+)/(?P<total>\d+)\b",
+    re.IGNORECASE,
+)
+FEWEST_STEPS = 2  # one may have been on its way when all ended
 TRAINING_BAR = re.compile(r"^(?:Steps|Train|Training)$", re.IGNORECASE)
 UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNORECASE)
 
@@ -38,7 +47,8 @@ UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNO
 class Training:
     """`begun_at`, `finished_at`, `published_at`: lines that say so, the first or the last. `broken`: the line of the
     first loss that is NaN or infinite, in a run that did not recover. `diverged`: the line with the highest of the last
-    losses. `advanced_at`: the last line after which a bar moved on once more."""
+    losses. `advanced_at`: the last line after which a bar moved on once more. `steps`: the lines that
+    tell of one more."""
 
     finished_at: int | None = None
     published_at: int | None = None
@@ -46,10 +56,15 @@ class Training:
     broken: str | None = None
     diverged: str | None = None
     advanced_at: int = -1
+    steps: list[int] = field(default_factory=list)
 
     def goes_on_after(self, at: int) -> bool:
         """Whether a progress bar moved on, twice or more, after a line: closing a bar prints it once."""
         return self.advanced_at > at
+
+    def goes_on_between(self, at: int, end: int) -> bool:
+        """Whether lines between two others tell of more steps."""
+        return bisect_left(self.steps, end) - bisect_right(self.steps, at) >= FEWEST_STEPS
 
 
 def watch(lines: Sequence[Line]) -> Training:
@@ -59,6 +74,7 @@ def watch(lines: Sequence[Line]) -> Training:
     own: list[tuple[float, str]] = []
     norms: list[tuple[float, str]] = []
     bars: dict[tuple[str, float], tuple[float, int]] = {}
+    counts: dict[str, int] = {}
     for at, (_, text) in enumerate(lines):
         if "%|" in text and (seen := bar(text)) is not None:
             _bar(training, bars, at, seen)
@@ -66,8 +82,11 @@ def watch(lines: Sequence[Line]) -> Training:
             training.finished_at = at
         if PUBLISHED.search(text):
             training.published_at = at
+        known = len(losses) + len(own)
         if "loss" in text or "Loss" in text:
             _losses(text, losses, own)
+        if _counts(text, counts) or len(losses) + len(own) > known:
+            training.steps.append(at)
         if "norm" in text and (norm := NORM.search(text)):
             norms.append((1.0 if isfinite(_number(norm[1])) else inf, text))
     series = losses or own or norms
@@ -93,6 +112,16 @@ def _bar(training: Training, bars: dict[tuple[str, float], tuple[float, int]], a
             training.finished_at = at
     elif UPLOAD_BAR.match(seen.name) and 0 < seen.total <= seen.done:
         training.published_at = at
+
+
+def _counts(text: str, counts: dict[str, int]) -> bool:
+    """Whether a line counts on from the one before of its kind."""
+    goes_on = False
+    for found in COUNTED.finditer(text):
+        name, count = (found["name"] or f"/{found['total']}").lower(), int(found["count"] or found["done"])
+        goes_on |= count > counts.get(name, count)
+        counts[name] = count
+    return goes_on
 
 
 def _losses(text: str, losses: list[tuple[float, str]], own: list[tuple[float, str]]) -> None:
