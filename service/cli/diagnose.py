@@ -11,12 +11,14 @@ import typer
 
 from service.cli.serve import misconfigured
 
+STAGES = ("SCHEDULING", "RUNNING", "COMPLETED", "CANCELED", "ERROR", "DELETED")  # Hugging Face's
+
 
 def diagnose(
     logfile: Annotated[str, typer.Argument(metavar="LOGFILE", help="The log; - reads it from standard input.")],
     exit_code: Annotated[int | None, typer.Option(help="The exit code of the job's command, if known.")] = None,
     status_message: Annotated[str | None, typer.Option(help="Hugging Face's status message.")] = None,
-    stage: Annotated[str | None, typer.Option(help="The job's stage, e.g. COMPLETED, ERROR, CANCELED.")] = None,
+    stage: Annotated[str | None, typer.Option(help=f"The job's stage: {', '.join(STAGES)}.")] = None,
     cancel_reason: Annotated[
         str | None, typer.Option(help="`cancelReason` of the job's JSON, e.g. NO_CREDITS.")
     ] = None,
@@ -26,6 +28,8 @@ def diagnose(
     from service.domain.diagnosis import Seen
     from service.domain.diagnosis import diagnose as classify
 
+    if stage is not None and stage.strip().upper() not in (*STAGES, "CANCELLED"):
+        raise typer.BadParameter(f"{stage!r} is none of the stages {', '.join(STAGES)}", param_hint="--stage")
     lines = _text(logfile).split("\n")
     found = classify(Seen(lines, exit_code, status_message, cancel_reason, stage)).as_json()
     if as_json:

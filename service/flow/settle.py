@@ -227,7 +227,7 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
             return RunState.QUEUED, None  # we gave up waiting for hardware; it may have come just before the cancel did
         case JobPhase.CANCELLED if not was_stopped_by_hub:
-            return RunState.FAILED, failure(Reason.CANCELLED_OUTSIDE)
+            return RunState.FAILED, failure(Reason.CANCELLED_OUTSIDE, job.message or "stage: CANCELED")
     return RunState.FAILED, ending.diagnosis
 
 

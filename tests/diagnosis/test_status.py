@@ -78,7 +78,7 @@ def test_a_line_that_only_announces_gives_way_to_what_it_announces() -> None:
 
 def test_a_cancel_reason_that_is_not_known_does_not_outrank_a_stage_of_error() -> None:
     assert diagnose(Seen(OWN, 1, cancel_reason="A_NEW_WORD", stage="ERROR")).cause.value == "script_error"
-    assert diagnose(Seen(OWN, 0, cancel_reason="null", stage="COMPLETED")).cause.value == "ok"
+    assert diagnose(Seen(LOG, 0, cancel_reason="null", stage="COMPLETED")).cause.value == "ok"
     assert diagnose(Seen(OWN, cancel_reason="A_NEW_WORD")).cause.value == "cancelled_outside"
 
 

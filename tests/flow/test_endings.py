@@ -111,6 +111,7 @@ def test_completed_wins_over_a_cancel_that_came_too_late(world: World) -> None:
     ("ending", "cause"),
     [
         ({"stage": "CANCELED"}, "cancelled_outside"),
+        ({"stage": "CANCELED", "message": "stopped in the browser"}, "cancelled_outside"),
         ({"stage": "CANCELED", "cancelReason": "NO_CREDITS"}, "no_credits"),
         ({"stage": "CANCELED", "cancelReason": "RESOURCE_GROUP_LIMIT"}, "spend_limit"),
         ({"stage": "ERROR", "message": "Job timeout"}, "job_timeout"),
@@ -128,6 +129,7 @@ def test_what_hugging_face_ended_has_its_cause_and_its_cost(
     watch.run_once(world.gate)
     run = world.show(run_id)
     assert (run["state"], run["failure"]["cause"]) == ("failed", cause)
+    assert cause != "cancelled_outside" or run["failure"]["evidence"] == ending.get("message", "stage: CANCELED")
     assert run["attempts"][0]["minutes"] == 2
     assert run["attempts"][0]["metered_source"] == ("observed" if "delete" in ending else "hub")
 

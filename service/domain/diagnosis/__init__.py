@@ -1,7 +1,8 @@
 """Why a job failed: one cause, the line that shows it, what to do about it, and whether a retry makes sense.
 
 Read in this order: `signatures` (what is known, as data), `lines` and `tracebacks` (how a log is read), `training` (how
-it went), `clues` (what was found), `status` (what Hugging Face says), `classify` (the decision), `advice` (the words).
+it went), `clues` (what was found), `status` (what Hugging Face says), `ending` (how the log ends), `decisive`,
+`publication`, `useless` (three questions), `classify` (the decision), `advice` (the words).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 In this order: what Hugging Face says outranks the log; the first thing in the log that ended the program outranks what
 followed from it; the exit code speaks where the log is silent. A job that exited with 0 is looked at too: its loss may
-be NaN, it may have diverged, or its model may not have been published.
+be NaN, it may have diverged, its model may not have been published, or the exit code may be another program's. Where
+nothing shows how it ended, nothing is claimed (`unknown`).
 """
 
 from __future__ import annotations
@@ -11,37 +12,29 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from service.domain.diagnosis import status
-from service.domain.diagnosis.clues import ROOM, Clue, find
+from service.domain.diagnosis import ending, status
+from service.domain.diagnosis.clues import Clue, find
+from service.domain.diagnosis.decisive import decide, is_doubtful
 from service.domain.diagnosis.failure import Failure, failure
 from service.domain.diagnosis.lines import Line, read
+from service.domain.diagnosis.publication import is_publication, refused_push
 from service.domain.diagnosis.retry import Retry
 from service.domain.diagnosis.signature import Weight
 from service.domain.diagnosis.training import Training, watch
+from service.domain.diagnosis.useless import useless
 from service.domain.run import Reason
 
 CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.85, Weight.HINTS: 0.7}
 # an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
 OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.4, 0.4
-FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
+# it exited with 0: a log that agrees, that is empty, or that shows a traceback on the way; one that looks so by itself
+WELL, SILENT_OK, SURVIVED_OK, LOOKS_WELL = 0.9, 0.7, 0.7, 0.7
+OTHERS_CODE = 0.75  # how much less a traceback at the end counts where the exit code was 0
+NO_END = "Nothing shows whether the job failed, or that it ended well."
+TELL_MORE = "Give its exit code or its stage as well, or the rest of its log."
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
+FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 
-ANSWERS = frozenset({Reason.HUB_AUTH, Reason.HUB_FORBIDDEN, Reason.HUB_UNAVAILABLE})
-HUB_CAUSES = ANSWERS | {Reason.MODEL_NOT_FOUND, Reason.GATED_MODEL, Reason.NO_CREDITS}
-PUBLISHING = re.compile(
-    r"push_to_hub|upload_folder|upload_file|upload_large_folder|create_commit|preupload|/commit/|lfs/objects"
-    r"|xet-write-token|upload_xorb|validate-yaml"
-    r"|push_in_progress|on_push_begin|UploadPart|create_repo|api/repos/create|hf upload|hf_api\.py.*upload"
-    r"|huggingface_hub/(?:lfs|_commit_api)\.py|Error while uploading|create_pr=1",
-    re.IGNORECASE,
-)
-# functions and addresses that publish: whatever is raised there after training, it is the publication that failed
-PUSHING = re.compile(
-    r", in (?:push_to_hub|\w*upload\w*|create_commit|create_repo|_push\w*)\b|/api/repos/create|/preupload/|/commit/"
-)
-READING = re.compile(
-    r"from_pretrained|load_dataset|hf_hub_download|snapshot_download|/resolve/|cached_file", re.IGNORECASE
-)
 LEVEL = re.compile(r"^(?!wandb).*\b(?:ERROR|CRITICAL|FATAL)\b")
 COMPLAINT = re.compile(r"error|fail|exception|fatal|invalid|missing|must|abort|cannot|unable|not found", re.IGNORECASE)
 
@@ -63,83 +56,55 @@ def diagnose(seen: Seen) -> Failure:
     said = status.said(seen.status_message, seen.cancel_reason)
     if said is not None:
         return failure(said[0], said[1], confidence=0.98)
-    stage = (seen.stage or "").upper()
+    stage = (seen.stage or "").strip().upper()
     if stage == "DELETED":
-        return failure(Reason.JOB_VANISHED, seen.status_message, confidence=0.9)
+        return failure(Reason.JOB_VANISHED, seen.status_message or "stage: DELETED", confidence=0.9)
     if status.is_cancelled(stage, seen.cancel_reason):  # its exit code, and a signal in its log, are the cancel's
         told = seen.status_message or (f"stage: {stage}" if stage else f"cancelReason: {seen.cancel_reason}")
         return failure(Reason.CANCELLED_OUTSIDE, told, confidence=0.9)
     code = seen.exit_code if seen.exit_code is not None else status.exit_code(seen.status_message)
     code = None if code == 0 and stage == "ERROR" else code  # the stage decides
-    lines = read(seen.lines)
+    rows = list(seen.lines)
+    lines, is_text = read(rows), ending.is_text(rows)
     training = watch(lines)
     clues = find(lines)
     if code == 0 or (code is None and stage == "COMPLETED"):
-        return _ended_well(training, clues, 0.9)
-    decisive = _decisive(clues, training)
+        return _ended_well(lines if is_text else (), training, clues)
+    decisive = decide(clues, training)
     if code is None and stage != "ERROR":
         if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):
-            return _ended_well(training, [], 0.5)
+            return _ended_somehow(lines if is_text else (), training)
         return _as_failure(decisive, training)
     if decisive is not None and not (
-        _is_doubtful(decisive, training) and status.as_shells_say(code) in status.EXIT_CODES
+        is_doubtful(decisive, training) and status.as_shells_say(code) in status.EXIT_CODES
     ):
         return _as_failure(decisive, training)
     return _silent(code, seen.status_message, lines, training, decisive)
 
 
-def _ended_well(training: Training, clues: Sequence[Clue], confidence: float) -> Failure:
-    """A log of a program that exited with 0, or did not say."""
-    if training.broken is not None:
-        return failure(Reason.NAN_LOSS, training.broken, confidence=0.95)
-    if training.diverged is not None:
-        return failure(Reason.DIVERGING, training.diverged, confidence=0.85)
-    if training.finished_at is not None:
-        for clue in reversed(clues):
-            is_after = clue.at > max(training.finished_at, training.published_at or -1)
-            is_push = PUBLISHING.search(clue.text or clue.around) is not None and _is_publication(clue, training)
-            if is_after and is_push and not clue.was_caught and clue.weight > Weight.HINTS:
-                return failure(Reason.PUSH_FAILED, clue.evidence, confidence=0.6)
-    return failure(Reason.OK, confidence=confidence)
+def _ended_well(lines: Sequence[Line], training: Training, clues: Sequence[Clue]) -> Failure:
+    """A log of a program that exited with 0. That may have been another's exit code, as in `train.py | tee log`."""
+    if (ruined := useless(training, is_whole=True)) is not None:
+        return ruined
+    if (refused := refused_push(lines, training, clues)) is not None:
+        return failure(Reason.PUSH_FAILED, refused, confidence=0.6)
+    raised = [clue for clue in clues if clue.ended and not clue.was_caught]
+    decisive = decide(clues, training)
+    if raised and decisive is not None and ending.is_the_end(raised[-1], lines):
+        return _as_failure(decisive, training, OTHERS_CODE)
+    if not any(line.text for line in lines):
+        return failure(Reason.OK, confidence=SILENT_OK)
+    return failure(Reason.OK, confidence=SURVIVED_OK if raised else WELL)
 
 
-def _decisive(clues: Sequence[Clue], training: Training) -> Clue | None:
-    """The first thing that ended the program. Where nothing certainly did, the clue that says most."""
-    last = next((clue for clue in reversed(clues) if clue.chain is not None and _is_sure(clue, training)), None)
-    if last is not None:  # what a program that ended so had only quoted, or got over, ended nothing
-        clues = [clue for clue in clues if not clue.was_quoted and not _was_survived(clue, last, training)]
-    sure = next((clue for clue in clues if _is_sure(clue, training)), None)
-    if sure is not None:
-        return sure
-    rest = [clue for clue in clues if not clue.was_caught and not clue.is_consequence] or [
-        clue for clue in clues if not clue.was_caught
-    ]
-    return max(rest, key=lambda clue: (_strength(clue, training), -clue.at), default=None) or (
-        clues[-1] if clues and clues[-1].ended else None
-    )
-
-
-def _was_survived(clue: Clue, last: Clue, training: Training) -> bool:
-    """Whether training went on after it, up to the traceback that ended it: in the same process, as far as is told."""
-    assert last.chain is not None
-    is_another = clue.stream not in ("", last.chain[0].stream)
-    return not is_another and training.goes_on_between(clue.head, last.at)
-
-
-def _is_sure(clue: Clue, training: Training) -> bool:
-    if clue.was_caught or clue.is_consequence or training.goes_on_after(clue.at):
-        return False
-    return clue.ended if clue.chain is not None else clue.weight is Weight.NAMES
-
-
-def _strength(clue: Clue, training: Training) -> float:
-    went_on = training.goes_on_after(clue.at)
-    return clue.weight - (1.5 if went_on else 0) - (0.5 if clue.signature is None else 0)
-
-
-def _is_doubtful(clue: Clue, training: Training) -> bool:
-    """It may have been survived: then an exit code that speaks for itself is worth more."""
-    return clue.was_caught or training.goes_on_after(clue.at) or (clue.is_consequence and clue.weight < Weight.POINTS)
+def _ended_somehow(lines: Sequence[Line], training: Training) -> Failure:
+    """A log without a failure, of a program of which nothing else is known."""
+    if (ruined := useless(training, is_whole=False)) is not None:
+        return ruined
+    if training.finished_at is not None or training.published_at is not None or ending.is_good(lines):
+        return failure(Reason.OK, confidence=LOOKS_WELL)
+    last = next((line.text for line in reversed(lines) if line.text.strip()), None)
+    return failure(Reason.UNKNOWN, last, confidence=0.3, message=NO_END, remedy=TELL_MORE)
 
 
 def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
@@ -150,13 +115,11 @@ def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
     return (clue.ended or is_last or clue.weight > Weight.HINTS) and not training.goes_on_after(clue.at)
 
 
-def _as_failure(clue: Clue, training: Training) -> Failure:
-    confidence = CONFIDENCE[clue.weight]
-    if clue.signature is None:
-        confidence = _of_unknown(clue)
-    if _is_doubtful(clue, training):
+def _as_failure(clue: Clue, training: Training, trust: float = 1.0) -> Failure:
+    confidence = trust * (_of_unknown(clue) if clue.signature is None else CONFIDENCE[clue.weight])
+    if is_doubtful(clue, training):
         confidence *= DOUBTFUL
-    if _is_publication(clue, training):
+    if is_publication(clue, training):
         retry = Retry.SAME if clue.cause is Reason.HUB_UNAVAILABLE else None
         return failure(Reason.PUSH_FAILED, clue.evidence, confidence=max(confidence, 0.85), retry=retry)
     remedy = clue.signature.remedy if clue.signature is not None else None
@@ -172,25 +135,12 @@ def _of_unknown(clue: Clue) -> float:
     return OWN_EXCEPTION if clue.chain[-1].is_own else FOREIGN_EXCEPTION
 
 
-def _is_publication(clue: Clue, training: Training) -> bool:
-    """Whether it is the model's publication that failed: after training, or at a checkpoint while it went on."""
-    text = clue.text or clue.around
-    is_push = PUBLISHING.search(text) is not None
-    has_finished = training.finished_at is not None
-    if clue.cause in HUB_CAUSES:
-        if has_finished and clue.cause in ANSWERS:
-            return is_push or READING.search(text) is None
-        return is_push and (has_finished or (training.begun_at is not None and training.begun_at < clue.at))
-    is_below_push = (clue.signature is None and is_push) or PUSHING.search(text) is not None
-    return has_finished and is_below_push and clue.cause not in ROOM
-
-
 def _silent(
     code: int | None, message: str | None, lines: Sequence[Line], training: Training, clue: Clue | None
 ) -> Failure:
     """The log does not say why."""
-    if training.broken is not None:
-        return failure(Reason.NAN_LOSS, training.broken, confidence=0.7)
+    if (ruined := useless(training, is_whole=False)) is not None and ruined.cause is Reason.NAN_LOSS:
+        return ruined
     if (signal := status.as_shells_say(code)) in status.EXIT_CODES:
         cause, confidence, words = status.EXIT_CODES[signal]
         return failure(cause, words, confidence=confidence)

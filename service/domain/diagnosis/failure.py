@@ -48,6 +48,7 @@ def failure(
     evidence: str | None = None,
     *,
     confidence: float = 1.0,
+    message: str | None = None,
     remedy: str | None = None,
     retry: Retry | None = None,
 ) -> Failure:
@@ -55,7 +56,7 @@ def failure(
     advice = ADVICE[cause]
     return Failure(
         cause,
-        advice.message,
+        message or advice.message,
         evidence.strip()[:LONGEST_EVIDENCE] or None if evidence else None,
         remedy or advice.remedy,
         retry or advice.retry,

@@ -46,7 +46,8 @@ UPLOAD_BAR = re.compile(r"^(?:Processing Files|New Data Upload|Upload)", re.IGNO
 @dataclass
 class Training:
     """`begun_at`, `finished_at`, `published_at`: lines that say so, the first or the last. `broken`: the line of the
-    first loss that is NaN or infinite, in a run that did not recover. `diverged`: the line with the highest of the last
+    first loss that is NaN or infinite, in a run that did not recover; `broken_losses`: how many
+    there are. `diverged`: the line with the highest of the last
     losses. `advanced_at`: the last line after which a bar moved on once more. `steps`: the lines that
     tell of one more."""
 
@@ -54,6 +55,7 @@ class Training:
     published_at: int | None = None
     begun_at: int | None = None
     broken: str | None = None
+    broken_losses: int = 0
     diverged: str | None = None
     advanced_at: int = -1
     steps: list[int] = field(default_factory=list)
@@ -95,6 +97,7 @@ def watch(lines: Sequence[Line]) -> Training:
     values = [value for value, _ in series]
     if (broken := first_broken(values)) is not None:
         training.broken = series[broken][1]
+        training.broken_losses = sum(value == 0 or not isfinite(value) for value in values[broken:])
     elif (peak := peak_of_divergence(values)) is not None:
         training.diverged = series[peak][1]
     return training

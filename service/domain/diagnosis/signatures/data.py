@@ -25,9 +25,8 @@ DATA = (
     says(
         Reason.DATASET_NOT_FOUND,
         r"Unable to find '[^']*(?:\.(?:jsonl?|csv|parquet|txt|arrow)|data)|FileNotFoundError: \S*hf://datasets/"
-        r"|Directory \S+ is neither a `?Dataset`? directory|No such file or directory: '[^']+\.(?:jsonl?|csv|tsv"
-        r"|parquet|arrow|txt)'",
-        "datasets data_files.py: resolve_pattern, load_from_disk; errno 2 on a data file",
+        r"|Directory \S+ is neither a `?Dataset`? directory",
+        "datasets data_files.py: resolve_pattern, load_from_disk",
         where=Where.EXCEPTION,
     ),
     says(

@@ -41,11 +41,20 @@ DEPENDENCIES = (
         r"|externally-managed-environment|^E: Unable to locate package|Could not open requirements file"
         r"|Git executable not found|Git operation failed"
         r"|^fatal: (?:repository '.*' not found|could not read Username)"
-        r"|HTTP status client error \(404 Not Found\) for url \(https?://\S+/simple/|^error: Failed to spawn: `[\w-]+`",
+        r"|HTTP status client error \(404 Not Found\) for url \(https?://\S+/simple/",
         "uv: uv-python, uv-resolver; pip",
         where=Where.LINE,
         weight=Weight.POINTS,
         remedy="Set recipe.python (or requires-python in the PEP 723 header) to a version that all packages support.",
+    ),
+    says(
+        Reason.MISSING_DEPENDENCY,
+        r"^error: Failed to spawn: `(?P<what>[\w.-]+)`",
+        "uv: commands/project/run.rs: the command is in no package of the environment, nor in the image",
+        where=Where.LINE,
+        weight=Weight.POINTS,
+        remedy="Nothing that is installed brings the command {what}: add the package that does (`--with`, the script's "
+        "PEP 723 header or recipe.dependencies), or correct the command's name.",
     ),
     says(
         Reason.MISSING_DEPENDENCY,

@@ -110,10 +110,20 @@ ORIGIN = (
     says(
         Reason.DATASET_NOT_FOUND,
         r"^FileNotFoundError",
-        "datasets, pandas: a data file that is not there",
+        "datasets: a data file that is not there",
         where=Where.EXCEPTION,
         weight=Weight.HINTS,
-        frames=r"load_dataset|load_from_disk|read_(?:csv|json|parquet)|datasets/",
+        through=r"(?:site|dist)-packages/datasets/",
+    ),
+    says(
+        Reason.SCRIPT_ERROR,
+        r"^FileNotFoundError: \[Errno 2\] No such file or directory: ['\"](?P<what>[^'\"]+)['\"]",
+        "python open(), pandas io/common.py and their like: errno 2 on a file that the script names",
+        where=Where.EXCEPTION,
+        weight=Weight.HINTS,
+        raised=r"^(?!.*(?:site|dist)-packages/(?!pandas|numpy|PIL|pyarrow|polars|fsspec|soundfile|yaml))",
+        remedy="The script opens {what}, which the job's machine does not have: download it from the Hub first, or "
+        "mount it with volumes.",
     ),
     says(
         Reason.DATASET_FORMAT,

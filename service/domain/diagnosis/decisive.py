@@ -1,0 +1,48 @@
+"""Which of a log's clues ended the program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.domain.diagnosis.clues import Clue
+from service.domain.diagnosis.signature import Weight
+from service.domain.diagnosis.training import Training
+
+
+def decide(clues: Sequence[Clue], training: Training) -> Clue | None:
+    """The first thing that ended the program. Where nothing certainly did, the clue that says most."""
+    last = next((clue for clue in reversed(clues) if clue.chain is not None and _is_sure(clue, training)), None)
+    if last is not None:  # what a program that ended so had only quoted, or got over, ended nothing
+        clues = [clue for clue in clues if not clue.was_quoted and not _was_survived(clue, last, training)]
+    sure = next((clue for clue in clues if _is_sure(clue, training)), None)
+    if sure is not None:
+        return sure
+    rest = [clue for clue in clues if not clue.was_caught and not clue.is_consequence] or [
+        clue for clue in clues if not clue.was_caught
+    ]
+    return max(rest, key=lambda clue: (_strength(clue, training), -clue.at), default=None) or (
+        clues[-1] if clues and clues[-1].ended else None
+    )
+
+
+def _was_survived(clue: Clue, last: Clue, training: Training) -> bool:
+    """Whether training went on after it, up to the traceback that ended it: in the same process, as far as is told."""
+    assert last.chain is not None
+    is_another = clue.stream not in ("", last.chain[0].stream)
+    return not is_another and training.goes_on_between(clue.head, last.at)
+
+
+def _is_sure(clue: Clue, training: Training) -> bool:
+    if clue.was_caught or clue.is_consequence or training.goes_on_after(clue.at):
+        return False
+    return clue.ended if clue.chain is not None else clue.weight is Weight.NAMES
+
+
+def _strength(clue: Clue, training: Training) -> float:
+    went_on = training.goes_on_after(clue.at)
+    return clue.weight - (1.5 if went_on else 0) - (0.5 if clue.signature is None else 0)
+
+
+def is_doubtful(clue: Clue, training: Training) -> bool:
+    """It may have been survived: then an exit code that speaks for itself is worth more."""
+    return clue.was_caught or training.goes_on_after(clue.at) or (clue.is_consequence and clue.weight < Weight.POINTS)
