@@ -75,7 +75,7 @@ VAGUE = re.compile(
     r"|subprocess-exited-with-error|metadata-generation-failed|Failed to prepare distributions"
     r"|build backend (?:returned an error|failed to)|Build backend failed to|train has failed due to an exception"
     r"|\b40[13] (?:Forbidden|Unauthorized): None\.$|specific connection error when trying to load .{0,200}:$"
-    r"|Error\(s\) in loading state_dict for \w+:$"
+    r"|Error\(s\) in loading state_dict for \w+:$|^Bad request(?: for \w+ endpoint)?:$"
 )
 NEAR = 120
 ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})

@@ -17,7 +17,8 @@ REPORTS = re.compile(
 # What names a piece of data before it is shown: `row 5: …`, `example[3] = …`, `<|user|>`.
 LABEL = re.compile(
     r"(?:^|[\s\[({\"'])(?:rows?|examples?|samples?|records?|prompts?|instructions?|questions?|answers?|completions?"
-    r"|conversations?|documents?|user|human|assistant)\b[\s#\[(_-]{0,2}\d*[\])]?[\"']?(?: [a-z]+){0,3}\s*[:=]\s*"
+    r"|conversations?|documents?|quer(?:y|ies)|responses?|titles?|subjects?|bod(?:y|ies)|texts?|contents?|comments?"
+    r"|user|human|assistant)\b[\s#\[(_-]{0,2}\d*[\])]?[\"']?(?: [a-z]+){0,3}\s*[:=]\s*"
     r"|<\|\w+\|>|^>+ ",
     re.IGNORECASE,
 )

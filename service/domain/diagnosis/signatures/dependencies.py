@@ -130,7 +130,8 @@ DEPENDENCIES = (
     says(
         Reason.MISSING_DEPENDENCY,
         r"CUDA_HOME|No such file or directory: '(?:\S*/)?(?:nvcc|git|ninja|gcc|g\+\+|cmake|make|ffmpeg)'"
-        r"|nvcc (?:was )?not found|CUDAMismatch|Installed CUDA version|Error building extension"
+        r"|nvcc:? (?:was )?not found|[Nn]inja build failed|Command '\['ninja', .* returned non-zero"
+        r"|CUDAMismatch|Installed CUDA version|Error building extension"
         r"|Ninja is required|Unable to JIT load the|unable to compile c(?:uda|pp)"
         r"|Failed to find C compiler|g\+\+: (?:fatal )?error|gcc: fatal|fatal error: Python\.h"
         r"|command 'gcc' failed|CUDA Setup failed despite|libbitsandbytes"

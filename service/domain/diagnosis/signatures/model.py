@@ -51,8 +51,8 @@ MODEL = (
     ),
     says(
         Reason.MODEL_NOT_FOUND,
-        r"(?:Error while deserializing header|SafetensorError)(?!.*(?:No space|os error 28))|HeaderTooLarge"
-        r"|MetadataIncompleteBuffer|invalid load key"
+        r"(?:Error while deserializing header|SafetensorError(?!: Error while serializ))(?!.*(?:No space|os error 28))"
+        r"|HeaderTooLarge|MetadataIncompleteBuffer|invalid load key"
         r"|PytorchStreamReader failed (?:reading|locating)|failed finding central directory"
         r"|unexpected EOF, expected \d+ more bytes"
         r"|Unable to load weights from pytorch checkpoint file|SafetensorsParsingError"
