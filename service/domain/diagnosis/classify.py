@@ -90,7 +90,8 @@ def _ended_well(lines: Sequence[Line], training: Training, clues: Sequence[Clue]
         return failure(Reason.PUSH_FAILED, refused, confidence=0.6)
     raised = [clue for clue in clues if clue.ended and not clue.was_caught]
     decisive = decide(clues, training)
-    if raised and decisive is not None and ending.is_the_end(raised[-1], lines):
+    is_raised = bool(raised) and ending.is_the_end(raised[-1], lines)
+    if decisive is not None and (is_raised or ending.is_refusal(decisive, lines)):
         return _as_failure(decisive, training, OTHERS_CODE)
     if not any(line.text for line in lines):
         return failure(Reason.OK, confidence=SILENT_OK)

@@ -24,7 +24,7 @@ FRIGHTENING = re.compile(
     r"|restricted|gated|alloc|alternat|status|limit|unauthorized|forbidden|credit|no module|no such|requires|nan"
     r"|out of resource|corrupt|mismatch"
     r"|not enough|hung|oom|sigkill|sigsegv|pull|format|support|deadline|ended|reset|closed|resource|dead"
-    r"|interpreter|missing|\bexit|exceed",
+    r"|interpreter|missing|\bexit|exceed|could not|^curl: ",
     re.IGNORECASE,
 )
 # These words are of programs that go on: what they complain of ended nothing.
@@ -79,6 +79,8 @@ VAGUE = re.compile(
 )
 NEAR = 120
 ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})
+# Where one of these is named, whatever is raised while it is handled is a consequence.
+FIRST = ROOM | {Reason.HUB_UNAVAILABLE}
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
 NUMBERS = re.compile(r"\d+")  # lines that differ only in these say the same
 MOST_SUSPECTS, FIRST_SUSPECTS = 2_400, 800
@@ -142,8 +144,8 @@ def _told(clues: list[Clue]) -> list[Clue]:
 
 
 def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
-    """The best of a chain's exceptions: the one whose wording says most, the last raised among equals. But where memory
-    or disk gave out, that was first: what is raised while it is handled is a consequence."""
+    """The best of a chain's exceptions: the one whose wording says most, the last raised among equals. But where
+    memory, disk or the network gave out, that was first."""
     best: tuple[Weight, Signature | None, str, str | None] | None = None
     for raised in reversed(chain):
         for signature in SIGNATURES:
@@ -177,7 +179,7 @@ def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
 
 
 def _outranks(signature: Signature, weight: Weight) -> bool:
-    return signature.weight > weight or (signature.weight is Weight.NAMES and signature.cause in ROOM)
+    return signature.weight > weight or (signature.weight is Weight.NAMES and signature.cause in FIRST)
 
 
 def _detailed(evidence: str, chain: Chain) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from service.domain.diagnosis.causes import HEADLINE, below
 from service.domain.diagnosis.clues import AFTERMATH, Clue
 from service.domain.diagnosis.lines import Line
+from service.domain.diagnosis.signature import Weight
 
 DONE = re.compile(
     r"\b(?:done|finished|completed?|saved|success(?:ful(?:ly)?)?|uploaded|pushed|bye)\b|train_runtime"
@@ -26,6 +28,8 @@ NO_PUSH = re.compile(
     r"retry|trying again|attempt \d|wandb|trackio|tensorboard|mlflow|metric|telemetry|log(?:s|file)?\b", re.IGNORECASE
 )
 LAST_LINES = 8
+NO_COMMAND = re.compile(r"^(?:\S+: )?(?:line \d+: )?\S+: (?:command )?not found$")
+NOTE = re.compile(r"^\s*(?:hint|help|note|info):")
 # What no text has: bytes that were no UTF-8 and controls, colours aside.
 NO_TEXT = re.compile(r"[\x00-\x06\x0e-\x1a\ufffd]")
 LOOKED_AT, MOST_NO_TEXT = 4_000, 0.05
@@ -58,6 +62,14 @@ def is_the_end(clue: Clue, lines: Sequence[Line]) -> bool:
     if any(_is_done(line.text) for line in lines[clue.head + 1 :]):
         return False
     return all(AFTERMATH.search(line.text) for line in lines[clue.end + 1 :])
+
+
+def is_refusal(clue: Clue, lines: Sequence[Line]) -> bool:
+    """Whether it is a command's last word, which an installer or a shell says before a script runs."""
+    rest = [line.text for line in lines[clue.at + 1 + len(below(lines, clue.at)) :]]
+    is_last = all(not text.strip() or AFTERMATH.search(text) or NOTE.match(text) for text in rest)
+    is_said = HEADLINE.match(lines[clue.at].text) is not None or NO_COMMAND.search(lines[clue.at].text) is not None
+    return is_last and is_said and clue.weight > Weight.HINTS and not clue.was_caught and not clue.was_quoted
 
 
 def _is_done(text: str) -> bool:

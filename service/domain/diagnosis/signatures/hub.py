@@ -101,6 +101,14 @@ HUB = (
     ),
     says(
         Reason.HUB_UNAVAILABLE,
+        r"Temporary failure in name resolution|Name or service not known|Failed to resolve '[\w.-]+'"
+        r"|NameResolutionError|getaddrinfo failed|nodename nor servname|Network is unreachable|No route to host",
+        "socket, urllib3, httpx: a network that is not there; what is raised while that is handled says less",
+        where=Where.EXCEPTION,
+        frames=r"huggingface_hub|transformers/|datasets/|from_pretrained|load_dataset|snapshot_download|push_to_hub",
+    ),
+    says(
+        Reason.HUB_UNAVAILABLE,
         r"CAS service error|Data processing error: (?!.*(?:No space|os error 28|quota))|ReqwestMiddleware"
         r"|Reqwest Error|xet.*(?:timed? ?out|request failed)",
         "hf_xet (xet-core): data and cas_client",

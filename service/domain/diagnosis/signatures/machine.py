@@ -87,6 +87,14 @@ MACHINE = (
     ),
     says(
         Reason.INFRASTRUCTURE,
+        r"^curl: \((?:5|6|7|18|28|35|52|56|92)\) |^wget: unable to resolve|Could not resolve (?:host|proxy): ",
+        "curl: EXIT CODES; wget; git",
+        where=Where.LINE,
+        weight=Weight.POINTS,
+        remedy="A download before the script failed: submit again.",
+    ),
+    says(
+        Reason.INFRASTRUCTURE,
         r"\[Errno 5\] Input/output error|Address already in use|EADDRINUSE"
         r"|Tried to launch distributed communication on port|os error 5\)|Stale file handle|\[Errno 116\]"
         r"|Transport endpoint is not connected"
