@@ -117,7 +117,7 @@ def test_a_log_is_followed_as_it_grows_and_gone_on_with_after_a_cut(tmp_path: Pa
         assert len(first) == 50
         assert service("GET", f"/runs/{run_id}").json()["is_terminal"] is False, "it is live"
         rest, _ = follow(service, run_id, last_id=last_id)
-        assert rest[-1] == {"state": "succeeded"}
+        assert rest[-1] == {"state": "succeeded"}, service("GET", f"/runs/{run_id}").json()["failure"]
         assert of_script([*first, *rest[:-1]]) == expected()
 
 

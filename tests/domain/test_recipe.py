@@ -223,7 +223,7 @@ def broken(body: dict[str, Any]) -> BrokenRule:
     return found
 
 
-@pytest.mark.parametrize("field", ["retry", "on_behalf_of"])
+@pytest.mark.parametrize("field", ["on_behalf_of"])
 def test_fields_of_the_contract_that_are_not_built_are_refused_not_ignored(field: str) -> None:
     found = broken({**TUTORIAL, field: {}})
     assert (found.kind, found.at) == (NotAvailable, field)
