@@ -37,9 +37,12 @@ def sandbox(
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Where jobs get their folders. Default: the system's temporary folder.")
+        Path | None,
+        typer.Option(help="Where jobs and buckets get their folders. Default: the system's temporary folder."),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave each job's folder after its end.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave each job's folder after its end, and the buckets.")
+    ] = False,
     library: Annotated[
         bool, typer.Option(help="Begin with the course's models (their description, no weights) and a few chats.")
     ] = True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from service.sandbox import billing, streams
 from service.sandbox.accounts import Accounts, whoami
@@ -23,10 +24,11 @@ from service.sandbox.wire import LogStream, Refusal, Request, Response, json_res
 
 
 class Sandbox:
-    """One Hub with its Jobs, in memory.
+    """One Hub with its Jobs, in memory but for the files of buckets, which are below `folder` (bucket_shelf.py).
 
     `execute`: an executor runs the commands; off, jobs end by the clock after `run_seconds` or as their environment
-    says (lifecycle.py). `max_running` bounds the commands at one time. `seed` makes ids repeatable.
+    says (lifecycle.py). `max_running` bounds the commands at one time. `seed` makes ids repeatable. `keep` leaves the
+    buckets' files after `close`.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class Sandbox:
         max_running: int = MAX_RUNNING,
         page_size: int = PAGE_SIZE,
         seed: int = 0,
+        folder: Path | None = None,
+        keep: bool = False,
     ) -> None:
         self.accounts = accounts or Accounts()
         self.faults = FaultSwitch(faults or Faults())
         self.jobs = JobStore(seed)
-        self.hub = Hub(self.accounts)
+        self.hub = Hub(self.accounts, folder, keep)
         self._lifecycle = Lifecycle(self.jobs, execute, run_seconds, max_running)
         self._jobs_api = JobsApi(self.accounts, self.jobs, self._lifecycle, self.faults, page_size)
         self._controls = Controls(self.jobs, self._lifecycle, self.faults)
@@ -61,6 +65,10 @@ class Sandbox:
         except Refusal as refusal:
             response = refusal.response()
         return replace(response, headers={**headers, **self._request_id(now), **response.headers})
+
+    def close(self) -> None:
+        """Remove what lies on disk; nothing is asked of the sandbox after it."""
+        self.hub.buckets.close()
 
     def tick(self, now: datetime) -> None:
         """Bring every job up to this moment."""

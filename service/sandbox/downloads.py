@@ -27,14 +27,14 @@ def resolve(call: Call) -> Response:
     if blob.in_lfs:
         headers |= {"x-linked-etag": f'"{blob.etag}"', "x-linked-size": str(size)}
     status, body = 200, blob.data
-    if (part := _part(call.request.headers.get("range", ""), size)) is not None:
+    if (part := part_wanted(call.request.headers.get("range", ""), size)) is not None:
         headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
         status, body = 206, blob.data[part.start : part.stop]
     headers["content-length"] = str(len(body))
     return Response(status, headers, b"" if call.request.method == "HEAD" else body)
 
 
-def _part(header: str, size: int) -> range | None:
+def part_wanted(header: str, size: int) -> range | None:
     """The bytes that a Range header asks for, None for the whole file (RFC 9110, 14.2: other forms are ignored)."""
     match = RANGE.fullmatch(header.replace(" ", ""))
     if match is None or match.groups() == ("", ""):

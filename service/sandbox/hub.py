@@ -1,12 +1,14 @@
 """The Hub half of the sandbox: which request goes where.
 
-Pure and in memory: every answer follows from the requests before it and the `now` that comes with it.
+In memory but for the files of buckets, which jobs write to: every answer follows from the requests before it, the `now`
+that comes with it, and what lies in a bucket's folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from service.sandbox import (
@@ -23,6 +25,8 @@ from service.sandbox import (
 )
 from service.sandbox.accounts import Accounts
 from service.sandbox.blobs import Blob
+from service.sandbox.bucket_shelf import BucketShelf
+from service.sandbox.buckets_api import BucketsApi
 from service.sandbox.calls import Call
 from service.sandbox.catalog import Catalog
 from service.sandbox.repos import MAIN, Repo
@@ -53,12 +57,15 @@ LFS_VERBS = {"batch": uploads.lfs_batch, "verify": uploads.lfs_verify}
 
 
 class Hub:
-    """Repositories of models, datasets and spaces, served as huggingface_hub 2.4.0 and the libraries on it ask."""
+    """Repositories of models, datasets and spaces, and buckets, served as huggingface_hub 2.4.0 and the libraries on it
+    ask. `folder` and `keep` are the shelf's of buckets."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, folder: Path | None = None, keep: bool = False) -> None:
         self._accounts = accounts
         self._catalog = Catalog(accounts)
         self._xet = XetStorage()
+        self.buckets = BucketShelf(accounts, folder, keep)
+        self._buckets_api = BucketsApi(accounts, self.buckets, self._xet)
 
     def handle(self, request: Request, now: datetime) -> Response | None:
         """The answer, None for a path that is not the Hub's; raises Refusal for an error that the caller renders."""
@@ -71,6 +78,10 @@ class Hub:
                 return self._catalog.move(request)
             case ["api", "validate-yaml"] if request.method == "POST":
                 return cards.validate(request)
+            case ["api", "buckets", *parts]:
+                return self._buckets_api.handle(request, parts, now)
+            case ["buckets", namespace, name, "resolve", *path] if request.method in ("GET", "HEAD"):
+                return self._buckets_api.download(request, namespace, name, path)
             case ["api", kind] if kind in KINDS and request.method == "GET":
                 return self._catalog.listing(KINDS[kind], request)
             case ["api", kind, *rest] if kind in KINDS:
@@ -79,8 +90,8 @@ class Hub:
                 return switches.set_switches(self.repo(KINDS[kind], f"{namespace}/{name}"), request)
             case ["sandbox", "lfs", kind, namespace, name, oid] if kind in KINDS and request.method == "PUT":
                 return uploads.lfs_put(self.repo(KINDS[kind], f"{namespace}/{name}"), oid, request)
-            case ["sandbox", "xet", _, "v1", *rest] if request.method == "POST":
-                return self._xet.handle(request, rest)
+            case ["sandbox", "xet", born, "v1", *rest]:
+                return self._xet.handle(request, born, rest)
             case ["datasets" | "spaces" as kind, *rest]:
                 return self._files_of(KINDS[kind], rest, request, now)
             case parts:

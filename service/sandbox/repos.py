@@ -80,6 +80,14 @@ class Repo:
         """The newest commit of `main`."""
         return self.refs[MAIN]
 
+    def receive(self, _xet_hash: str, data: bytes) -> None:
+        """Keep a file that Xet brought; commits and downloads know it by its sha256."""
+        self.lfs[hashlib.sha256(data).hexdigest()] = data
+
+    def stored(self, _xet_hash: str) -> None:
+        """Nothing: a repository's files are downloaded over plain http."""
+        return
+
     def find(self, revision: str) -> Commit | None:
         """The commit that a branch, tag, pull request ref or full sha names, or None."""
         for ref in (revision, f"refs/heads/{revision}", f"refs/tags/{revision}"):

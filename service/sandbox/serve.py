@@ -125,6 +125,8 @@ def _core(options: Options) -> Sandbox:
         run_seconds=options.run_seconds,
         max_running=options.max_running,
         page_size=options.page_size,
+        folder=options.folder,
+        keep=options.keep,
     )
     if options.library:
         library.fill(core.hub, utc_now())

@@ -61,6 +61,7 @@ class Shell:
             with contextlib.suppress(asyncio.CancelledError):
                 await running
             await self._executor.close()
+        await asyncio.to_thread(self._core.close)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -47,8 +47,8 @@ def read_xorb(data: bytes) -> list[bytes]:
     return chunks
 
 
-def read_shard(data: bytes) -> Iterator[list[Segment]]:
-    """The segments of each file of a shard; raises ValueError for a broken one.
+def read_shard(data: bytes) -> Iterator[tuple[str, list[Segment]]]:
+    """The hash and the segments of each file of a shard; raises ValueError for a broken one.
 
     After the header come per file: a record with its hash, flags and number of entries; that many segments; as many
     verification records and one of metadata where the flags say so. A record of ones ends the files.
@@ -57,7 +57,7 @@ def read_shard(data: bytes) -> Iterator[list[Segment]]:
     while (record := _record(data, position))[:32] != END:
         flags, entries = struct.unpack("<II", record[32:40])
         position += RECORD
-        yield [_segment(_record(data, position + RECORD * number)) for number in range(entries)]
+        yield _hex(record[:32]), [_segment(_record(data, position + RECORD * number)) for number in range(entries)]
         position += RECORD * entries * (2 if flags & WITH_VERIFICATION else 1)
         position += RECORD if flags & WITH_METADATA else 0
 

@@ -306,6 +306,7 @@ def test_what_had_no_commit_at_the_check_is_checked_once_it_has_one(world: World
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_what_is_mounted_is_mounted_at_the_commit_that_was_checked(world: World, kind: str) -> None:
     world.core.hub.publish(kind, "acme/files", {"a.txt": b"a"}, world.clock.now)
+    world.core.hub.buckets.add("acme/ckpt", world.clock.now)
     bucket = {"type": "bucket", "source": "acme/ckpt", "mount_path": "/out"}
     mounts = [{"type": kind, "source": "acme/files", "mount_path": "/in", "revision": "main"}, bucket]
     run_id = world.enqueue(volumes=mounts)

@@ -98,6 +98,7 @@ def test_a_template_comes_from_a_repository_or_from_what_is_mounted(world: World
     assert set(world.show(holder)["pins"]) == pins
     assert template("/data/t.jinja") == "passed"
     assert template("/data/other.jinja") == "failed"
+    world.core.hub.buckets.add("acme/ckpt", world.clock.now)
     bucket = [{"type": "bucket", "source": "acme/ckpt", "mount_path": "/data"}]
     run_id = run(world, volumes=bucket, chat_template_path="/data/t.jinja")
     assert checks(world, run_id)["chat_template"] == "unknown"
@@ -129,14 +130,17 @@ def test_a_script_does_not_start_without_what_it_mounts(
     assert told in found["message"]
 
 
-def test_what_is_mounted_and_there_passes_and_a_bucket_that_nobody_can_ask_about_is_unknown(world: World) -> None:
+def test_what_is_mounted_and_there_passes_a_missing_bucket_fails(world: World) -> None:
     publish(world, "dataset", "acme/files", **{"sub/a__txt": b"a"})
     there = [{"type": "dataset", "source": "acme/files", "mount_path": "/data", "path": "sub"}]
     assert checks(world, world.enqueue(volumes=there))["volumes"] == "passed"
     bucket = [{"type": "bucket", "source": "acme/ckpt", "mount_path": "/data"}]
+    found = failed(world, world.enqueue(volumes=bucket))
+    assert (found["field"], "there is no bucket acme/ckpt" in found["message"]) == ("volumes.0.source", True)
+    world.core.hub.buckets.add("acme/ckpt", world.clock.now)
+    world.clock.turn(minutes=30)
     run_id = world.enqueue(volumes=bucket)
-    assert checks(world, run_id)["volumes"] == "unknown"
-    assert world.show(run_id)["state"] == "queued"
+    assert checks(world, run_id)["volumes"] == "passed"
     assert world.run(run_id).checked_at is not None
 
 

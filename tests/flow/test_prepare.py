@@ -166,6 +166,7 @@ def test_secrets_that_cannot_be_read_let_it_wait(world: World, shelf: Shelf) -> 
 def test_image_volumes_and_resource_group_reach_the_job(world: World) -> None:
     image = "ghcr.io/astral-sh/uv:python3.13-trixie"
     world.core.hub.publish("dataset", "acme/corpus", {"a.txt": b"a"}, world.clock.now)
+    world.core.hub.buckets.add("acme/ckpt", world.clock.now)
     corpus = world.core.hub.repo("dataset", "acme/corpus")
     corpus.refs["refs/tags/v1"] = corpus.head
     run_id = world.enqueue(

@@ -115,6 +115,7 @@ def test_another_commit_of_the_chat_template_is_another_input(world: World) -> N
 
 
 def test_what_a_bucket_holds_has_no_commit_so_nothing_is_reused(world: World) -> None:
+    world.core.hub.buckets.add("acme/data", world.clock.now)
     mounted = {"volumes": [{"type": "bucket", "source": "acme/data", "mount_path": "/data"}]}
     trained(world, **mounted)
     assert world.show(ask(world, reuse="allow", **mounted))["state"] == "queued"

@@ -63,6 +63,18 @@ def test_another_revision_is_not_what_the_viewer_has_seen() -> None:
     assert "viewer.test" not in asked
 
 
+@pytest.mark.parametrize(
+    ("code", "outcome"), [({}, Outcome.FOUND), ({"x-error-code": "RepoNotFound"}, Outcome.MISSING)]
+)
+def test_a_hub_that_knows_no_buckets_says_nothing_of_one(code: dict[str, str], outcome: Outcome) -> None:
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(404, json={"error": "not found"}, headers=code))
+    fact = HubClient("http://hub.test", "c", "j", clock=Clock(), transport=transport).lookup.mount(
+        "bucket", "acme/b", "main", ""
+    )
+    assert fact.outcome is outcome
+    assert ("cannot be asked" in fact.message) == (outcome is Outcome.FOUND)
+
+
 def test_hugging_face_has_a_viewer_and_a_sandbox_none() -> None:
     assert Settings().viewer == "https://datasets-server.huggingface.co"
     assert Settings(hf_endpoint="http://127.0.0.1:1").viewer is None

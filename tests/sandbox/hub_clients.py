@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from huggingface_hub import HfApi, constants
 
 from service.sandbox.core import Sandbox
 from service.sandbox.hub import Hub
@@ -52,6 +54,23 @@ class ServedHub:
 
     def _run(self, command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+
+def api_of(served: ServedHub, token: str | bool) -> HfApi:
+    """The library in this process, pointed at a Hub."""
+    return HfApi(endpoint=served.address, token=token)
+
+
+def move_library(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the library in this process live in a folder and ask no other server; the folder."""
+    (home / "agents.json").write_text("{}")  # else it is fetched from the default address
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(home / "agents.json"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setenv("HF_XET_CACHE", str(home / "xet"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return home
 
 
 @contextmanager

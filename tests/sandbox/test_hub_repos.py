@@ -18,7 +18,6 @@ from huggingface_hub import (
     HfApi,
     HfFileSystem,
     RepoFolder,
-    constants,
 )
 from huggingface_hub.errors import (
     BadRequestError,
@@ -29,7 +28,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from tests.sandbox.hub_clients import OWNER, READER, STRANGER, ServedHub, serve_hub
+from tests.sandbox.hub_clients import OWNER, READER, STRANGER, ServedHub, api_of, move_library, serve_hub
 
 HELLO_OID = "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"  # printf hello | git hash-object --stdin
 
@@ -43,19 +42,7 @@ def served() -> Iterator[ServedHub]:
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own for the library, which asks no other server."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "agents.json").write_text("{}")  # else it is fetched from the default address
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(home / "agents.json"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
-    monkeypatch.setenv("HF_XET_CACHE", str(home / "xet"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    return home
-
-
-def api_of(served: ServedHub, token: str | bool) -> HfApi:
-    return HfApi(endpoint=served.address, token=token)
+    return move_library(tmp_path_factory.mktemp("home"), monkeypatch)
 
 
 @pytest.fixture
