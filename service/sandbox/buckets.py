@@ -92,12 +92,8 @@ class Bucket:
             os.utime(place, (changed_ms / 1000, changed_ms / 1000))
 
     def remove(self, file: BucketFile) -> None:
-        """Delete a file, and the folders that are empty by it: a bucket knows paths, no folders."""
+        """Delete a file. Its folder stays, for a running job may have mounted it; without files it is shown nowhere."""
         file.place.unlink(missing_ok=True)
-        for folder in file.place.parents:
-            if folder == self.folder or any(folder.iterdir()):
-                return
-            folder.rmdir()
 
     def _walk(self) -> Iterator[BucketFile]:
         for folder, _, names in os.walk(self.folder):

@@ -49,7 +49,7 @@ class Sandbox:
         self.jobs = JobStore(seed)
         self.hub = Hub(self.accounts, folder, keep)
         self._lifecycle = Lifecycle(self.jobs, execute, run_seconds, max_running)
-        self._jobs_api = JobsApi(self.accounts, self.jobs, self._lifecycle, self.faults, page_size)
+        self._jobs_api = JobsApi(self.accounts, self.hub, self.jobs, self._lifecycle, self.faults, page_size)
         self._controls = Controls(self.jobs, self._lifecycle, self.faults)
         self._rate_limit = RateLimit()
         self._requests = 0

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from service.sandbox import processes
 from service.sandbox.core import Sandbox
-from service.sandbox.job_folder import Workshop, make_folder, variables
+from service.sandbox.job_folder import Workshop, make_folder, remove_folder, variables
 from service.sandbox.jobs import Job
 from service.sandbox.log_lines import LogLines
+from service.sandbox.mounts import CannotMountError, Mount, mount, with_folders, without_folders
 
 PACE_SECONDS = 0.05
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
@@ -64,7 +64,12 @@ class Executor:
         exit_code, folder = 1, None
         try:
             folder = await asyncio.to_thread(make_folder, job, self._workshop)
-            exit_code = await self._run(job, folder)
+            mounts = await asyncio.to_thread(mount, job.spec.volumes, folder, self._core.hub)
+            for one in mounts:
+                self._log(job, f"sandbox: {one.path} is {one.told}")
+            exit_code = await self._run(job, folder, mounts)
+        except CannotMountError as error:
+            self._log(job, f"sandbox: cannot mount: {error}")
         except (OSError, ValueError) as error:
             # as a container's runtime says it: 127 no such command, 126 cannot be executed
             exit_code = 127 if isinstance(error, FileNotFoundError) else 126
@@ -73,21 +78,20 @@ class Executor:
         finally:
             self._measured.pop(job.id, None)
             if folder and not self._workshop.keep:
-                await asyncio.to_thread(shutil.rmtree, folder, True)
+                await asyncio.to_thread(remove_folder, folder)
             self._core.exited(job, exit_code, self._clock())
 
-    async def _run(self, job: Job, folder: Path) -> int:
-        if job.spec.extras.get("volumes"):
-            self._log(job, "sandbox: volumes are not mounted")
+    async def _run(self, job: Job, folder: Path, mounts: Sequence[Mount]) -> int:
+        spec = with_folders(job.spec, mounts)
         # a pipe of our own: asyncio's would keep wait() waiting for every descendant that holds its end
         output, inlet = os.pipe()
         with open(output, "rb", buffering=0) as pipe:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *job.spec.command,
-                    *job.spec.arguments,
+                    *spec.command,
+                    *spec.arguments,
                     cwd=folder / "work",
-                    env=variables(job, folder, self._workshop),
+                    env=variables(job.id, spec, folder, self._workshop),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=inlet,
                     stderr=asyncio.subprocess.STDOUT,
@@ -95,7 +99,7 @@ class Executor:
                 )
             finally:
                 os.close(inlet)
-            reader = asyncio.create_task(self._read(job, pipe))
+            reader = asyncio.create_task(self._read(job, pipe, mounts))
             stopper = asyncio.create_task(self._stop_when_told(job, process.pid))
             try:
                 exit_code = await process.wait()
@@ -108,7 +112,7 @@ class Executor:
                     task.cancel()
         return exit_code if exit_code >= 0 else 128 - exit_code
 
-    async def _read(self, job: Job, pipe: IO[bytes]) -> None:
+    async def _read(self, job: Job, pipe: IO[bytes], mounts: Sequence[Mount]) -> None:
         """Log everything that comes out of a pipe, until its last writer is gone."""
         stream, lines = asyncio.StreamReader(), LogLines()
         loop = asyncio.get_running_loop()
@@ -116,10 +120,10 @@ class Executor:
         try:
             while piece := await stream.read(CHUNK):
                 for line in lines.feed(piece):
-                    self._log(job, line)
+                    self._log(job, without_folders(line, mounts))
                 await asyncio.sleep(0)  # a flood of output must not keep requests waiting
             for line in lines.flush():
-                self._log(job, line)
+                self._log(job, without_folders(line, mounts))
         finally:
             transport.close()
 

@@ -23,7 +23,7 @@ from service.sandbox import (
     trees,
     uploads,
 )
-from service.sandbox.accounts import Accounts
+from service.sandbox.accounts import Accounts, Token
 from service.sandbox.blobs import Blob
 from service.sandbox.bucket_shelf import BucketShelf
 from service.sandbox.buckets_api import BucketsApi
@@ -96,6 +96,10 @@ class Hub:
                 return self._files_of(KINDS[kind], rest, request, now)
             case parts:
                 return self._files_of("model", parts, request, now)
+
+    def visible(self, kind: str, repo_id: str, caller: Token) -> Repo:
+        """A repository that a caller may see; raises Refusal 404."""
+        return self._catalog.visible(kind, repo_id, caller)
 
     def repo(self, kind: str, repo_id: str) -> Repo:
         """A repository by kind (`model`, `dataset`, `space`) and id; raises Refusal 404."""

@@ -1,7 +1,7 @@
 """A job's own folder and environment: what it may write, which commands it finds, which variables it has.
 
 Layout: `work` (where the command starts), `tmp`, `home`, `cache`, `python` (a bare virtual environment, so that
-`pip install` of one job is no other's), `bin` (uv). Nothing of it is shared between jobs.
+`pip install` of one job is no other's), `bin` (uv), `volumes` (mounts.py). Nothing of it is shared between jobs.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import ssl
 import sys
 import tempfile
 import venv
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import uv
 
 from service.sandbox import uv_shim
 from service.sandbox.hardware import FLAVORS
+from service.sandbox.job_rules import JobSpec
 from service.sandbox.jobs import Job
 
 # how the machine reaches its package index: without these neither uv nor pip would find it
@@ -58,15 +61,25 @@ def make_folder(job: Job, workshop: Workshop) -> Path:
     return folder
 
 
-def variables(job: Job, folder: Path, workshop: Workshop) -> dict[str, str]:
+def remove_folder(folder: Path) -> None:
+    """Remove a job's folder, also what is there to read only; links are not followed."""
+    for place, inner, _ in os.walk(folder):
+        for name in inner:
+            with suppress(OSError):
+                if not os.path.islink(os.path.join(place, name)):
+                    os.chmod(os.path.join(place, name), 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def variables(job_id: str, spec: JobSpec, folder: Path, workshop: Workshop) -> dict[str, str]:
     """A job's environment: its own variables and secrets, and those that the sandbox must decide."""
     python_bin = (workshop.python_env.resolve() if workshop.python_env else folder / "python") / "bin"
     return {
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "PYTHONUNBUFFERED": "1",
         **_index_configuration(),
-        **job.spec.environment,
-        **job.spec.secrets,
+        **spec.environment,
+        **spec.secrets,
         "PATH": os.pathsep.join([str(folder / "bin"), str(python_bin), os.environ.get("PATH", os.defpath)]),
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -78,8 +91,8 @@ def variables(job: Job, folder: Path, workshop: Workshop) -> dict[str, str]:
         # the folder may lie below somebody's project, which is none of the job's
         "UV_NO_PROJECT": "true",
         "HF_ENDPOINT": workshop.endpoint,
-        "JOB_ID": job.id,
-        **FLAVORS[job.spec.flavor].variables(),
+        "JOB_ID": job_id,
+        **FLAVORS[spec.flavor].variables(),
     }
 
 

@@ -71,6 +71,12 @@ class JobSpec:
     attempts: int = 1
     extras: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def volumes(self) -> list[dict[str, Any]]:
+        """What is to be mounted, as it came."""
+        volumes: list[dict[str, Any]] = self.extras.get("volumes", [])
+        return volumes
+
 
 def job_spec(request: Request) -> tuple[JobSpec, dict[str, str], dict[str, Any] | None]:
     """The spec, labels and exposed ports of a create request; raises Refusal 400."""

@@ -16,6 +16,7 @@ from service.sandbox import job_rules
 from service.sandbox.accounts import Accounts, Token
 from service.sandbox.faults import FaultSwitch
 from service.sandbox.hardware import HARDWARE
+from service.sandbox.hub import Hub
 from service.sandbox.job_store import JobStore
 from service.sandbox.jobs import Job
 from service.sandbox.lifecycle import Lifecycle
@@ -29,14 +30,14 @@ class JobsApi:
     """Answers /api/jobs/…; `page_size` jobs are in a page of a list."""
 
     def __init__(
-        self, accounts: Accounts, store: JobStore, lifecycle: Lifecycle, faults: FaultSwitch, page_size: int
+        self, accounts: Accounts, hub: Hub, store: JobStore, lifecycle: Lifecycle, faults: FaultSwitch, page_size: int
     ) -> None:
         self._accounts = accounts
         self._store = store
         self._lifecycle = lifecycle
         self._faults = faults
         self._page_size = page_size
-        self._submission = Submission(accounts, store, lifecycle, faults)
+        self._submission = Submission(accounts, hub, store, lifecycle, faults)
         self._cut: set[str] = set()
 
     def handle(self, request: Request, parts: list[str], now: datetime) -> Response | None:
@@ -66,7 +67,7 @@ class JobsApi:
                 token = self._writer(request, namespace)
                 job = self._store.get(namespace, job_id)
                 if action == "duplicate":
-                    return self._submission.duplicate(job, token, now)
+                    return self._submission.duplicate(request, job, token, now)
                 self._lifecycle.cancel(job, now)
                 return self._shown(job, now)
             case "PUT", [namespace, job_id, ("labels" | "expose") as field]:

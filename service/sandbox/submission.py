@@ -1,6 +1,6 @@
 """Takes a job in: from a create request or as a duplicate, and commits the faults that can hit that moment.
 
-The order is that of the checks' cost to the caller: rights, form, credit. Only then does a job exist.
+The order is that of the checks' cost to the caller: rights, form, volumes, credit. Only then does a job exist.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.sandbox import job_rules
+from service.sandbox import job_rules, volumes
 from service.sandbox.accounts import Accounts, Token
 from service.sandbox.faults import FaultSwitch
+from service.sandbox.hub import Hub
 from service.sandbox.job_store import JobStore
 from service.sandbox.jobs import Job
 from service.sandbox.lifecycle import Lifecycle
@@ -25,22 +26,27 @@ INTERNAL = "Internal Error - We're working hard to fix this as soon as possible!
 class Submission:
     """Makes jobs. The token given has the right to."""
 
-    def __init__(self, accounts: Accounts, store: JobStore, lifecycle: Lifecycle, faults: FaultSwitch) -> None:
+    def __init__(
+        self, accounts: Accounts, hub: Hub, store: JobStore, lifecycle: Lifecycle, faults: FaultSwitch
+    ) -> None:
         self._accounts = accounts
+        self._hub = hub
         self._store = store
         self._lifecycle = lifecycle
         self._faults = faults
 
     def create(self, request: Request, namespace: str, token: Token, now: datetime) -> Response:
-        """POST /api/jobs/{namespace}: the new job; raises Refusal 400, 402, 500."""
+        """POST /api/jobs/{namespace}: the new job; raises Refusal 400, 402, 403, 404, 500."""
         if self._faults.strikes("create_500_before_accept"):
             raise Refusal(500, INTERNAL)
         spec, labels, expose = job_rules.job_spec(request)
+        volumes.require(spec.volumes, self._hub, request, token, now)
         initiator = {"type": "user", "id": token.user.id, "name": token.user.name, "avatarUrl": ""}
         return self._accept(spec, labels, expose, namespace, token, initiator, now)
 
-    def duplicate(self, job: Job, token: Token, now: datetime) -> Response:
-        """POST …/duplicate: a new job like this one; raises Refusal 402."""
+    def duplicate(self, request: Request, job: Job, token: Token, now: datetime) -> Response:
+        """POST …/duplicate: a new job like this one; raises Refusal 402, 403 or 404."""
+        volumes.require(job.spec.volumes, self._hub, request, token, now)
         initiator = {"type": "duplicated-job", "id": job.id}
         return self._accept(job.spec, dict(job.labels), job.expose, job.namespace, token, initiator, now)
 

@@ -94,7 +94,9 @@ def test_every_broken_rule_is_told_at_once() -> None:
     ],
 )
 def test_what_the_rules_allow_is_accepted(fields: dict[str, Any]) -> None:
-    assert Desk().create(**fields)["status"]["stage"] == "SCHEDULING"
+    desk = Desk()
+    desk.core.hub.publish("model", "a/b", {}, desk.now)
+    assert desk.create(**fields)["status"]["stage"] == "SCHEDULING"
 
 
 def test_a_space_can_stand_in_for_an_image() -> None:
@@ -157,6 +159,10 @@ def test_volumes_and_the_resource_group_are_kept_and_shown_in_every_answer() -> 
     desk = Desk()
     bucket = {"type": "bucket", "source": "sandbox/ckpt", "mountPath": "/ckpt", "path": "runs/1"}
     model = {"type": "model", "source": "sandbox/base", "mountPath": "/base", "revision": "v1", "readOnly": False}
+    desk.core.hub.buckets.add("sandbox/ckpt", desk.now)
+    desk.core.hub.publish("model", "sandbox/base", {}, desk.now)
+    base = desk.core.hub.repo("model", "sandbox/base")
+    base.refs["refs/tags/v1"] = base.head
     group = "0123456789abcdef01234567"
     made = desk.ask("POST", "/api/jobs/sandbox", SPEC | {"volumes": [bucket, model], "resourceGroupId": group})
     again = desk.ask("POST", f"/api/jobs/sandbox/{made['id']}/duplicate")
