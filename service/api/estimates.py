@@ -74,7 +74,7 @@ def estimate_run(
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     with app.gate.db.read() as session:
-        whose = (caller.team_or(request.team) if request.team else caller.team or team) or ""
+        whose = (caller.team_or(request.team) if request.team is not None else caller.team or team) or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
         submitter, gate = Submitter(whose, caller.name), app.gate
         refusals = weigh(session, request, submitter, app.namespace, gate.vault, app.now(), gate.limits)

@@ -55,10 +55,8 @@ def _few(context: Mapping[str, Any]) -> Words:
 
 def _choice(context: Mapping[str, Any]) -> Words:
     expected = str(context.get("expected", context.get("expected_tags", ""))).replace("'", "").replace(" or ", ", ")
-    return (
-        f"takes one of {expected}" if "," in expected else f"takes {expected}",
-        f"Send {expected}, as it is written here.",
-    )
+    one_of = "one of " if "," in expected else ""
+    return f"takes {one_of}{expected}", f"Send {one_of}{expected}, as it is written here."
 
 
 def _digits(context: Mapping[str, Any]) -> Words:

@@ -120,7 +120,9 @@ def _check_split(wanted: Wanted, data: WantedData, flag: str, split: str, fact: 
     if rows == 0:
         sizes = ", ".join(f"'{one}' has {size.known_rows}" for one, size in sorted(splits.items()))
         message = f"'{split}' has no rows: {sizes}"
-        return failed(name, message, Reason.DATASET_FORMAT, field, "Ask for a part that has rows.")
+        full = next((one.name for one in parts if (one.name in splits and splits[one.name].known_rows)), None)
+        such = "" if full is None else f", such as {full}[:{splits[full].known_rows}]"
+        return failed(name, message, Reason.DATASET_FORMAT, field, f"Ask for a part that has rows{such}.")
     return passed(name, f"'{split}'" + ("" if rows is None else f" has {rows} rows"))
 
 

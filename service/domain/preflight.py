@@ -155,8 +155,7 @@ def check_time(
     return Finding("timeout", Verdict.FAILED, message, Reason.PREFLIGHT_FAILED, field, remedy)
 
 
-def no_flavor(reason: str) -> Finding:
-    """`auto` found nothing."""
-    return Finding(
-        "flavor", Verdict.FAILED, reason, Reason.DOES_NOT_FIT, "flavor", "Name a flavor, or change the recipe."
-    )
+def no_flavor(reason: str, enough: str = "") -> Finding:
+    """`auto` found nothing; `enough` is what would do."""
+    remedy = f"Give {enough}, or name a flavor." if enough else "Name a flavor, or change the recipe."
+    return Finding("flavor", Verdict.FAILED, reason, Reason.DOES_NOT_FIT, "flavor", remedy)

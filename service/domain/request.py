@@ -192,9 +192,9 @@ class RunRequest(Body):
         recipe = self.recipe
         if not isinstance(recipe, TrlSft):
             return
-        if (offline := goes_offline(self.env)) is not None:
+        if (offline := goes_offline({**self.env, **self.secrets})) is not None:
             raise _broken(
-                f"env.{offline}",
+                f"{'env' if offline in self.env else 'secrets'}.{offline}",
                 "without the Hub there is no model to begin from, and nowhere to publish the trained one",
                 "Leave it out.",
             )

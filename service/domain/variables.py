@@ -37,6 +37,11 @@ TAKEN = (
         "it is the launcher's: with it, a training waits for processes that nobody started",
         "Leave it out; the flavor says how many GPUs there are.",
     ),
+    (
+        re.compile(r"(CUDA|NVIDIA)_VISIBLE_DEVICES"),
+        "it would hide GPUs that are paid for from the launcher",
+        "Leave it out; a script can set it for what it starts.",
+    ),
 )
 OFFLINE = re.compile(r"(HF_HUB|TRANSFORMERS|HF_DATASETS)_OFFLINE")
 

@@ -111,6 +111,8 @@ def pilot_run(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     gpu_count = gpus.count(flavors.hardware(session, asked.flavor or run.flavor))
     child = pilot_of(run, asked, gpu_count, now)
     field = "flavor" if asked.flavor is None else "pilot.flavor"
+    if child.flavor != AUTO:
+        flavors.refuse_unknown(session, child.flavor, field)
     refuse_hardware(session, child, field=None if asked.flavor is None else field)
     is_known = look_ahead(session, child, now, field=field) is not None
     refuse_impossible(session, child, now)

@@ -39,7 +39,9 @@ def look_ahead(
     if settled is None:
         return None
     if settled.choice is not None and settled.choice.flavor is None:
-        remedy = otherwise(NAME_ONE, "change what it needs") if is_queued else f"{NAME_ONE}, or change what it needs."
+        enough = settled.choice.enough
+        anew = f"give {enough}" if enough else "change what it needs"
+        remedy = otherwise(NAME_ONE, anew) if is_queued else f"{anew[0].upper()}{anew[1:]}, or {NAME_ONE.lower()}."
         raise DoesNotFit(settled.choice.reason, field=field, remedy=remedy)
     refusal = settled.foresight.refusal(settled.flavor, is_queued)
     if refusal is not None and not run.force:

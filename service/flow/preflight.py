@@ -244,7 +244,7 @@ def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> li
     """Memory and time, by the estimate; `auto` gets its flavor here, with all that follows from it."""
     was_open = run.flavor == AUTO
     if settled.flavor == AUTO:
-        return [no_flavor("" if settled.choice is None else settled.choice.reason)]
+        return [no_flavor("") if settled.choice is None else no_flavor(settled.choice.reason, settled.choice.enough)]
     take_over(run, settled)
     if was_open:
         try:

@@ -22,6 +22,7 @@ def test_what_would_do_for_auto_is_accepted_and_less_is_refused(
     refused = rich("POST", "/runs", json=body(LORA, flavor="auto", **asked)).json()
     told = refused["detail"].partition("would do with ")[2].partition(" at the least.")[0].split(" and ")
     least = dict(one.split(" ", 1) for one in told)
+    assert all(f"{name} {value}" in refused["remedy"] for name, value in least.items())
     assert least.keys() == asked.keys() - {"pilot"} - {name for name, value in asked.items() if value is None}
     enough: dict[str, Any] = {**asked}
     if "timeout" in least:

@@ -198,7 +198,7 @@ def test_an_unknown_flavor_is_refused_as_a_run_on_it_is(rich: Api) -> None:
     for named in ({"flavor": "a10g-larg"}, {"flavor": "a10g-large", "pilot": {"flavor": "t4-smal"}}):
         run, told = (rich("POST", path, json=body(LORA, **named)) for path in ("/runs", "/estimates"))
         assert (told.status_code, told.json()["code"]) == (422, "unknown_flavor")
-        for name in ("code", "detail", "remedy"):
+        for name in ("code", "detail", "remedy", "field"):
             assert told.json()[name] == run.json()[name]
     assert told.json()["field"] == "pilot.flavor"
 

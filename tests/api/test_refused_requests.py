@@ -120,6 +120,7 @@ VALUES: list[tuple[dict[str, Any], str] | tuple[dict[str, Any], str, str]] = [
     (trl(eval={"split": "test[5"}), "recipe.eval.split"),
     (trl(model_name_or_path="acme/out"), "output_repo"),
     ({**trl(), "env": {"HF_HUB_OFFLINE": "1"}}, "env.HF_HUB_OFFLINE"),
+    ({**trl(), "secrets": {"HF_HUB_OFFLINE": "1"}}, "secrets.HF_HUB_OFFLINE"),
     ({**trl(), "volumes": [{"type": "model", "source": "acme/b", "mount_path": "data"}]}, "volumes.0.mount_path"),
 ]
 

@@ -95,7 +95,7 @@ def test_rows_that_trl_takes_as_they_are_are_nobodys_business() -> None:
         ("train[foo]", "neither a split's name", "Write it as train, train[:1000]"),
         ("trian[:5]", "no split 'trian'", "Did you mean 'train'?"),
         ("train[:0]", "has no rows", "such as train[:10]"),
-        ("train[30:]", "'train[30:]' has no rows: 'test' has 5, 'train' has 20", "a part that has rows"),
+        ("train[30:]", "'train[30:]' has no rows: 'test' has 5, 'train' has 20", "that has rows, such as train[:20]."),
         ("all+train", "cannot be added to", "Write 'all' alone"),
         ("x + y", "neither a split's name", "Send 'x+y'."),
     ],

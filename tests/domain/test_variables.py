@@ -27,6 +27,7 @@ VALUE = "0123456789abcdef0123"
         "RANK",
         "WORLD_SIZE",
         "MASTER_ADDR",
+        "CUDA_VISIBLE_DEVICES",
         "A=B",
         "A B",
         "",

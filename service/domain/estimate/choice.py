@@ -19,10 +19,12 @@ FREE = Bounds()
 
 @dataclass(frozen=True)
 class Choice:
-    """A flavor's name, None where none is right, and why in a sentence."""
+    """A flavor's name, None where none is right, and why in a sentence; `enough`: what would have to be given, where
+    that would do."""
 
     flavor: str | None
     reason: str
+    enough: str = ""
 
 
 def choose(estimate: Estimate, goal: Goal = "cheapest", bounds: Bounds = FREE) -> Choice:
@@ -86,10 +88,12 @@ def _none(estimate: Estimate, slow: Sequence[FlavorEstimate], dear: Sequence[Fla
     if dear:
         why.append(f"too dear: {_named(dear, lambda one: dollars(bounds.need(estimate, one)))}")
     closest = min([*dear, *slow], key=lambda one: _distance(estimate, one, bounds))
+    enough, better = _would(estimate, closest, bounds)
     return Choice(
         None,
         f"No flavor that fits stays within {' and '.join(kept)} ({'; '.join(why)}): {closest.flavor.name} comes "
-        f"closest, and would do with {_would(estimate, closest, bounds)}",
+        f"closest, and would do with {f'{enough} at the least' if enough else 'fewer steps'}.{better}",
+        enough,
     )
 
 
@@ -99,23 +103,23 @@ def _distance(estimate: Estimate, one: FlavorEstimate, bounds: Bounds) -> tuple[
     return 0 if cap is None else max(0, need - cap), bounds.least_timeout(one), need
 
 
-def _would(estimate: Estimate, closest: FlavorEstimate, bounds: Bounds) -> str:
-    """The least that would have to be given for a flavor to do, and the timeout that is better given."""
+def _would(estimate: Estimate, closest: FlavorEstimate, bounds: Bounds) -> tuple[str, str]:
+    """The least that would have to be given for a flavor to do, and a sentence with the timeout that is better given;
+    nothing where no timeout is long enough."""
     timeout, need = bounds.least_timeout(closest), bounds.need(estimate, closest)
     if timeout > MAX_SECONDS:
-        return "fewer steps."
+        return "", ""
     is_slow = bounds.is_slow(closest)
     more = bounds.cap_micro_usd is not None and need > bounds.cap_micro_usd
     least = [
         *([f"timeout {timeout // 60}m"] if is_slow else []),
         *([f"max_cost_usd {dollars(need)[1:]}"] if more else []),
     ]
-    told = f"{' and '.join(least)} at the least."
     wanted = closest.timeout_seconds
     if not is_slow or wanted is None or wanted > MAX_SECONDS:
-        return told
+        return " and ".join(least), ""
     most = dollars(replace(bounds, timeout_seconds=wanted).need(estimate, closest))
-    return f"{told} Recommended is timeout {wanted // 60}m, with which it can cost {most}."
+    return " and ".join(least), f" Recommended is timeout {wanted // 60}m, with which it can cost {most}."
 
 
 def _named(found: Sequence[FlavorEstimate], about: Callable[[FlavorEstimate], str]) -> str:

@@ -66,6 +66,13 @@ RULES = (
         "trl/models/activation_offloading.py, OffloadActivations.__init__",
     ),
     HardwareRule(
+        "use_liger_kernel",
+        lambda flags, flavor: flags.get("use_liger_kernel") is True and flavor.card is None,
+        "the kernels of 'use_liger_kernel' are for GPUs, and {flavor} has none",
+        "Leave use_liger_kernel out, or take a flavor with a GPU.",
+        "linkedin/Liger-Kernel#401: Pointer argument cannot be accessed from Triton (cpu tensor?)",
+    ),
+    HardwareRule(
         "fsdp",
         lambda flags, flavor: bool(flags.get("fsdp")) and flavor.gpus < 2,
         "'fsdp' shards over several GPUs, which {flavor} has not",
