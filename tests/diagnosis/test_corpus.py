@@ -12,7 +12,7 @@ from tests.diagnosis.cases import Case, cases
 
 CASES = [case for case in cases() if not case.is_blind]
 BLIND = [case for case in cases() if case.is_blind]
-LEAST_BLIND = 0.9  # 37 of 40 when it was first tried
+LEAST_BLIND = 0.9  # 55 of 60 when they were first tried
 # Found out by asking Hugging Face or the caller, not from a log; or never a failure.
 NOT_IN_LOGS = {Reason.OUTPUT_MISSING, Reason.SECRETS_LOST}
 
@@ -27,7 +27,7 @@ def test_a_case_is_diagnosed_right(case: Case) -> None:
 
 def test_a_lot_that_nothing_was_mended_by_does_not_get_worse() -> None:
     right = sum(case.is_right(case.diagnose()) for case in BLIND)
-    assert len(BLIND) >= 40
+    assert len(BLIND) >= 60
     assert right >= LEAST_BLIND * len(BLIND)
 
 

@@ -24,9 +24,14 @@ from service.domain.diagnosis.training import Training, watch
 from service.domain.diagnosis.useless import useless
 from service.domain.run import Reason
 
-CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.85, Weight.HINTS: 0.7}
+# Each is about the share of diagnoses of its kind that were right when a lot of failures was first tried
+# (tests/diagnosis/first_tries.toml).
+CONFIDENCE = {Weight.NAMES: 0.95, Weight.POINTS: 0.9, Weight.HINTS: 0.8}
+SAID = 0.95  # by Hugging Face's own words
+GONE = 0.9  # by the stage alone: deleted, or cancelled
 # an exception that no signature knows: raised by the script's own lines, by a library, or only its last line is there
 OWN_EXCEPTION, FOREIGN_EXCEPTION, BARE_EXCEPTION = 0.8, 0.4, 0.4
+COMPLAINED, NOTHING = 0.35, 0.3  # a last line that complains, or not even that
 # it exited with 0: a log that agrees, that is empty, or that shows a traceback on the way; one that looks so by itself
 WELL, SILENT_OK, SURVIVED_OK, LOOKS_WELL = 0.9, 0.7, 0.7, 0.7
 OTHERS_CODE = 0.75  # how much less a traceback at the end counts where the exit code was 0
@@ -55,13 +60,13 @@ def diagnose(seen: Seen) -> Failure:
     """One cause, `ok` where nothing failed. Never raises, whatever the log holds."""
     said = status.said(seen.status_message, seen.cancel_reason)
     if said is not None:
-        return failure(said[0], said[1], confidence=0.98)
+        return failure(said[0], said[1], confidence=SAID)
     stage = (seen.stage or "").strip().upper()
     if stage == "DELETED":
-        return failure(Reason.JOB_VANISHED, seen.status_message or "stage: DELETED", confidence=0.9)
+        return failure(Reason.JOB_VANISHED, seen.status_message or "stage: DELETED", confidence=GONE)
     if status.is_cancelled(stage, seen.cancel_reason):  # its exit code, and a signal in its log, are the cancel's
         told = seen.status_message or (f"stage: {stage}" if stage else f"cancelReason: {seen.cancel_reason}")
-        return failure(Reason.CANCELLED_OUTSIDE, told, confidence=0.9)
+        return failure(Reason.CANCELLED_OUTSIDE, told, confidence=GONE)
     code = seen.exit_code if seen.exit_code is not None else status.exit_code(seen.status_message)
     code = None if code == 0 and stage == "ERROR" else code  # the stage decides
     rows = list(seen.lines)
@@ -105,7 +110,7 @@ def _ended_somehow(lines: Sequence[Line], training: Training) -> Failure:
     if training.finished_at is not None or training.published_at is not None or ending.is_good(lines):
         return failure(Reason.OK, confidence=LOOKS_WELL)
     last = next((line.text for line in reversed(lines) if line.text.strip()), None)
-    return failure(Reason.UNKNOWN, last, confidence=0.3, message=NO_END, remedy=TELL_MORE)
+    return failure(Reason.UNKNOWN, last, confidence=NOTHING, message=NO_END, remedy=TELL_MORE)
 
 
 def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
@@ -150,5 +155,5 @@ def _silent(
     last = next((line.text for line in reversed(lines) if line.text.strip()), "")
     logged = next((line.text for line in reversed(lines) if LEVEL.search(line.text)), last)
     if COMPLAINT.search(logged):
-        return failure(Reason.SCRIPT_ERROR, logged, confidence=0.35)
-    return failure(Reason.UNKNOWN, message or last or None, confidence=0.3)
+        return failure(Reason.SCRIPT_ERROR, logged, confidence=COMPLAINED)
+    return failure(Reason.UNKNOWN, message or last or None, confidence=NOTHING)

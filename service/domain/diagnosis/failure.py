@@ -15,8 +15,9 @@ LONGEST_EVIDENCE = 500
 @dataclass(frozen=True)
 class Failure:
     """One cause, the line that shows it and what to do. `confidence`, from 0 to 1, is how often a diagnosis of this
-    kind is expected to be right: about 0.95 where the wording names the cause, 0.85 where it points to it, 0.7 where
-    only a symptom speaks, 0.6 and less where nothing but an exit code is left."""
+    kind is expected to be right: about 0.95 where the wording names the cause, 0.9 where it points to it, 0.8 where
+    only who raised it speaks, 0.7 and less where it is an exit code, or may have been survived, 0.4 and less where
+    nothing known is left."""
 
     cause: Reason
     message: str
