@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
 from collections.abc import Callable
@@ -125,6 +126,8 @@ def _core(options: Options) -> Sandbox:
         run_seconds=options.run_seconds,
         max_running=options.max_running,
         page_size=options.page_size,
+        # what is left of a job is found by its id: two sandboxes on one machine must not give the same
+        seed=secrets.randbits(40),
         folder=options.folder,
         keep=options.keep,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -298,3 +299,10 @@ def test_when_all_jobs_have_ended_no_process_of_theirs_is_left(caller: Caller) -
         jobs = caller.http.get("/api/jobs/sandbox").json()
     assert len(jobs) > 5
     assert [cpu_and_memory(job["id"]) for job in jobs] == [(0, 0)] * len(jobs)
+
+
+def test_a_job_of_another_sandbox_is_left_alone(tmp_path: Path) -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    with SandboxServer(Options(folder=tmp_path / "a")) as one, SandboxServer(Options(folder=tmp_path / "b")) as other:
+        ids = {server.core.jobs.next_id(now)[0] for server in (one, other)}
+    assert len(ids) == 2, "what is left of a job is found, and killed, by its id"
