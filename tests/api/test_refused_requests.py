@@ -133,7 +133,7 @@ def test_a_value_that_cannot_be_right_is_told(api: Api) -> None:
 
 
 NAMES = {
-    "acme/\N{LATIN SMALL LETTER E WITH ACUTE}": "Send 'acme/e'",
+    "acme/\N{LATIN SMALL LETTER E WITH ACUTE}": "Send 'acme/e': letters are",
     "https://huggingface.co/acme/\N{LATIN SMALL LETTER E WITH ACUTE}t": "Send 'acme/et'",
     " acme/x ": "Send 'acme/x'",
     "acme/\N{LATIN SMALL LETTER SHARP S}": "Send it as owner/name",

@@ -226,6 +226,12 @@ def test_a_presets_step_learns_from_as_many_rows_on_any_number_of_gpus(preset: P
         assert filled.args["per_device_train_batch_size"] <= preset.args["per_device_train_batch_size"]
 
 
+def test_smollm3_learns_from_as_many_sequences_as_its_own_recipe() -> None:
+    """Its first line: `Config for 8 nodes with GBS 128`."""
+    filled = fill(recipe_of(preset="auto"), "a100x8", gpus=8)
+    assert effective_batch(filled.args, release(DEFAULT_RELEASE), 8) == 128
+
+
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 8), st.integers(1, 16))
 def test_a_split_for_other_gpus_keeps_the_rows_where_they_divide(
     per_device: int, accumulation: int, there: int, gpus: int
