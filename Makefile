@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check fix simulate test-simulation test-postgres test-clients bench-admission
+.PHONY: help demo serve sandbox test check fix simulate test-simulation test-crash test-postgres test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -53,8 +53,12 @@ simulate: $(READY) ## a seed of the crash simulation, or many: make simulate SEE
 test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
 	$(BIN)/python -m pytest tests/simulation
 
+test-crash: $(READY) ## the service as processes, killed at any moment, and a demo that must notice what goes wrong
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash
+
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
-	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/test_kill.py
+	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/crash/test_kill.py
 
 bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)

@@ -74,7 +74,7 @@ FORMS = (
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nor_does_what_a_platform_puts_before_each_line(form: str) -> None:
-    for case in FAILED[FORMS.index(form) % 2 :: 2]:  # each case meets half of the forms
+    for case in FAILED[FORMS.index(form) % 4 :: 4]:  # each case meets a quarter of the forms
         found = diagnose(replace(case.seen, lines=[form.format(line) for line in case.seen.lines]))
         assert case.is_right(found), case.name
 
@@ -89,7 +89,7 @@ def test_nor_does_the_mark_of_a_process(form: str) -> None:
 def test_nor_do_bytes_that_are_no_text_and_lines_without_end() -> None:
     source = random.Random(3)
     noise = ["".join(chr(source.randrange(11, 256)) for _ in range(200)) for _ in range(5)]
-    for case in FAILED:
+    for case in FAILED[::4]:
         lines = [*noise, "y" * 400_000, *case.seen.lines, "z" * 400_000, *noise]
         assert case.is_right(diagnose(replace(case.seen, lines=lines))), case.name
 

@@ -406,8 +406,7 @@ def no_create(world: World) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("backed_up", ["queued", "uncalled", "submitting", "open"])
-@pytest.mark.parametrize("progress", ["live", "ended"])
-@pytest.mark.parametrize("exit_code", [0, 1])
+@pytest.mark.parametrize(("progress", "exit_code"), [("live", 0), ("ended", 0), ("ended", 1)])
 def test_a_restored_backup_submits_nothing_twice(
     world: World, backup: Backup, backed_up: str, progress: str, exit_code: int
 ) -> None:
