@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 
 from service.api import (
+    anew,
     billing,
     budgets,
     callbacks,
@@ -66,6 +67,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     idempotency.install(app)
     for module in (
         runs,
+        anew,
         events,
         ledger,
         logs,

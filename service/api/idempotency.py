@@ -3,13 +3,14 @@ its run even where the rules have changed since."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 
 from service.api.auth import Member
-from service.api.state import App
+from service.api.state import App, State
 from service.domain.errors import Invalid
 from service.domain.json_text import read_json
 from service.flow.enqueue import Submitter, replay
@@ -34,34 +35,42 @@ def replayed_response(run: dict[str, Any]) -> JSONResponse:
     return JSONResponse(run, 200, headers={"Idempotent-Replayed": "true", "Location": f"/runs/{run['id']}"})
 
 
-async def submitter(
-    request: Request,
-    caller: Member,
-    app: App,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Same key and body: the same run. Scoped to the team. 1 to 255 characters, ASCII"),
-    ] = None,
-) -> Submitter:
+IdempotencyKey = Annotated[
+    str | None,
+    Header(description="Same key and body: the same run. Scoped to the team. 1 to 255 characters, ASCII"),
+]
+
+
+async def submitter(request: Request, caller: Member, app: App, idempotency_key: IdempotencyKey = None) -> Submitter:
     """Who submits for which team; raises Replayed or IdempotencyConflict where the key was used before."""
     body = read_json(await request.body())
-    if (given := len(request.headers.getlist("idempotency-key"))) > 1 or not _is_key(idempotency_key):
+    named = body.get("team")
+    _check(request, idempotency_key)
+    who = Submitter(caller.team_or(named if isinstance(named, str) else None), caller.name)
+    return keyed(request, app, who, idempotency_key, body)
+
+
+def keyed(request: Request, app: State, who: Submitter, key: str | None, body: Mapping[str, Any]) -> Submitter:
+    """The submitter with the key that came along; raises Replayed or IdempotencyConflict where it was used before."""
+    _check(request, key)
+    if key is None:
+        return who
+    body_hmac = app.gate.vault.body_hmac(body)
+    with app.gate.db.read() as session:
+        found = idempotency.find(session, who.team, key)
+        if found is not None:
+            raise Replayed(replay(session, found.run_id, found.body_hmac, body_hmac, app.now()))
+    return Submitter(who.team, who.name, key, body_hmac)
+
+
+def _check(request: Request, key: str | None) -> None:
+    if (given := len(request.headers.getlist("idempotency-key"))) > 1 or not _is_key(key):
         raise Invalid(
             "one Idempotency-Key is 1 to 255 printable ASCII characters"
             + (f", and {given} were sent" if given > 1 else ""),
             field="idempotency-key",
             remedy="Send a UUID, say, a new one for each run that is meant.",
         )
-    named = body.get("team")
-    team = caller.team_or(named if isinstance(named, str) else None)
-    if idempotency_key is None:
-        return Submitter(team, caller.name)
-    body_hmac = app.gate.vault.body_hmac(body)
-    with app.gate.db.read() as session:
-        found = idempotency.find(session, team, idempotency_key)
-        if found is not None:
-            raise Replayed(replay(session, found.run_id, found.body_hmac, body_hmac, app.now()))
-    return Submitter(team, caller.name, idempotency_key, body_hmac)
 
 
 def _is_key(key: str | None) -> bool:

@@ -162,6 +162,7 @@ class RunObject(BaseModel):
     lineage_card: str | None = Field(description="`wanted`, `written`, or why it was not")
     parent: str | None
     kind: str | None = Field(description="What a child run is for: `pilot`")
+    retry_of: str | None = Field(description="The run that this one was submitted anew from")
     pilot: PilotObject | None
     created_at: datetime
     admitted_at: datetime | None

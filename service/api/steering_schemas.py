@@ -14,7 +14,7 @@ from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
 from service.domain.flavor_name import FlavorName
 from service.domain.remedy import CHANGEABLE
-from service.domain.request import RunRequest, check_labels
+from service.domain.request import RunRequest, Text, check_labels
 
 
 class Decision(Body):
@@ -41,6 +41,30 @@ class PauseObject(BaseModel):
 
     paused: bool
     paused_by: str | None
+
+
+class RunRetry(Body):
+    """How a run that has ended is submitted anew."""
+
+    with_remedy: bool = Field(False, description="With the change that `failure.repair` offers")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Fields of POST /runs in place of the run's own; of `recipe` and its `args`, those named alone",
+        examples=[{"timeout": "4h", "recipe": {"args": {"learning_rate": 1e-5}}}],
+    )
+    secrets: dict[str, Text] = Field(
+        default_factory=dict, max_length=100, description="Their values again: they were wiped when the run ended"
+    )
+
+    @field_validator("overrides")
+    @classmethod
+    def _not_these(cls, overrides: dict[str, Any]) -> dict[str, Any]:
+        if "secrets" in overrides:
+            raise BrokenRule("'secrets' are given beside 'overrides'", "Move them out of 'overrides'.", at="secrets")
+        if "team" in overrides:
+            raise BrokenRule("a run stays with its team", "Leave 'team' out.", at="team")
+        return overrides
 
 
 class RunPatch(Body):

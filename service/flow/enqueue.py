@@ -68,14 +68,17 @@ def enqueue(
     vault: Vault,
     now: datetime,
     limits: Limits,
+    retry_of: str | None = None,
 ) -> tuple[dict[str, Any], bool]:
-    """The run object, and whether it is the run of an earlier request under the same key.
+    """The run object, and whether it is the run of an earlier request under the same key. `retry_of`: the run that has
+    ended and that this is another try of.
 
     `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
     UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
     gpu_count = gpus.count(flavors.hardware(session, request.flavor))
     run = run_of(request, submitter, namespace_of(request, namespace), vault, gpu_count, now)
+    run.retry_of = retry_of
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first

@@ -18,6 +18,7 @@ OPEN = {"/healthz", "/readyz", "/callbacks/{run_id}/{attempt}/{token}"}
 LEAST = {
     ("POST", "/runs"): "member",
     ("POST", "/runs/{run_id}/cancel"): "member",
+    ("POST", "/runs/{run_id}/retry"): "member",
     ("POST", "/teams"): "admin",
     ("POST", "/teams/{team}/keys"): "lead",
     ("GET", "/teams/{team}/keys"): "lead",

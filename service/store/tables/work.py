@@ -85,6 +85,8 @@ class Run(SQLModel, table=True):
     # A child run belongs to another one, and says what it is for: `pilot`.
     parent: str | None = Field(default=None, foreign_key="run.id", index=True)
     kind: str | None = None
+    # the run that has ended and that this is another try of, submitted by a person
+    retry_of: str | None = Field(default=None, foreign_key="run.id")
 
     recipe: dict[str, Any] = Field(sa_type=JSON)
     # `auto` until the estimate has chosen one, by what `optimize` says
