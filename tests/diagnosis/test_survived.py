@@ -124,3 +124,9 @@ def test_where_a_quotation_begins_and_ends() -> None:
     assert not is_quoted(text, at("b'"), at("c d"))
     assert is_in_passing("as I said OOM", 10)
     assert not is_in_passing("tee: error: OOM", 12)
+
+
+@pytest.mark.parametrize("name", ["ValueError", "json.decoder.JSONDecodeError", "AssertionError"])
+def test_a_check_of_the_scripts_own_names_no_memory_that_gave_out(name: str) -> None:
+    assert found(*TOP, f"{name}: item 7 is malformed, CUDA out of memory. Tried to allocate").cause != "cuda_oom"
+    assert found(*TOP, "RuntimeError: worker 7 died, CUDA out of memory. Tried to allocate").cause == "cuda_oom"

@@ -38,7 +38,6 @@ OTHERS_CODE = 0.75  # how much less a traceback at the end counts where the exit
 NO_END = "Nothing shows whether the job failed, or that it ended well."
 TELL_MORE = "Give its exit code or its stage as well, or the rest of its log."
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
-FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 
 LEVEL = re.compile(r"^(?!wandb).*\b(?:ERROR|CRITICAL|FATAL)\b")
 COMPLAINT = re.compile(r"error|fail|exception|fatal|invalid|missing|must|abort|cannot|unable|not found", re.IGNORECASE)
@@ -75,7 +74,7 @@ def diagnose(seen: Seen) -> Failure:
     clues = find(lines)
     if code == 0 or (code is None and stage == "COMPLETED"):
         return _ended_well(lines if is_text else (), training, clues)
-    decisive = decide(clues, training)
+    decisive = decide(clues, training, lines)
     if code is None and stage != "ERROR":
         if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):
             return _ended_somehow(lines if is_text else (), training)
@@ -94,13 +93,14 @@ def _ended_well(lines: Sequence[Line], training: Training, clues: Sequence[Clue]
     if (refused := refused_push(lines, training, clues)) is not None:
         return failure(Reason.PUSH_FAILED, refused, confidence=0.6)
     raised = [clue for clue in clues if clue.ended and not clue.was_caught]
-    decisive = decide(clues, training)
+    decisive = decide(clues, training, lines)
     is_raised = bool(raised) and ending.is_the_end(raised[-1], lines)
     if decisive is not None and (is_raised or ending.is_refusal(decisive, lines)):
         return _as_failure(decisive, training, OTHERS_CODE)
     if not any(line.text for line in lines):
         return failure(Reason.OK, confidence=SILENT_OK)
-    return failure(Reason.OK, confidence=SURVIVED_OK if raised else WELL)
+    has_traceback = any(clue.chain is not None and not clue.was_caught for clue in clues)
+    return failure(Reason.OK, confidence=SURVIVED_OK if has_traceback else WELL)
 
 
 def _ended_somehow(lines: Sequence[Line], training: Training) -> Failure:
@@ -115,9 +115,10 @@ def _ended_somehow(lines: Sequence[Line], training: Training) -> Failure:
 
 def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
     """Without an exit code: whether the log ends about where the clue is, and does not go on as if nothing had been."""
-    if training.published_at is not None and training.published_at > clue.at:
+    was_published = training.published_at is not None and training.published_at > clue.at
+    if was_published or (clue.chain is not None and ending.is_followed_by_good_news(clue, lines)):
         return False
-    is_last = sum(bool(line.text) for line in lines[clue.end + 1 :]) <= FEW_LINES
+    is_last = ending.is_near_the_end(clue, lines)
     return (clue.ended or is_last or clue.weight > Weight.HINTS) and not training.goes_on_after(clue.at)
 
 

@@ -39,7 +39,7 @@ HARMLESS = re.compile(
 )
 # A traceback that such a line introduces, or that such a line follows, was caught.
 CAUGHT_BEFORE = re.compile(
-    r"Exception ignored in|--- Logging error ---|^Exception in thread|Task exception was never retrieved"
+    r"Exception ignored in|--- Logging error ---|^Exception in thread|Task exception was never retrieved|^future: <Task"
     r"|Error in (?:atexit|sys\.excepthook)"
 )
 # As these may be, where the program goes on after it: a warning of something else often stands before the last one.
@@ -79,6 +79,8 @@ VAGUE = re.compile(
 )
 NEAR = 120
 ROOM = frozenset({Reason.CUDA_OOM, Reason.HOST_OOM, Reason.DISK_FULL})
+# Exceptions of checks and look-ups: the script's own lines raise none of these where room gives out.
+CHECKED = re.compile(r"(?:\w+\.)*(?:Value|Key|Type|Index|Name|Attribute|Assertion|\w*Decode|\w*Validation)Error\b")
 # Where one of these is named, whatever is raised while it is handled is a consequence.
 FIRST = ROOM | {Reason.HUB_UNAVAILABLE}
 BARE_HARMLESS = re.compile(r"- continuing|\(ignored\)|Warning: |^\w*Warning\b")
@@ -216,7 +218,9 @@ def _is_another(text: str) -> bool:
 
 def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, str | None] | None:
     """The line that shows it and the name in it; None where it does not match."""
-    if not raised.message:
+    if not raised.message or (
+        signature.cause in ROOM and raised.innermost and raised.is_own and CHECKED.match(raised.message[0])
+    ):
         return None
     frames = [text for member in chain for text in member.frames] if signature.frames else []
     if signature.frames is not None and signature.frames.search("\n".join(frames)) is None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.domain.diagnosis.clues import Clue
+from service.domain.diagnosis.ending import is_near_the_end, is_the_end
+from service.domain.diagnosis.lines import Line
 from service.domain.diagnosis.signature import Weight
 from service.domain.diagnosis.training import Training
 
 
-def decide(clues: Sequence[Clue], training: Training) -> Clue | None:
+def decide(clues: Sequence[Clue], training: Training, lines: Sequence[Line]) -> Clue | None:
     """The first thing that ended the program. Where nothing certainly did, the clue that says most."""
-    last = next((clue for clue in reversed(clues) if clue.chain is not None and _is_sure(clue, training)), None)
+    last = next((clue for clue in reversed(clues) if _is_an_end(clue, training, lines)), None)
     if last is not None:  # what a program that ended so had only quoted, or got over, ended nothing
         clues = [clue for clue in clues if not clue.was_quoted and not _was_survived(clue, last, training)]
     sure = next((clue for clue in clues if _is_sure(clue, training)), None)
@@ -26,10 +28,18 @@ def decide(clues: Sequence[Clue], training: Training) -> Clue | None:
 
 
 def _was_survived(clue: Clue, last: Clue, training: Training) -> bool:
-    """Whether training went on after it, up to the traceback that ended it: in the same process, as far as is told."""
-    assert last.chain is not None
-    is_another = clue.stream not in ("", last.chain[0].stream)
+    """Whether training went on after it, up to what ended it: in the same process, as far as is told."""
+    is_another = clue.stream not in ("", last.stream)
     return not is_another and training.goes_on_between(clue.head, last.at)
+
+
+def _is_an_end(clue: Clue, training: Training, lines: Sequence[Line]) -> bool:
+    """Whether a program ended with it: by its whole traceback, or because it is what the log ends with."""
+    if clue.was_caught or clue.was_quoted or clue.is_consequence or training.goes_on_after(clue.at):
+        return False
+    if clue.chain is not None:
+        return clue.ended or is_the_end(clue, lines)
+    return clue.weight > Weight.HINTS and is_near_the_end(clue, lines)
 
 
 def _is_sure(clue: Clue, training: Training) -> bool:

@@ -28,6 +28,7 @@ NO_PUSH = re.compile(
     r"retry|trying again|attempt \d|wandb|trackio|tensorboard|mlflow|metric|telemetry|log(?:s|file)?\b", re.IGNORECASE
 )
 LAST_LINES = 8
+FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
 NO_COMMAND = re.compile(r"^(?:\S+: )?(?:line \d+: )?\S+: (?:command )?not found$")
 NOTE = re.compile(r"^\s*(?:hint|help|note|info):")
 # What no text has: bytes that were no UTF-8 and controls, colours aside.
@@ -64,6 +65,16 @@ def is_the_end(clue: Clue, lines: Sequence[Line]) -> bool:
     return all(AFTERMATH.search(line.text) for line in lines[clue.end + 1 :])
 
 
+def is_followed_by_good_news(clue: Clue, lines: Sequence[Line]) -> bool:
+    """Whether the program says later that it has done its work. The Trainer's own summary may only be printed late."""
+    return any(_is_done(line.text) and "train_runtime" not in line.text for line in lines[clue.head + 1 :])
+
+
+def is_near_the_end(clue: Clue, lines: Sequence[Line]) -> bool:
+    """Whether a log ends soon after it: launchers and shells have their own last words."""
+    return sum(bool(line.text) for line in lines[clue.end + 1 :]) <= FEW_LINES
+
+
 def is_refusal(clue: Clue, lines: Sequence[Line]) -> bool:
     """Whether it is a command's last word, which an installer or a shell says before a script runs."""
     rest = [line.text for line in lines[clue.at + 1 + len(below(lines, clue.at)) :]]
@@ -73,4 +84,4 @@ def is_refusal(clue: Clue, lines: Sequence[Line]) -> bool:
 
 
 def _is_done(text: str) -> bool:
-    return DONE.search(text) is not None and NOT_DONE.search(text) is None
+    return DONE.search(text) is not None and NOT_DONE.search(text) is None and AFTERMATH.search(text) is None

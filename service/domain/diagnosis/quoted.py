@@ -14,12 +14,13 @@ REPORTS = re.compile(
     r"|\b(?:error|err|message|msg|detail|reason|cause|exception|stderr)[\"'\\]*\s*[:=]\s*$",
     re.IGNORECASE,
 )
-# What names a piece of data before it is shown: `row 5: …`, `example[3] = …`, `<|user|>`.
+# What names a piece of data before it is shown: `row 5: …`, `example[3] = …`, `<|user|>`, a table's row, a list's item.
 LABEL = re.compile(
     r"(?:^|[\s\[({\"'])(?:rows?|examples?|samples?|records?|prompts?|instructions?|questions?|answers?|completions?"
     r"|conversations?|documents?|quer(?:y|ies)|responses?|titles?|subjects?|bod(?:y|ies)|texts?|contents?|comments?"
-    r"|user|human|assistant)\b[\s#\[(_-]{0,2}\d*[\])]?[\"']?(?: [a-z]+){0,3}\s*[:=]\s*"
-    r"|<\|\w+\|>|^>+ ",
+    r"|user|human|assistant|decoded|generated|predict(?:ion|ed)s?|references?|expected|targets?)"
+    r"\b[\s#\[(_-]{0,2}\d*[\])]?[\"']?(?: [a-z]+){0,3}\s*[:=]\s*"
+    r"|<\|\w+\|>|^>+ |^\s*[-*•] |^\s*\d+ {2,}",
     re.IGNORECASE,
 )
 # A sentence on the way: words alone, and neither a program's name nor a level before a colon.

@@ -24,7 +24,8 @@ LINKS = (
 NESTED = re.compile(r'^(?:Original Traceback|""")|^-- Process \d+ terminated with the following error')
 # what ends an exception's message: another program, or the same one going on
 NOT_MESSAGE = re.compile(
-    r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,})"
+    r"^(?:\{'|[WEIF]\d{4} |\[?\d{4}-\d\d-\d\d|WARNING:|ERROR:torch|wandb:|\* |✅|🤗|💾|Retrying|Sending process|={10,}"
+    r"|(?:\[\w+\] ?|\w+:\w+: ?)?(?:[Gg]lobal[ _])?(?:[Ss]tep|[Ee]poch|[Ii]ter(?:ation)?|ep|it)\b\W{0,3}\d|\d+/\d+\b)"
 )
 # a logger's warning that quotes a traceback: the program goes on
 WARNED = re.compile(r"^W\d{4} \d\d:\d\d:")
