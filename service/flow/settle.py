@@ -80,8 +80,10 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
 
 def _diagnosis(job: Job | None, texts: list[str]) -> Failure:
     """Why it failed, if it failed. The exit code is in the message: Hugging Face has no field for it."""
-    if job is None or job.phase is JobPhase.DELETED:
-        return failure(Reason.JOB_VANISHED)
+    if job is None:
+        return failure(Reason.JOB_VANISHED, "404: there is no such job")
+    if job.phase is JobPhase.DELETED:
+        return failure(Reason.JOB_VANISHED, job.message or "stage: DELETED")
     return diagnose(Seen(texts, None, job.message, job.cancel_reason, STAGES.get(job.phase, "ERROR")))
 
 

@@ -37,6 +37,27 @@ def test_a_program_that_went_on_after_its_traceback_ended_well_but_less_surely(a
     assert found("Loading", *after).confidence == 0.9
 
 
+@pytest.mark.parametrize(
+    ("last", "cause"),
+    [
+        ("Killed", "host_oom"),
+        ("bash: line 1:    34 Killed                  python train.py | tee log", "host_oom"),
+        ("bash: line 1: trl: command not found", "image_error"),
+        ("error: Failed to spawn: `trl`", "missing_dependency"),
+    ],
+)
+def test_the_last_words_of_a_shell_or_an_installer_are_no_good_end(last: str, cause: str) -> None:
+    assert found("Loading", last).cause == cause
+    assert found("Loading", last).confidence < 0.8
+    assert found(last, "trying again", "Saved").cause == "ok"
+
+
+def test_a_program_that_says_it_is_done_after_its_traceback_had_got_over_it() -> None:
+    assert found("Loading", *OWN, "Model saved to ./out", code=None).cause == "ok"
+    assert found("Loading", *OWN, "wandb: files uploaded", code=None).cause == "script_error"
+    assert found(*OWN[:3], "torch.OutOfMemoryError: CUDA out of memory.", TRAINED, code=None).cause == "cuda_oom"
+
+
 def test_what_is_not_saved_is_not_done() -> None:
     assert found(*OWN, "the model could not be saved").cause == "script_error"
 

@@ -29,7 +29,11 @@ NO_PUSH = re.compile(
 )
 LAST_LINES = 8
 FEW_LINES = 12  # what may follow the line that tells why, in a log that ends there
-NO_COMMAND = re.compile(r"^(?:\S+: )?(?:line \d+: )?\S+: (?:command )?not found$")
+# A shell's last words: the command is not there, or what ran was ended.
+SHELL = re.compile(
+    r"^(?:\S+: )?(?:line \d+: +)?(?:(?:exec: )?\S+: (?:command )?not found$"
+    r"|(?:\d+ )?(?:Killed|Aborted|Segmentation fault|Bus error)\b)"
+)
 NOTE = re.compile(r"^\s*(?:hint|help|note|info):")
 # What no text has: bytes that were no UTF-8 and controls, colours aside.
 NO_TEXT = re.compile(r"[\x00-\x06\x0e-\x1a\ufffd]")
@@ -79,7 +83,7 @@ def is_refusal(clue: Clue, lines: Sequence[Line]) -> bool:
     """Whether it is a command's last word, which an installer or a shell says before a script runs."""
     rest = [line.text for line in lines[clue.at + 1 + len(below(lines, clue.at)) :]]
     is_last = all(not text.strip() or AFTERMATH.search(text) or NOTE.match(text) for text in rest)
-    is_said = HEADLINE.match(lines[clue.at].text) is not None or NO_COMMAND.search(lines[clue.at].text) is not None
+    is_said = HEADLINE.match(lines[clue.at].text) is not None or SHELL.match(lines[clue.at].text) is not None
     return is_last and is_said and clue.weight > Weight.HINTS and not clue.was_caught and not clue.was_quoted
 
 

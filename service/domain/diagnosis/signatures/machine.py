@@ -23,10 +23,11 @@ MACHINE = (
     ),
     says(
         Reason.IMAGE_ERROR,
-        r"^(?:\S+: )?(?:line \d+: )?(?:\d+: )?\S+: (?:command )?not found$|^exec: .*: not found"
+        r"^(?:\S+: )?(?:line \d+: )?(?:\d+: )?\S+: (?:command )?not found$|^(?:\S+: (?:line \d+: )?)?exec: .*: not found"
+        r"|^\[FATAL tini"
         r"|^env: .*: No such file or directory|^\S*sh: (?:line )?(?:\d+: )?\S+: Permission denied$"
         r"|^/usr/bin/env: .*No such file|GLIBC_\d[\d.]*' not found",
-        "sh, bash, env, ld.so",
+        "sh, bash, env, ld.so, tini",
         where=Where.LINE,
         weight=Weight.POINTS,
         remedy="The image lacks the command: take an image that has it (uv's for scripts), or correct the command.",
