@@ -23,8 +23,8 @@ MACHINE = (
     ),
     says(
         Reason.IMAGE_ERROR,
-        r"^(?:\S+: )?(?:line \d+: )?(?:\d+: )?\S+: (?:command )?not found$|^(?:\S+: (?:line \d+: )?)?exec: .*: not found"
-        r"|^\[FATAL tini"
+        r"^(?:\S+: )?(?:line \d+: )?(?:\d+: )?\S+: (?:command )?not found$"
+        r"|^(?:\S+: (?:line \d+: )?)?exec: .*: not found|^\[FATAL tini"
         r"|^env: .*: No such file or directory|^\S*sh: (?:line )?(?:\d+: )?\S+: Permission denied$"
         r"|^/usr/bin/env: .*No such file|GLIBC_\d[\d.]*' not found",
         "sh, bash, env, ld.so, tini",
