@@ -130,3 +130,15 @@ def test_where_a_quotation_begins_and_ends() -> None:
 def test_a_check_of_the_scripts_own_names_no_memory_that_gave_out(name: str) -> None:
     assert found(*TOP, f"{name}: item 7 is malformed, CUDA out of memory. Tried to allocate").cause != "cuda_oom"
     assert found(*TOP, "RuntimeError: worker 7 died, CUDA out of memory. Tried to allocate").cause == "cuda_oom"
+
+
+def test_an_exit_code_that_speaks_outranks_what_training_went_on_after() -> None:
+    assert found(*steps("own", 1, 4), *TOP, OOM, *steps("own", 4, 14), code=137).cause == "host_oom"
+    # output that is not flushed comes after the traceback: no proof where the exit code says nothing
+    assert found(*TOP, OOM, *steps("own", 1, 14)).cause == "cuda_oom"
+
+
+def test_a_sentence_tells_why_a_script_gives_up_but_not_why_a_look_up_fails() -> None:
+    told = "Training ran into CUDA out of memory."
+    assert found("step 1", told, *TOP, "RuntimeError: training failed").cause == "cuda_oom"
+    assert found("step 1", told, *OWN).cause == "script_error"

@@ -79,9 +79,8 @@ def diagnose(seen: Seen) -> Failure:
         if decisive is None or decisive.was_caught or not _ends_there(decisive, lines, training):
             return _ended_somehow(lines if is_text else (), training)
         return _as_failure(decisive, training)
-    if decisive is not None and not (
-        is_doubtful(decisive, training) and status.as_shells_say(code) in status.EXIT_CODES
-    ):
+    is_said = status.as_shells_say(code) in status.EXIT_CODES
+    if decisive is not None and not (is_said and _may_be_survived(decisive, lines, training)):
         return _as_failure(decisive, training)
     return _silent(code, seen.status_message, lines, training, decisive)
 
@@ -111,6 +110,10 @@ def _ended_somehow(lines: Sequence[Line], training: Training) -> Failure:
         return failure(Reason.OK, confidence=LOOKS_WELL)
     last = next((line.text for line in reversed(lines) if line.text.strip()), None)
     return failure(Reason.UNKNOWN, last, confidence=NOTHING, message=NO_END, remedy=TELL_MORE)
+
+
+def _may_be_survived(clue: Clue, lines: Sequence[Line], training: Training) -> bool:
+    return is_doubtful(clue, training) or training.goes_on_between(clue.head, len(lines))
 
 
 def _ends_there(clue: Clue, lines: Sequence[Line], training: Training) -> bool:

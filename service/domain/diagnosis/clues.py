@@ -107,6 +107,7 @@ class Clue:
     ended: bool = False
     was_caught: bool = False
     was_quoted: bool = False
+    is_in_passing: bool = False
     is_consequence: bool = False
 
     @property
@@ -156,11 +157,15 @@ def _of_chain(chain: Chain, lines: Sequence[Line], inside: set[int]) -> Clue:
             if (matched := _matches(signature, raised, chain)) is not None:
                 best = (signature.weight, signature, *matched)
     last = chain[-1]
+    head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
     if (best is None or best[0] is Weight.HINTS) and last.is_own:
         said = _of_line(-1, chain[0].before, ())  # it was printed, then something else was raised
-        if said is not None and said.signature is not None and said.weight > Weight.HINTS and not said.was_quoted:
-            best = (Weight.POINTS, said.signature, said.evidence, said.what)
-    head = next((raised.message[0] for raised in reversed(chain) if raised.message), "")
+        if said is not None and said.signature is not None and said.weight > Weight.HINTS:
+            # a sentence tells why a script gives up, not why a look-up fails
+            is_told = not said.is_in_passing or CHECKED.match(head) is None
+            best = (
+                (Weight.POINTS, said.signature, said.evidence, said.what) if is_told and not said.was_quoted else best
+            )
     tells = (
         " ".join(last.message) if best is None or best[1] is None or best[1].cause is Reason.INFRASTRUCTURE else head
     )
@@ -288,7 +293,8 @@ def _of_line(at: int, text: str, lines: Sequence[Line]) -> Clue | None:
                 stream=lines[at].stream if at >= 0 and lines else "",
                 around=" ".join(line.text.strip() for line in lines[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1]),
                 was_caught=CAUGHT_AFTER.search(after) is not None,
-                was_quoted=is_quoted(whole, *found.span()) or is_in_passing(whole, found.start()),
+                was_quoted=is_quoted(whole, *found.span()),
+                is_in_passing=is_in_passing(whole, found.start()),
                 is_consequence=CONSEQUENCE.search(text) is not None,
             )
     return best

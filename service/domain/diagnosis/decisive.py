@@ -15,7 +15,8 @@ def decide(clues: Sequence[Clue], training: Training, lines: Sequence[Line]) -> 
     """The first thing that ended the program. Where nothing certainly did, the clue that says most."""
     last = next((clue for clue in reversed(clues) if _is_an_end(clue, training, lines)), None)
     if last is not None:  # what a program that ended so had only quoted, or got over, ended nothing
-        clues = [clue for clue in clues if not clue.was_quoted and not _was_survived(clue, last, training)]
+        told = [clue for clue in clues if not clue.was_quoted and not clue.is_in_passing]
+        clues = [clue for clue in told if not _was_survived(clue, last, training)]
     sure = next((clue for clue in clues if _is_sure(clue, training)), None)
     if sure is not None:
         return sure
@@ -35,7 +36,9 @@ def _was_survived(clue: Clue, last: Clue, training: Training) -> bool:
 
 def _is_an_end(clue: Clue, training: Training, lines: Sequence[Line]) -> bool:
     """Whether a program ended with it: by its whole traceback, or because it is what the log ends with."""
-    if clue.was_caught or clue.was_quoted or clue.is_consequence or training.goes_on_after(clue.at):
+    if clue.was_caught or clue.was_quoted or clue.is_in_passing or clue.is_consequence:
+        return False
+    if training.goes_on_after(clue.at):
         return False
     if clue.chain is not None:
         return clue.ended or is_the_end(clue, lines)
