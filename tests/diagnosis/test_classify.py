@@ -44,7 +44,9 @@ def test_after_training_a_hub_error_is_a_failed_push() -> None:
     # what was printed comes late where the log is not flushed
     assert causes(*REFUSED, TRAINED, exit_code=1) is Reason.PUSH_FAILED
     busy = [*TRACEBACK, "huggingface_hub.errors.HfHubHTTPError: Server error '503 Service Unavailable' for url 'x'"]
-    assert diagnose(Seen([TRAINED, *busy], 1)).retry is Retry.SAME
+    told = diagnose(Seen([TRAINED, *busy], 1))
+    assert told.retry is Retry.SAME
+    assert "submit again" in told.remedy
 
 
 def test_the_first_thing_that_ended_the_program_counts() -> None:

@@ -35,6 +35,7 @@ COMPLAINED, NOTHING = 0.35, 0.3  # a last line that complains, or not even that
 # it exited with 0: a log that agrees, that is empty, or that shows a traceback on the way; one that looks so by itself
 WELL, SILENT_OK, SURVIVED_OK, LOOKS_WELL = 0.9, 0.7, 0.7, 0.7
 OTHERS_CODE = 0.75  # how much less a traceback at the end counts where the exit code was 0
+UPLOAD_AGAIN = "Hugging Face failed while the model was uploaded, not the run: submit again."
 NO_END = "Nothing shows whether the job failed, or that it ended well."
 TELL_MORE = "Give its exit code or its stage as well, or the rest of its log."
 DOUBTFUL = 0.75  # how much less a clue counts that may have been survived, or tells of another process
@@ -130,8 +131,9 @@ def _as_failure(clue: Clue, training: Training, trust: float = 1.0) -> Failure:
     if is_doubtful(clue, training):
         confidence *= DOUBTFUL
     if is_publication(clue, training):
-        retry = Retry.SAME if clue.cause is Reason.HUB_UNAVAILABLE else None
-        return failure(Reason.PUSH_FAILED, clue.evidence, confidence=max(confidence, 0.85), retry=retry)
+        is_theirs = clue.cause is Reason.HUB_UNAVAILABLE
+        retry, remedy = (Retry.SAME, UPLOAD_AGAIN) if is_theirs else (None, None)
+        return failure(Reason.PUSH_FAILED, clue.evidence, confidence=max(confidence, 0.85), remedy=remedy, retry=retry)
     remedy = clue.signature.remedy if clue.signature is not None else None
     if remedy is not None and "{what}" in remedy:
         remedy = remedy.replace("{what}", clue.what) if clue.what else None
