@@ -40,7 +40,8 @@ def test_more_never_needs_less(name: str, training: Training, more: int) -> None
     assert peak(config, replace(training, batch=training.batch + more)) >= now
     assert peak(config, replace(training, length=training.length + 64 * more)) >= now
     assert peak(config, replace(training, accumulation=training.accumulation + more)) >= now
-    assert peak(config, replace(training, dtype="fp32")) >= now or training.dtype == "fp32"
+    if training.optimizer != "adafactor":  # which updates a narrow weight by way of wide copies of it
+        assert peak(config, replace(training, dtype="fp32")) >= now or training.dtype == "fp32"
     layers = "n_layer" if "n_layer" in config else "num_hidden_layers"
     assert peak({**config, layers: config[layers] + more}, training) >= now
     assert peak({**config, "vocab_size": config["vocab_size"] + 1024 * more}, training) >= now
