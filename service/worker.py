@@ -29,6 +29,7 @@ from service.flow import (
     prices,
     recover,
     retain,
+    saving,
     submit,
     sweep,
     watch,
@@ -68,6 +69,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("logs", logs.run_once, poll_seconds, wakes=("guard",)),
         Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
         Step("measure", measure.run_once, 5),
+        Step("saving", saving.run_once, 15),
         Step("retain", retain.run_once, 3600, repeats=True),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),

@@ -13,6 +13,7 @@ import platform
 import sys
 from dataclasses import fields
 from enum import Enum
+from importlib import import_module
 from importlib.metadata import version
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -39,7 +40,9 @@ def main() -> None:
     custom = "auto_map" in inspect.getsource(create_model_from_path)
     # where there is no head that makes them tile by tile
     whole = not hasattr(sft_trainer, "add_fused_lm_head")
+    resumes = "resume_from_checkpoint" in inspect.getsource(import_module("trl.scripts.sft"))
     told = {**versions, "python": platform.python_version(), "custom_code": custom, "whole_logits": whole}
+    told["resumes"] = resumes
     told["flags"] = flags
     json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")

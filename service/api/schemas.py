@@ -5,59 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from service.api.attempt_schemas import AttemptObject, CheckpointsObject, HubJob, RepairObject
 from service.api.preflight_schemas import Cost, PilotObject, PreflightObject
-from service.api.watch_schemas import MachineObject, ProgressObject, WarningObject
+from service.api.watch_schemas import ProgressObject, WarningObject
 from service.domain.body import Body
 from service.domain.guards import Guards
 from service.domain.repair import Retry
-
-
-class HubJob(BaseModel):
-    """A Hugging Face Job of ours."""
-
-    id: str
-    url: str | None
-
-
-class RepairSetting(BaseModel):
-    """A setting by its field in the request."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    field: str
-    before: Any = Field(alias="from")
-    after: Any = Field(alias="to")
-
-
-class RepairObject(BaseModel):
-    """Another try, and the most and the likely price of that try alone."""
-
-    change: str
-    settings: list[RepairSetting] = Field(description="Empty: the same again")
-    ceiling_usd: float | None
-    expected_usd: float | None
-
-
-class AttemptObject(BaseModel):
-    """One job submitted for a run."""
-
-    attempt: int
-    hub_job: HubJob | None
-    flavor: str
-    price_per_minute_usd: float
-    running_seconds: float | None
-    minutes: int | None = Field(description="Billed minutes: each started minute counts")
-    cost_usd: float | None
-    billed_usd: float | None = Field(description="What Hugging Face billed; null until known")
-    metered_source: Literal["hub", "observed"] | None
-    cause: str | None
-    failure: dict[str, Any] | None = Field(description="The diagnosis, as in the run's `failure`")
-    change: str | None = Field(description="What changed for it, and after it for the next attempt")
-    repair: RepairObject | None = Field(description="What was done for the next attempt; null after the last one")
-    machine: MachineObject | None = Field(description="What it used of its machine, by samples; null before the first")
-    warnings: list[WarningObject] = Field(description="What its guards found, the first first")
 
 
 class OutputFile(BaseModel):
@@ -150,6 +105,7 @@ class RunObject(BaseModel):
     failure: FailureObject | None
     progress: ProgressObject | None
     retry: Retry | None
+    checkpoints: CheckpointsObject
     guards: Guards
     warnings: list[WarningObject] = Field(description="Those of the attempt that it is on")
     preflight: PreflightObject | None

@@ -11,7 +11,9 @@ import base64
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from service.domain.checkpoints import MOUNT_PATH
 from service.domain.pins import pinned, uv_options
 from service.domain.script import Script
 from service.domain.trl.command import trl_command
@@ -36,6 +38,19 @@ RUN_SCRIPT = (
 
 
 @dataclass(frozen=True)
+class Saving:
+    """Where a job keeps checkpoints: its bucket, and what that means for TRL's script."""
+
+    bucket: str
+    flags: Mapping[str, Any]
+
+    @property
+    def volume(self) -> Volume:
+        """The bucket as the job mounts it."""
+        return Volume(type="bucket", source=self.bucket, mount_path=MOUNT_PATH)
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """What is sent to create a job. `timeout_seconds` is always given: HF's silent default is 30 minutes."""
 
@@ -51,21 +66,32 @@ class JobSpec:
 
 
 def command(
-    recipe: TrlSft | Script, output_repo: str | None, gpus: int = 1, pins: Mapping[str, str] = NO_PINS
+    recipe: TrlSft | Script,
+    output_repo: str | None,
+    gpus: int = 1,
+    pins: Mapping[str, str] = NO_PINS,
+    saving: Saving | None = None,
 ) -> tuple[str, ...]:
     """The job's argv on a flavor with so many GPUs; a script of the caller's own launches what it likes. `pins` are
-    what preflight resolved."""
+    what preflight resolved; `saving`: the job keeps checkpoints."""
     options = uv_options(recipe, pins)
     if isinstance(recipe, Script):
         return _script_command(recipe, options)
-    return trl_command(pinned(recipe, pins), output_repo, gpus, options)
+    folder, more = (None, {}) if saving is None else (MOUNT_PATH, saving.flags)
+    return trl_command(pinned(recipe, pins), output_repo, gpus, options, folder, more)
 
 
 def environment(
-    recipe: TrlSft | Script, env: Mapping[str, str], run_id: str, output_repo: str | None
+    recipe: TrlSft | Script,
+    env: Mapping[str, str],
+    run_id: str,
+    output_repo: str | None,
+    saving: Saving | None = None,
 ) -> dict[str, str]:
     """The job's environment: the caller's, then what the service promises to every script."""
     own = {"TUNEGATE_RUN_ID": run_id, "PYTHONUNBUFFERED": "1"}
+    if saving is not None:
+        own["TUNEGATE_CHECKPOINTS"] = MOUNT_PATH
     if output_repo is not None:
         own["TUNEGATE_OUTPUT_REPO"] = output_repo
     if isinstance(recipe, Script):

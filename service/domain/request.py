@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import AwareMoment, Body, Usd
+from service.domain.checkpoints import MOUNT_PATH, Asked
+from service.domain.checkpoints import refusal as checkpoints_refusal
 from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule, Invalid
@@ -92,6 +94,11 @@ class RunRequest(Body):
         False, description="Write into the model's README how it was made: inputs, settings, cost"
     )
     retry: Retry | None = Field(None, description="Tries after a failure; without it, what is sensible is only offered")
+    checkpoints: Asked = Field(
+        "auto",
+        description="Kept in a bucket of the run's own, so that a later attempt goes on from there: `auto`, for "
+        "trl_sft runs of over an hour; a script with `on` finds the folder as TUNEGATE_CHECKPOINTS",
+    )
     guards: Guards = Field(default_factory=Guards, description="What is done when the training goes wrong as it runs")
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
@@ -178,6 +185,13 @@ class RunRequest(Body):
 
     def _refuse_contradictions(self) -> None:
         """Raise where two things that the body says do not go together, whatever it leaves out."""
+        for index, volume in enumerate(self.volumes):
+            if f"{volume.mount_path}/".startswith(f"{MOUNT_PATH}/") and self.checkpoints != "off":
+                raise _broken(
+                    f"volumes.{index}.mount_path",
+                    f"{MOUNT_PATH} is where the service keeps checkpoints",
+                    'Mount it elsewhere, or set "checkpoints": "off".',
+                )
         if both := sorted(self.env.keys() & self.secrets.keys()):
             raise _broken(
                 f"env.{both[0]}", f"'{both[0]}' is in env and in secrets; choose one", "Give it in one of them."
@@ -197,6 +211,10 @@ class RunRequest(Body):
                 f"{'env' if offline in self.env else 'secrets'}.{offline}",
                 "without the Hub there is no model to begin from, and nowhere to publish the trained one",
                 "Leave it out.",
+            )
+        if self.checkpoints == "on" and (why := checkpoints_refusal(recipe, "on")) is not None:
+            raise _broken(
+                "checkpoints", f"there are none to go on from: {why}", "Change that, or leave checkpoints out."
             )
         if self.output_repo == recipe.model_name_or_path:
             raise _broken(

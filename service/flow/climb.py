@@ -14,6 +14,7 @@ from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.foresee import Expectation, expectation
 from service.flow.means import Means, expected
+from service.flow.saving import newest_in
 from service.store import facts
 
 # A change has to bring as much as that, by the estimate, to be worth a try.
@@ -28,6 +29,7 @@ class Try:
     flavor: str
     recipe: dict[str, Any]
     estimate: dict[str, Any] | None
+    timeout_seconds: int | None
 
 
 def next_rung(means: Means, recipe: TrlSft) -> Try | None:
@@ -44,7 +46,10 @@ def next_rung(means: Means, recipe: TrlSft) -> Try | None:
     most = None
     if before is not None and before.vram_gib is not None:
         most = WORTH * min(before.vram_gib, flavor.card.usable_gib)
-    for rung in rungs(recipe, flavor, (run.retry or {}).get("allow", ())):
+    allowed = {*(run.retry or {}).get("allow", ())}
+    if newest_in(run.saved) is not None:
+        allowed.clear()  # another training does not go on from this one's checkpoint
+    for rung in rungs(recipe, flavor, allowed):
         ahead = expect(rung.recipe)
         found = ahead.on(flavor.name)
         if most is None or found is None or found.vram_gib is None or found.vram_gib <= most:
@@ -75,4 +80,4 @@ def _larger(means: Means, recipe: TrlSft, expect: Expectation, flavor: Flavor, a
 def _try(means: Means, recipe: TrlSft, flavor: str, ahead: Foresight, settings: tuple[Setting, ...], note: str) -> Try:
     stored = ahead.stored(flavor)
     again = Again(settings, note, means.ceiling(flavor), expected(stored))
-    return Try(again, flavor, recipe.model_dump(mode="json"), stored)
+    return Try(again, flavor, recipe.model_dump(mode="json"), stored, means.timeout_seconds)

@@ -55,6 +55,7 @@ def _asked(run: Run) -> dict[str, Any]:
         "reuse": run.reuse,
         "lineage_card": run.card is not None,
         "retry": run.retry,
+        "checkpoints": run.checkpoints,
         "guards": run.guards,
     }
     return {name: value for name, value in asked.items() if value is not None}

@@ -201,6 +201,7 @@ def run_of(
         force=request.force,
         pilot=None if request.pilot is None else request.pilot.model_dump(),
         retry=None if request.retry is None else request.retry.model_dump(),
+        checkpoints=request.checkpoints,
         guards=request.guards.model_dump(),
         card="wanted" if request.lineage_card else None,
         card_due_at=now if request.lineage_card else None,

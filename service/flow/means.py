@@ -16,12 +16,14 @@ from service.store.tables import Attempt, Run
 
 @dataclass(frozen=True)
 class Means:
-    """Of a run whose last attempt is charged. `left`: micro-dollars of its cap, None without one."""
+    """Of a run whose last attempt is charged. `left`: micro-dollars of its cap, None without one. `timeout_seconds`: of
+    another try, None where the rest of the cap says how long."""
 
     session: Session
     run: Run
     attempt: Attempt
     left: int | None
+    timeout_seconds: int | None
     now: datetime
 
     def price(self, flavor: str) -> int | None:
@@ -33,7 +35,7 @@ class Means:
         """The most that a try there can cost, in micro-dollars; None without a price."""
         if (price := self.price(flavor)) is None:
             return None
-        timeout = effective_timeout(self.run.requested_timeout_seconds, self.left, price)
+        timeout = effective_timeout(self.timeout_seconds, self.left, price)
         return ceiling(price, max(timeout, MIN_CAPPED_TIMEOUT_SECONDS))
 
     def refusal(self, flavor: str) -> str | None:
@@ -41,7 +43,7 @@ class Means:
         price, cap = self.price(flavor), self.run.max_cost_micro_usd
         if price is None or cap is None or self.left is None:
             return None
-        if (why := cap_refusal(self.run.requested_timeout_seconds, self.left, price)) is None:
+        if (why := cap_refusal(self.timeout_seconds, self.left, price)) is None:
             return None
         return f"of max_cost_usd {dollars(cap)}, {dollars(cap - self.left)} are spent; for the rest, {why}"
 
@@ -49,7 +51,7 @@ class Means:
 def means_of(session: Session, run: Run, attempt: Attempt, now: datetime) -> Means:
     """The means of a run whose attempt has just been charged."""
     session.flush()
-    return Means(session, run, attempt, board.candidate(session, run).cap, now)
+    return Means(session, run, attempt, board.candidate(session, run).cap, run.requested_timeout_seconds, now)
 
 
 def expected(estimate: dict[str, Any] | None) -> int | None:

@@ -6,7 +6,7 @@ is not done by the run's own policy is offered with its price.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,16 +14,19 @@ from sqlmodel import Session
 
 from service.domain import diagnosis
 from service.domain.backoff import retry_backoff
+from service.domain.checkpoints import Checkpoint
 from service.domain.diagnosis import Failure
 from service.domain.moment import second
 from service.domain.recipe import read
-from service.domain.repair import Again
+from service.domain.repair import Again, Setting
+from service.domain.repair.resume import rest_of
 from service.domain.run import Reason, RunState
 from service.domain.trl.flags import described
 from service.domain.trl_sft import TrlSft
 from service.flow.climb import Try, next_rung
 from service.flow.means import Means, expected, means_of
 from service.flow.preflight import fingerprint_of
+from service.flow.saving import newest_in
 from service.store import flavors, holds, runs
 from service.store.tables import Attempt, Run
 
@@ -55,7 +58,7 @@ def decide(session: Session, run: Run, attempt: Attempt, failure: Failure, now: 
     if run.attempt >= most:
         why_not = f"it was tried {run.attempt} times, and retry.max_attempts is {most}"
         return Decision(offer, why_not=why_not)
-    refusal = means.refusal(offer.flavor)
+    refusal = replace(means, timeout_seconds=offer.timeout_seconds).refusal(offer.flavor)
     return Decision(offer, is_made=refusal is None, why_not=refusal)
 
 
@@ -67,6 +70,7 @@ def go_on(session: Session, run: Run, attempt: Attempt, failure: Failure, offer:
     session.add(attempt)
     is_elsewhere = offer.flavor != run.flavor
     run.recipe, run.flavor, run.estimate = offer.recipe, offer.flavor, offer.estimate
+    run.requested_timeout_seconds = offer.timeout_seconds
     run.progress = None
     if again.settings:
         run.fingerprint = fingerprint_of(session, run)
@@ -75,7 +79,8 @@ def go_on(session: Session, run: Run, attempt: Attempt, failure: Failure, offer:
         holds.hold_for_approval(session, run, now)
         runs.line_up(session, run)
     session.add(run)
-    not_before = None if again.settings else now + retry_backoff(attempt.attempt)
+    is_same = failure.retry is diagnosis.Retry.SAME
+    not_before = now + retry_backoff(attempt.attempt) if is_same else None
     when = "" if not_before is None else f" at {second(not_before)}"
     told = f"attempt {attempt.attempt} failed ({failure.cause.value}); it is tried again{when}: {again.change}"
     moved = runs.advance(
@@ -97,9 +102,28 @@ def go_on(session: Session, run: Run, attempt: Attempt, failure: Failure, offer:
 
 def _offer(means: Means, failure: Failure) -> Try | None:
     run, recipe = means.run, read(means.run.recipe)
+    newest = newest_in(run.saved)
     if failure.retry is diagnosis.Retry.SAME:
-        again = Again((), "", means.ceiling(run.flavor), expected(run.estimate))
-        return Try(again, run.flavor, run.recipe, run.estimate)
+        return _go_on_from(means, newest) if newest is not None else _again(means)
+    if failure.cause is Reason.JOB_TIMEOUT and newest is not None:
+        return _go_on_from(means, newest, is_timeout=True)
     if failure.cause is Reason.CUDA_OOM and isinstance(recipe, TrlSft) and recipe.trl_version in described():
         return next_rung(means, recipe)
     return None
+
+
+def _again(means: Means, note: str = "", settings: tuple[Setting, ...] = ()) -> Try:
+    run = means.run
+    again = Again(settings, note, means.ceiling(run.flavor), expected(run.estimate))
+    return Try(again, run.flavor, run.recipe, run.estimate, means.timeout_seconds)
+
+
+def _go_on_from(means: Means, newest: Checkpoint, is_timeout: bool = False) -> Try:
+    """From the newest checkpoint; after a timeout with as much time as the rest takes."""
+    run, attempt = means.run, means.attempt
+    price = attempt.price_per_minute_micro_usd
+    rest = rest_of(newest, run.progress, (attempt.running_ms or 0) / 1000, attempt.from_step, price)
+    before, after = means.timeout_seconds, rest.timeout_seconds
+    if not is_timeout or before is None or after is None or before == after:
+        return _again(means, rest.note)
+    return _again(replace(means, timeout_seconds=after), rest.note, (Setting("timeout", before, after),))

@@ -15,12 +15,13 @@ from sqlmodel import Session
 
 from service.domain import money
 from service.domain.alarm.notes import failure_of
+from service.domain.checkpoints import Stored
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
 from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
-from service.flow import logs, output, repair
+from service.flow import logs, output, repair, saving
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
@@ -50,6 +51,7 @@ class Ending:
     told_at: datetime | None
     news: logs.News
     log_is_whole: bool
+    stored: Stored | None = None
 
 
 def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
@@ -71,6 +73,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         told_at=_told_at(lines, diagnosis.evidence),
         news=news,
         log_is_whole=is_whole,
+        stored=None if job is None or job.phase is JobPhase.COMPLETED else saving.look(gate, run),
     )
     moved = gate.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
@@ -146,6 +149,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     attempt.cause = None if diagnosis is None else diagnosis.cause.value
     attempt.failure = None if diagnosis is None else diagnosis.as_json()
     session.add(attempt)
+    saving.note(run, ending.stored, now)
     logs.finish(session, run, attempt, ending.news, ending.log_is_whole, gate.limits.log_bytes, now)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))

@@ -24,7 +24,7 @@ from service.domain.moment import second
 from service.domain.pins import pinned_volumes
 from service.domain.run import Reason, RunState
 from service.domain.volume import Volume
-from service.flow import callback
+from service.flow import callback, saving
 from service.flow.each import each
 from service.flow.gate import Gate
 from service.flow.masking import secret_values
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 MOST = 20_000
 BATCH = 50  # create calls in one pass
 LONGEST_CLAIM_SECONDS = 5.0
+NO_BUCKET = "Have the jobs' token allowed to make buckets in the namespace, or set checkpoints to 'off'."
 NOT_PREPARED = HubUnavailable("the service could not prepare the job: its log says why")
 SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
 LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
@@ -70,7 +71,12 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
     try:
         if not is_pinned(gate, run):
             return gate.write(partial(_check_again, loaded=attempt, now=gate.clock()))
-        spec = _spec(gate, run, attempt)
+        try:
+            prepared = saving.prepare(gate, run, attempt)
+        except HubRefused as error:
+            diagnosis = failure(Reason.HUB_FORBIDDEN, error.message, remedy=NO_BUCKET)
+            return gate.write(partial(_fail, loaded=attempt, diagnosis=diagnosis, now=gate.clock()))
+        spec = _spec(gate, run, attempt, prepared)
         head = _output_head(gate, run)
     except HubFault as error:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
@@ -81,7 +87,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
         return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     claimed_at = gate.monotonic()
-    if not gate.write(partial(_claim, gate=gate, loaded=attempt, head=head, now=gate.clock())):
+    if not gate.write(partial(_claim, gate=gate, loaded=attempt, head=head, prepared=prepared, now=gate.clock())):
         return True  # cancelled or un-admitted, or claimed by another process
     if gate.monotonic() - claimed_at > LONGEST_CLAIM_SECONDS:
         # This process slept; another one may have taken the claim for a dead one's. Nothing was sent yet.
@@ -170,7 +176,9 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
     )
 
 
-def _claim(session: Session, gate: Gate, loaded: Attempt, head: str | None, now: datetime) -> bool:
+def _claim(
+    session: Session, gate: Gate, loaded: Attempt, head: str | None, prepared: saving.Prepared, now: datetime
+) -> bool:
     """Commit that this process now makes the call, or take the run back where it must not be made any more."""
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
@@ -187,6 +195,8 @@ def _claim(session: Session, gate: Gate, loaded: Attempt, head: str | None, now:
     attempt.call_deadline = now + gate.limits.create_timeout
     attempt.called_by = gate.boot
     attempt.output_head = head
+    saving.take_over(run, attempt, prepared)
+    session.add(run)
     session.add(attempt)
     return True
 
@@ -242,18 +252,21 @@ def _output_head(gate: Gate, run: Run) -> str | None:
     return None if state is None else state.sha
 
 
-def _spec(gate: Gate, run: Run, attempt: Attempt) -> job.JobSpec:
+def _spec(gate: Gate, run: Run, attempt: Attempt, prepared: saving.Prepared) -> job.JobSpec:
     train = recipe.read(run.recipe)
     secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
     return job.JobSpec(
         image=run.image or job.IMAGE,
-        command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}),
+        command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}, prepared.saving),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
-        environment=job.environment(train, run.env, run.id, run.output_repo),
+        environment=job.environment(train, run.env, run.id, run.output_repo, prepared.saving),
         secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": gate.hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
-        volumes=pinned_volumes([Volume.model_validate(one) for one in run.volumes], run.pins or {}),
+        volumes=(
+            *pinned_volumes([Volume.model_validate(one) for one in run.volumes], run.pins or {}),
+            *(() if prepared.saving is None else (prepared.saving.volume,)),
+        ),
         resource_group=run.resource_group,
     )
 

@@ -18,6 +18,7 @@ from huggingface_hub.utils import hf_raise_for_status
 from service.domain.job import JobSpec
 from service.domain.output import File
 from service.domain.volume import Volume
+from service.hub.buckets import Buckets
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
 from service.hub.models import Job, RepoState, bills_from_json, job_from_json
@@ -60,6 +61,7 @@ class HubClient:
         # huggingface_hub's own session waits for ever by default.
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))
         self._repos = HfApi(endpoint=endpoint, token=job_token)
+        self.buckets = Buckets(self._repos)
 
     @property
     def trouble(self) -> str | None:

@@ -17,6 +17,9 @@ from service.domain.run import RunState
 from service.store import waiting
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
+NOTHING_SAVED = dict.fromkeys(("bucket", "newest", "why_not", "read_at", "deleted_at"))
+NOT_SAVED = {**NOTHING_SAVED, "size_bytes": 0, "has_model": False}
+
 
 @dataclass(frozen=True)
 class RunMoney:
@@ -133,6 +136,7 @@ def run_object(
         "failure": run.failure,
         "progress": run.progress,
         "retry": run.retry,
+        "checkpoints": {"asked": run.checkpoints, **(run.saved or NOT_SAVED)},
         "guards": run.guards,
         "warnings": [] if latest is None else latest.warnings,
         **_looked_up(run),
@@ -183,6 +187,7 @@ def attempt_object(attempt: Attempt) -> dict[str, Any]:
         "billed_usd": _usd(attempt.billed_micro_usd),
         "metered_source": attempt.metered_source,
         "cause": attempt.cause,
+        "from_step": attempt.from_step,
         "failure": attempt.failure,
         "change": attempt.change,
         "repair": attempt.repair,

@@ -175,6 +175,7 @@ def test_the_description_is_that_of_the_installed_release() -> None:
         assert fresh[name] == kept[name]
     assert fresh["custom_code"] is kept["custom_code"]
     assert fresh["whole_logits"] is kept["whole_logits"]
+    assert fresh["resumes"] is kept["resumes"]
 
 
 def test_the_kinds_of_json_are_told_apart() -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from service.domain.part import is_part
@@ -46,17 +47,24 @@ LOADED_SO = (
 IN_TRL_HEADER = ("peft", "trackio", "kernels")
 
 
-def trl_command(recipe: TrlSft, output_repo: str | None, gpus: int, options: Sequence[str] = ()) -> tuple[str, ...]:
-    """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`, if there is
-    one. `options` are uv's own."""
+def trl_command(
+    recipe: TrlSft,
+    output_repo: str | None,
+    gpus: int,
+    options: Sequence[str] = (),
+    folder: str | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """The job's argv on a flavor with so many GPUs; the model is published to `output_repo`, if there is one. `options`
+    are uv's own. `folder`: where it writes, one of the job's own if left out; `more` are flags of the service's."""
     known = release(recipe.trl_version) if recipe.trl_version in described() else None
     flags, config = [], dict(NO_STATIC_SPACE) if recipe.report_to == "trackio" else {}
-    for name, value in all_flags(recipe).items():
+    for name, value in {**all_flags(recipe), **more}.items():
         if _is_written(known, name, value):
             flags += flag(name, value)
         elif known is None or value != known.flags[name].default:
             config[name] = value
-    argv = (*_launch(recipe, known, gpus, options), *flags, *_publish(output_repo))
+    argv = (*_launch(recipe, known, gpus, options), *flags, *_publish(output_repo, folder))
     if not config:
         return argv
     return ("bash", "-c", RUN_WITH_CONFIG, "tunegate", json.dumps(config), *argv)
@@ -117,10 +125,11 @@ def takes_parts(recipe: TrlSft) -> bool:
     return any(is_part(str(flags.get(name) or "")) for name in ("dataset_train_split", "dataset_test_split"))
 
 
-def _publish(output_repo: str | None) -> list[str]:
+def _publish(output_repo: str | None, folder: str | None) -> list[str]:
     if output_repo is None:
-        return ["--output_dir", "pilot"]
-    return ["--output_dir", output_repo.partition("/")[2], "--push_to_hub", "True", "--hub_model_id", output_repo]
+        return ["--output_dir", folder or "pilot"]
+    written = folder or output_repo.partition("/")[2]
+    return ["--output_dir", written, "--push_to_hub", "True", "--hub_model_id", output_repo]
 
 
 def _with(package: str) -> list[str]:

@@ -110,13 +110,14 @@ class Flag:
 class Release:
     """One described release; `versions` names the packages and the Python that it was read from. `custom_code`: whether
     it loads a model whose class comes with its repository. `whole_logits`: whether its SFT trainer makes the logits of
-    all tokens at once, in place of tile by tile."""
+    all tokens at once, in place of tile by tile. `resumes`: whether its script goes on from a checkpoint."""
 
     version: str
     versions: Mapping[str, str]
     flags: Mapping[str, Flag]
     custom_code: bool
     whole_logits: bool
+    resumes: bool
 
     def refusal(self, name: str, value: object, field: str) -> Invalid | None:
         """UnknownField for a flag that the release has not, Invalid for a value that it would not take, or that leads
@@ -198,5 +199,5 @@ def release(version: str) -> Release:
         )
         for name, one in document.pop("flags").items()
     }
-    custom_code, whole_logits = document.pop("custom_code"), document.pop("whole_logits")
-    return Release(version, document, flags, custom_code, whole_logits)
+    traits = [document.pop(name) for name in ("custom_code", "whole_logits", "resumes")]
+    return Release(version, document, flags, *traits)

@@ -95,6 +95,9 @@ class Run(SQLModel, table=True):
     force: bool = False
     # how it is tried again (`domain.repair`); None: once only
     retry: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    # `auto`, `on` or `off`; and what is known of them (`flow.saving`): bucket, newest whole one, or why there is none
+    checkpoints: str = "auto"
+    saved: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     # by guard: `off`, `warn` or `stop`
     guards: dict[str, Policy] = Field(default_factory=lambda: Guards().model_dump(), sa_type=JSON)
     # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
@@ -212,6 +215,8 @@ class Attempt(SQLModel, table=True):
     is_unclear: bool = False
     absent_listings: int = 0
     output_head: str | None = None
+    # the step of the checkpoint that it goes on from
+    from_step: int | None = None
 
     # the job
     hub_job_id: str | None = Field(default=None, index=True)

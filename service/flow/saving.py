@@ -1,0 +1,152 @@
+"""saving: a run's checkpoints. Its bucket is made before its first job, and looked into while a job runs and after it.
+
+What is found becomes the run's (`saved`): the step from which a later attempt goes on, and how much is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlmodel import Session
+
+from service.domain import checkpoints
+from service.domain.checkpoints import Checkpoint, Stored, are_wanted, bucket_of, flags_for, stored_in
+from service.domain.job import Saving
+from service.domain.moment import iso
+from service.domain.recipe import read
+from service.domain.run import RunState
+from service.domain.trl_sft import TrlSft
+from service.flow.each import each
+from service.flow.gate import Gate
+from service.hub.faults import HubFault, HubRefused
+from service.store import runs
+from service.store.tables import Attempt, Run
+
+log = structlog.get_logger()
+LOOKED_AT_PER_PASS = 4
+EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a job gets: `saving` None where it keeps no checkpoints, `why_not` where that was not its own wish.
+    `resume`: what it goes on from."""
+
+    saving: Saving | None = None
+    resume: Checkpoint | None = None
+    why_not: str | None = None
+
+
+def prepare(gate: Gate, run: Run, attempt: Attempt) -> Prepared:
+    """Make the bucket of a run that keeps checkpoints, and see from which one this attempt goes on. Raises HubFault:
+    HubRefused where checkpoints were asked for and the bucket may not be made."""
+    recipe = read(run.recipe)
+    if not _is_saving(run, recipe, attempt):
+        return Prepared()
+    bucket = bucket_of(run.namespace, run.id)
+    try:
+        gate.hub.buckets.make(bucket)
+    except HubRefused as error:
+        if run.checkpoints == "on":
+            raise
+        log.warning("bucket_refused", run_id=run.id, problem=error.message)
+        return Prepared(why_not=f"Hugging Face made no bucket for them: {error.message}")
+    files = gate.hub.buckets.files(bucket) if attempt.attempt > 1 else None
+    newest = stored_in(files or ()).newest
+    if not isinstance(recipe, TrlSft):
+        return Prepared(Saving(bucket, {}), newest)
+    return Prepared(Saving(bucket, flags_for(recipe, run.estimate, newest)), newest)
+
+
+def take_over(run: Run, attempt: Attempt, prepared: Prepared) -> None:
+    """Note what the job is given."""
+    attempt.from_step = None if prepared.resume is None else prepared.resume.step
+    if prepared.saving is not None:
+        run.saved = {**_empty(prepared.saving.bucket), **(run.saved or {}), "why_not": None}
+    elif prepared.why_not is not None:
+        run.saved = {**_empty(None), "why_not": prepared.why_not}
+
+
+def run_once(gate: Gate) -> int:
+    """Look into the buckets of those running jobs that were looked at longest ago; how many had something new."""
+    now = gate.clock()
+    if not gate.hub.governor.may_poll(now):
+        return 0
+    with gate.db.read() as session:
+        running = [pair for pair in runs.in_states(session, [RunState.RUNNING], 1000) if _is_due(pair[0], now)]
+    running.sort(key=lambda pair: (pair[0].saved or {}).get("read_at") or "")
+    chosen = running[:LOOKED_AT_PER_PASS]
+    return sum(bool(each("saving", run.id, partial(_look_at, gate, run, attempt))) for run, attempt in chosen)
+
+
+def look(gate: Gate, run: Run) -> Stored | None:
+    """What a run's bucket holds; None where it has none, or Hugging Face does not say just now."""
+    if (bucket := bucket_in(run.saved)) is None:
+        return None
+    try:
+        return stored_in(gate.hub.buckets.files(bucket) or ())
+    except HubFault as error:
+        log.info("bucket_unavailable", run_id=run.id, problem=error.message)
+        return None
+
+
+def note(run: Run, stored: Stored | None, now: datetime) -> bool:
+    """Write down what was found; whether that was new."""
+    if run.saved is None or stored is None:
+        return False
+    newest = None if stored.newest is None else {"step": stored.newest.step, "size_bytes": stored.newest.size_bytes}
+    found = {"newest": newest, "size_bytes": stored.size_bytes, "has_model": stored.has_model}
+    is_new = any(run.saved.get(name) != value for name, value in found.items())
+    run.saved = {**run.saved, **found, "read_at": iso(now)}
+    return is_new
+
+
+def bucket_in(saved: Mapping[str, Any] | None) -> str | None:
+    """The bucket that a run has still."""
+    return None if saved is None or saved["deleted_at"] is not None else saved["bucket"]
+
+
+def newest_in(saved: Mapping[str, Any] | None) -> Checkpoint | None:
+    """The newest whole checkpoint that was seen."""
+    found = (saved or {}).get("newest")
+    return None if found is None or bucket_in(saved) is None else Checkpoint(found["step"], found["size_bytes"])
+
+
+def _is_saving(run: Run, recipe: object, attempt: Attempt) -> bool:
+    if run.kind is not None or run.checkpoints == "off":
+        return False
+    if bucket_in(run.saved) is not None:
+        return True
+    if isinstance(recipe, TrlSft):
+        asked: checkpoints.Asked = "on" if run.checkpoints == "on" else "auto"
+        return are_wanted(recipe, asked, attempt.timeout_seconds)
+    return run.checkpoints == "on"
+
+
+def _empty(bucket: str | None) -> dict[str, Any]:
+    nothing = dict.fromkeys(("newest", "why_not", "read_at", "deleted_at"))
+    return {"bucket": bucket, **nothing, "size_bytes": 0, "has_model": False}
+
+
+def _is_due(run: Run, now: datetime) -> bool:
+    if (saved := run.saved) is None or bucket_in(saved) is None:
+        return False
+    return saved["read_at"] is None or now - datetime.fromisoformat(saved["read_at"]) >= EVERY
+
+
+def _look_at(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    return gate.write(partial(_note, loaded=attempt, stored=look(gate, run), now=gate.clock()))
+
+
+def _note(session: Session, loaded: Attempt, stored: Stored | None, now: datetime) -> bool:
+    if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
+        return False
+    run, _ = found
+    is_new = note(run, stored, now)
+    session.add(run)
+    return is_new
