@@ -29,6 +29,7 @@ from service.api.teams import held_team, visible_team
 from service.domain.errors import Conflict
 from service.domain.money import to_micro_usd, to_usd
 from service.domain.run import Reason, RunState
+from service.flow import pause
 from service.flow.change import change
 from service.store import audit, cancels, flavors, holds, organisation, runs
 from service.store.describe import describe_run
@@ -43,7 +44,8 @@ AnyDecision = Annotated[Decision, Body(default_factory=Decision)]
     "/runs/{run_id}/pause", response_model=RunObject, summary="Pause a run", responses=responses(403, 404, 409)
 )
 def pause_run(run_id: str, caller: Member, app: App) -> Response:
-    """Only while it is queued: it keeps its place and does not start until it is resumed."""
+    """One that is queued keeps its place and does not start until it is resumed. The job of one that trains is stopped
+    and its money released, where there is a checkpoint to go on from; without one that is refused."""
     return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=True, now=app.now()))
 
 
@@ -51,7 +53,7 @@ def pause_run(run_id: str, caller: Member, app: App) -> Response:
     "/runs/{run_id}/resume", response_model=RunObject, summary="Resume a run", responses=responses(403, 404, 409)
 )
 def resume_run(run_id: str, caller: Member, app: App) -> Response:
-    """It may start again when its turn comes."""
+    """It may start again when its turn comes; where it was training, from its newest checkpoint."""
     return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=False, now=app.now()))
 
 
@@ -159,13 +161,11 @@ def _queued(session: Session, caller: Caller, run_id: str) -> Run:
 
 
 def _pause(session: Session, run_id: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
-    run = _queued(session, caller, run_id)
+    visible(session, caller, run_id)
+    run = runs.lock(session, run_id)
+    assert run is not None
     mine(run, caller)
-    before = {"paused": run.paused_at is not None, "paused_by": run.paused_by}
-    run.paused_at, run.paused_by = (now, caller.name) if stop else (None, None)
-    after = {"paused": stop, "paused_by": run.paused_by}
-    _say(session, run)
-    runs.tell_of_change(session, run, "run.paused" if stop else "run.resumed", caller.name, before, after, now)
+    (pause.hold if stop else pause.release)(session, run, caller.name, now)
     return describe_run(session, run, now)
 
 

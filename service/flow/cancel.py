@@ -1,8 +1,8 @@
 """cancel: what someone wants stopped is stopped, and called cancelled only once it is.
 
 Without a job that is a change of our own rows. With one, Hugging Face is asked again and again until `watch` sees a
-terminal stage. Jobs that waited too long for hardware are ended the same way, and their runs queued again; so are those
-that a guard has found to go wrong, and their runs have failed.
+terminal stage. Jobs that waited too long for hardware are ended the same way, and their runs queued again, as are those
+of runs that were paused; and those that a guard has found to go wrong, whose runs have failed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def run_once(gate: Gate) -> int:
     with gate.db.read() as session:
         unwanted = cancels.requested(session, BATCH)
         starting = runs.in_states(session, [RunState.STARTING], BATCH)
-        guarded = runs.in_states(session, [RunState.RUNNING], BATCH, col(Attempt.stopped_by).is_not(None))
+        is_held = col(Attempt.stopped_by).is_not(None) | col(Run.paused_at).is_not(None)
+        held = runs.in_states(session, [RunState.STARTING, RunState.RUNNING], BATCH, is_held)
     queued = [run.id for run, _ in unwanted if run.state == RunState.QUEUED]
     stopped = 0
     for first in range(0, len(queued), TOGETHER):  # a kill switch may mean thousands
@@ -47,7 +48,7 @@ def run_once(gate: Gate) -> int:
         for run, attempt in unwanted
         if run.state != RunState.QUEUED
     )
-    for run, attempt in guarded:
+    for run, attempt in held:
         if run.cancel_requested_at is None:
             stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
     for run, attempt in starting:

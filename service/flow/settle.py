@@ -21,7 +21,7 @@ from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
-from service.flow import logs, output, repair, saving
+from service.flow import logs, output, pause, repair, saving
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
@@ -151,6 +151,8 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     session.add(attempt)
     saving.note(run, ending.stored, now)
     logs.finish(session, run, attempt, ending.news, ending.log_is_whole, gate.limits.log_bytes, now)
+    if to is RunState.QUEUED and (run.paused_at is not None or attempt.started_at is not None):
+        return pause.go_back(session, run, attempt, now)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))
     decision = None if diagnosis is None else repair.decide(session, run, attempt, diagnosis, now)
