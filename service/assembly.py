@@ -137,6 +137,7 @@ def _limits(settings: Settings) -> Limits:
         log_bytes=round(settings.log_mib * 2**20),
         all_logs_bytes=round(settings.logs_gib * 2**30),
         log_age=timedelta(days=settings.log_days),
+        checkpoint_age=timedelta(days=settings.checkpoint_days),
     )
 
 

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     logs_gib: float = Field(20, gt=0, description="What all logs together may take, unpacked; then the oldest go.")
     log_days: float = Field(90, gt=0, description="How long logs of ended jobs are kept.")
+    checkpoint_days: float = Field(
+        7, ge=0, description="How long checkpoints of runs that failed or were cancelled are kept; others go at once."
+    )
     image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
     )

@@ -32,6 +32,7 @@ from service.flow import (
     saving,
     submit,
     sweep,
+    tidy,
     watch,
 )
 from service.flow.gate import Gate
@@ -70,6 +71,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
         Step("measure", measure.run_once, 5),
         Step("saving", saving.run_once, 15),
+        Step("tidy", tidy.run_once, 60),
         Step("retain", retain.run_once, 3600, repeats=True),
         # looks into the database whether an hour has passed
         Step("billing", billing.run_once, 60, wakes=("notify",)),

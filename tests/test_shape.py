@@ -43,7 +43,7 @@ MAY_IMPORT = {
 
 # Libraries that have one home.
 HOMES = {
-    "huggingface_hub": {"hub", "sandbox"},
+    "huggingface_hub": {"hub", "sandbox", "follow_ups"},  # the last are scripts of jobs
     "httpx2": {"hub", "sandbox", "flow", "cli"},
     "fastapi": {"api", "app", "assembly"},
     "starlette": {"api", "sandbox"},

@@ -289,6 +289,8 @@ def upgrade() -> None:
         sa.Column("retry", sa.JSON(), nullable=True),
         sa.Column("checkpoints", sa.String(), nullable=False),
         sa.Column("saved", sa.JSON(), nullable=True),
+        sa.Column("bucket", sa.String(), nullable=True),
+        sa.Column("unwanted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("guards", sa.JSON(), nullable=False),
         sa.Column("requested_timeout_seconds", sa.Integer(), nullable=True),
         sa.Column("timeout_seconds", sa.Integer(), nullable=True),
@@ -382,6 +384,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("approval_expires_at IS NOT NULL"),
             postgresql_where=sa.text("approval_expires_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_run_bucket",
+            ["bucket"],
+            unique=False,
+            sqlite_where=sa.text("bucket IS NOT NULL"),
+            postgresql_where=sa.text("bucket IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_run_card_due_at",
@@ -649,6 +658,9 @@ def downgrade() -> None:
             "ix_run_card_due_at",
             sqlite_where=sa.text("card_due_at IS NOT NULL"),
             postgresql_where=sa.text("card_due_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_run_bucket", sqlite_where=sa.text("bucket IS NOT NULL"), postgresql_where=sa.text("bucket IS NOT NULL")
         )
         batch_op.drop_index(
             "ix_run_approval_expires_at",

@@ -1,4 +1,4 @@
-"""Submitting a run anew, as it was or with changes."""
+"""What follows a run that has ended: submitting it anew, and publishing what it has trained."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
-from service.api.auth import Member
+from service.api.auth import Caller, Member
 from service.api.idempotency import IdempotencyKey, keyed, replayed_response
 from service.api.problems import responses
-from service.api.runs import visible
+from service.api.runs import mine, visible
 from service.api.schemas import RunObject
 from service.api.state import App, State
-from service.api.steering_schemas import RunRetry
+from service.api.steering_schemas import RunRescue, RunRetry
 from service.domain.request import RunRequest
 from service.flow.clone import body_of
 from service.flow.enqueue import Submitter, enqueue
+from service.flow.rescue import rescue
 from service.store import runs
+from service.store.describe import describe_run
 
 log = structlog.get_logger()
 router = APIRouter(tags=["runs"])
@@ -72,3 +74,28 @@ def _retry(
         again.pop("namespace", None)
     request = RunRequest.model_validate(again)
     return enqueue(session, request, submitter, app.namespace, app.gate.vault, now, app.gate.limits, retry_of=run_id)
+
+
+@router.post(
+    "/runs/{run_id}/rescue",
+    status_code=201,
+    response_model=RunObject,
+    summary="Publish what a run has trained",
+    responses=responses(403, 404, 409, 422),
+)
+def rescue_run(
+    run_id: str, body: Annotated[RunRescue, Body(default_factory=RunRescue)], caller: Member, app: App
+) -> Response:
+    """Of a run that has trained and could not publish: a child run, for cents and without a GPU, brings to the Hub
+    what is in the run's bucket: its model, or else its newest checkpoint. The model becomes the run's `output`."""
+    child = app.gate.db.write(partial(_rescue, run_id=run_id, body=body, caller=caller, now=app.now()))
+    app.wake("preflight", "notify")
+    return JSONResponse(child, 201, headers={"Location": f"/runs/{child['id']}"})
+
+
+def _rescue(session: Session, run_id: str, body: RunRescue, caller: Caller, now: datetime) -> dict[str, Any]:
+    visible(session, caller, run_id)
+    run = runs.lock(session, run_id)
+    assert run is not None, "runs are never deleted"
+    mine(run, caller)
+    return describe_run(session, rescue(session, run, caller.name, now, body.output_repo), now)

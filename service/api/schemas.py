@@ -57,6 +57,7 @@ class FailureObject(BaseModel):
     )
     confidence: float | None = Field(default=None, description="From 0 to 1: how often such a diagnosis is right")
     repair: RepairObject | None = Field(default=None, description="A try that would be sensible, with its price")
+    rescue: RepairObject | None = Field(default=None, description="What /runs/{id}/rescue would do, with its price")
     not_repaired: str | None = Field(default=None, description="Why `retry` did not make that try")
 
 
@@ -117,7 +118,7 @@ class RunObject(BaseModel):
     reused_from: str | None = Field(description="The earlier run whose model this one was answered with")
     lineage_card: str | None = Field(description="`wanted`, `written`, or why it was not")
     parent: str | None
-    kind: str | None = Field(description="What a child run is for: `pilot`")
+    kind: str | None = Field(description="What a child run is for: `pilot`, `rescue`")
     retry_of: str | None = Field(description="The run that this one was submitted anew from")
     pilot: PilotObject | None
     created_at: datetime
@@ -172,6 +173,7 @@ EventPattern = Literal[
     "run.succeeded",
     "run.failed",
     "run.cancelled",
+    "run.rescued",
     "run.warning",
     "run.awaiting_approval",
     "run.approved",

@@ -13,6 +13,7 @@ from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
 from service.domain.flavor_name import FlavorName
+from service.domain.hub_name import RepoId
 from service.domain.remedy import CHANGEABLE
 from service.domain.request import RunRequest, Text, check_labels
 
@@ -65,6 +66,12 @@ class RunRetry(Body):
         if "team" in overrides:
             raise BrokenRule("a run stays with its team", "Leave 'team' out.", at="team")
         return overrides
+
+
+class RunRescue(Body):
+    """Where a rescued model goes."""
+
+    output_repo: RepoId | None = Field(None, description="Another repository than the run's own")
 
 
 class RunPatch(Body):

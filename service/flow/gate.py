@@ -37,6 +37,8 @@ class Limits:
     log_bytes: int = 64 * 2**20
     all_logs_bytes: int = 20 * 2**30
     log_age: timedelta = timedelta(days=90)
+    # how long the checkpoints of runs that did not succeed are kept
+    checkpoint_age: timedelta = timedelta(days=7)
 
 
 @dataclass

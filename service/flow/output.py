@@ -17,11 +17,12 @@ from service.domain.facts import AccountFact
 from service.domain.finding import Verdict
 from service.domain.output import Check, Due, Output, differ, due, for_recipe
 from service.domain.publication import Commit, Work
+from service.domain.repair.rescue import KIND
 from service.domain.subject import Kind, Subject
 from service.flow.gate import Gate
 from service.hub.faults import HubUnavailable
 from service.hub.models import Job, RepoState
-from service.store import facts
+from service.store import facts, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ def _look(gate: Gate, run: Run, attempt: Attempt, job: Job, lines: Sequence[str]
     if state is None:
         problem = f"{run.output_repo} does not exist, or the job's token may not read it"
         return Output(None, (), (Check("commit", Verdict.FAILED, problem, publication.PUSH),))
-    wanted = due(run.recipe)
+    wanted = _due(gate, run)
     # TRL's script pushes its whole folder or fails: whatever its commit changed, the rest was there already.
     has_changed = _has_changed(gate, run.output_repo, state, work) if wanted is Due.ANYTHING else None
     published = publication.judge(run.output_repo, state.sha, commits, work, has_changed)
@@ -61,6 +62,15 @@ def _look(gate: Gate, run: Run, attempt: Attempt, job: Job, lines: Sequence[str]
     read = {name: gate.hub.outputs.document(run.output_repo, state.sha, name) for name in names}
     checks = model_files.judge(wanted, state.files, read)
     return Output(state.sha, state.files, (published, *checks), None if own is None else own.at)
+
+
+def _due(gate: Gate, run: Run) -> Due:
+    """What the run's recipe must have published; of a rescue, the recipe of the run that it is for."""
+    if run.kind != KIND or run.parent is None:
+        return due(run.recipe)
+    with gate.db.read() as session:
+        parent = runs.get(session, run.parent)
+    return due(run.recipe if parent is None else parent.recipe)
 
 
 def _commits(gate: Gate, repo: str, job: Job) -> tuple[Commit, ...] | None:

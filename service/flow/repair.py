@@ -23,6 +23,7 @@ from service.domain.repair.resume import rest_of
 from service.domain.run import Reason, RunState
 from service.domain.trl.flags import described
 from service.domain.trl_sft import TrlSft
+from service.flow import rescue
 from service.flow.climb import Try, next_rung
 from service.flow.means import Means, expected, means_of
 from service.flow.preflight import fingerprint_of
@@ -34,22 +35,26 @@ from service.store.tables import Attempt, Run
 @dataclass(frozen=True)
 class Decision:
     """`offer`: a sensible next try, None where there is none. `why_not`: why the run's policy does not make it; None
-    where it does, or where the run has no policy to make any."""
+    where it does, or where the run has no policy to make any. `rescue`: what another run could publish in its stead."""
 
     offer: Try | None
     is_made: bool = False
     why_not: str | None = None
+    rescue: Again | None = None
 
     def told(self, failure: Failure) -> dict[str, Any]:
         """The `failure` of the run, with what is offered."""
         offer = None if self.offer is None else self.offer.again.as_json()
-        return {**failure.as_json(), "repair": offer, "not_repaired": self.why_not}
+        rescue = None if self.rescue is None else self.rescue.as_json()
+        return {**failure.as_json(), "repair": offer, "not_repaired": self.why_not, "rescue": rescue}
 
 
 def decide(session: Session, run: Run, attempt: Attempt, failure: Failure, now: datetime) -> Decision:
     """What follows from a job's failure. `attempt` is charged. A child run is tried once: its parent knows why."""
     if run.kind is not None or run.cancel_requested_at is not None:
         return Decision(None)
+    if (found := rescue.offer(session, run, failure.cause, now)) is not None:
+        return Decision(None, rescue=found)  # it is trained: publishing it is all that is left
     means = means_of(session, run, attempt, now)
     offer = _offer(means, failure)
     if offer is None or run.retry is None:

@@ -67,7 +67,8 @@ def take_over(run: Run, attempt: Attempt, prepared: Prepared) -> None:
     """Note what the job is given."""
     attempt.from_step = None if prepared.resume is None else prepared.resume.step
     if prepared.saving is not None:
-        run.saved = {**_empty(prepared.saving.bucket), **(run.saved or {}), "why_not": None}
+        run.bucket = prepared.saving.bucket
+        run.saved = {**_empty(run.bucket), **(run.saved or {}), "why_not": None}
     elif prepared.why_not is not None:
         run.saved = {**_empty(None), "why_not": prepared.why_not}
 

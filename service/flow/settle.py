@@ -21,7 +21,7 @@ from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
-from service.flow import logs, output, pause, repair, saving
+from service.flow import logs, output, pause, repair, rescue, saving
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
@@ -73,7 +73,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         told_at=_told_at(lines, diagnosis.evidence),
         news=news,
         log_is_whole=is_whole,
-        stored=None if job is None or job.phase is JobPhase.COMPLETED else saving.look(gate, run),
+        stored=saving.look(gate, run),
     )
     moved = gate.write(partial(_apply, gate=gate, loaded=attempt, ending=ending, now=gate.clock()))
     if moved:
@@ -158,7 +158,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     decision = None if diagnosis is None else repair.decide(session, run, attempt, diagnosis, now)
     if diagnosis is not None and decision is not None and decision.is_made and decision.offer is not None:
         return repair.go_on(session, run, attempt, diagnosis, decision.offer, now)
-    return runs.advance(
+    moved = runs.advance(
         session,
         run,
         to,
@@ -174,6 +174,11 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
             is_verified=to is RunState.SUCCEEDED,
         ),
     )
+    if moved and to is RunState.FAILED and (why_not := rescue.by_policy(session, run, now)) is not None:
+        log.warning("not_rescued", run_id=run.id, problem=why_not)
+    elif moved and to is RunState.SUCCEEDED and run.kind == rescue.KIND:
+        rescue.conclude(session, run, now)
+    return moved
 
 
 def start(session: Session, run: Run, attempt: Attempt, started_at: datetime, now: datetime) -> bool:

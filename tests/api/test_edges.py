@@ -19,6 +19,8 @@ LEAST = {
     ("POST", "/runs"): "member",
     ("POST", "/runs/{run_id}/cancel"): "member",
     ("POST", "/runs/{run_id}/retry"): "member",
+    ("POST", "/runs/{run_id}/rescue"): "member",
+    ("DELETE", "/runs/{run_id}/checkpoints"): "member",
     ("POST", "/teams"): "admin",
     ("POST", "/teams/{team}/keys"): "lead",
     ("GET", "/teams/{team}/keys"): "lead",

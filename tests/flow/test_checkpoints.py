@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from service.flow import saving, watch
+from service.flow import saving, tidy, watch
+from service.store import saved
+from tests import published
 from tests.flow.conftest import World
 from tests.flow.test_repair import sft, until_running
 
@@ -158,3 +161,29 @@ def test_a_script_finds_the_folder_where_it_asked_for_one(world: World) -> None:
     assert body["volumes"] == [
         {"type": "bucket", "source": f"acme/tunegate-{run_id}", "mountPath": "/tunegate-checkpoints", "readOnly": False}
     ]
+
+
+def buckets(world: World) -> list[str]:
+    with world.db.read() as session:
+        return [str(run.bucket) for run in saved.page(session, None, None, 10)]
+
+
+def test_they_are_kept_for_a_time_after_a_failure_and_gone_after_a_success(world: World) -> None:
+    failed = training(world, seconds=30, exit_code=1, log="Traceback (most recent call last):\nKeyError: 'a'")
+    keep(world, failed, 10)
+    good = sft(world, args=SAVES, checkpoints="on", seconds=60, output_repo="acme/good")
+    until_running(world, good, 1)
+    world.publish("acme/good", **published.adapter())
+    world.until_end(failed, good)
+    assert world.run(good).state == "succeeded", world.show(good)["message"]
+    assert len(buckets(world)) == 2
+    assert tidy.run_once(world.gate) == 1
+    assert buckets(world) == [f"acme/tunegate-{failed}"]
+    assert world.core.hub.buckets.find(f"acme/tunegate-{good}") is None
+    assert world.show(good)["checkpoints"]["deleted_at"] is not None
+    world.limit(checkpoint_age=timedelta(hours=2))
+    world.clock.turn(minutes=110)
+    assert tidy.run_once(world.gate) == 0
+    world.clock.turn(minutes=15)
+    assert tidy.run_once(world.gate) == 1
+    assert world.show(failed)["checkpoints"]["newest"] is None

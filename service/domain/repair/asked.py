@@ -16,6 +16,10 @@ class Retry(Body):
     smallest change that is expected to. All tries together stay within `max_cost_usd` and every budget."""
 
     max_attempts: int = Field(3, ge=1, le=10, description="Jobs in all, the first one counted")
+    rescue: bool = Field(
+        True,
+        description="Have a child run publish a model that was trained and is only in the run's bucket",
+    )
     allow: list[Allowed] = Field(
         default_factory=list,
         max_length=2,

@@ -64,6 +64,7 @@ class Run(SQLModel, table=True):
         Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
         _index_of_some("not_before"),
         _index_of_some("card_due_at"),
+        _index_of_some("bucket"),
         _index_of_some("parked"),
         Index(
             "ix_run_to_cancel",
@@ -98,6 +99,9 @@ class Run(SQLModel, table=True):
     # `auto`, `on` or `off`; and what is known of them (`flow.saving`): bucket, newest whole one, or why there is none
     checkpoints: str = "auto"
     saved: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    # the bucket that it has still, and since when a person does not want it any more
+    bucket: str | None = None
+    unwanted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     # by guard: `off`, `warn` or `stop`
     guards: dict[str, Policy] = Field(default_factory=lambda: Guards().model_dump(), sa_type=JSON)
     # What the caller gave, and what it comes to: with a cost cap only, the timeout follows from the price.
