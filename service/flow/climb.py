@@ -19,6 +19,8 @@ from service.store import facts
 
 # A change has to bring as much as that, by the estimate, to be worth a try.
 WORTH = 0.9
+# An estimate of less than that of a card that was full is of something else: nothing is told by it.
+TRUSTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def next_rung(means: Means, recipe: TrlSft) -> Try | None:
         return None
     before = expect(recipe).on(flavor.name)
     most = None
-    if before is not None and before.vram_gib is not None:
+    if before is not None and before.vram_gib is not None and before.vram_gib > TRUSTED * flavor.card.usable_gib:
         most = WORTH * min(before.vram_gib, flavor.card.usable_gib)
     allowed = {*(run.retry or {}).get("allow", ())}
     if newest_in(run.saved) is not None:

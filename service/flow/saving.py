@@ -29,7 +29,7 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 LOOKED_AT_PER_PASS = 4
-EVERY = timedelta(seconds=60)
+EVERY, EVERY_AT_FIRST = timedelta(seconds=60), timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def _empty(bucket: str | None) -> dict[str, Any]:
 def _is_due(run: Run, now: datetime) -> bool:
     if (saved := run.saved) is None or bucket_in(saved) is None:
         return False
-    return saved["read_at"] is None or now - datetime.fromisoformat(saved["read_at"]) >= EVERY
+    every = EVERY_AT_FIRST if saved["newest"] is None else EVERY
+    return saved["read_at"] is None or now - datetime.fromisoformat(saved["read_at"]) >= every
 
 
 def _look_at(gate: Gate, run: Run, attempt: Attempt) -> bool:
