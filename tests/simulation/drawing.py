@@ -51,6 +51,10 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
         body["output_repo"] = chance.choice(REPOS)
     if chance.random() < 0.4:
         body["secrets"] = {"WANDB_API_KEY": f"sekrit-{chance.getrandbits(64):016x}"}
+    if chance.random() < 0.4:
+        body["retry"] = {"max_attempts": chance.randint(1, 4)}
+    if chance.random() < 0.2:
+        body["checkpoints"] = "on"
     if others and chance.random() < 0.15:
         body["after"] = chance.sample(list(others), min(len(others), chance.randint(1, 2)))
     if chance.random() < 0.1:

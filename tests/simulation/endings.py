@@ -19,6 +19,8 @@ UNPROVEN = {Reason.OUTPUT_MISSING, Reason.HUB_AUTH, Reason.HUB_FORBIDDEN}
 LAST = (
     "SELECT run.id, attempt.hub_job_id FROM run"
     " JOIN attempt ON attempt.run_id = run.id AND attempt.attempt = run.attempt"
+    # one that was to be followed by another says nothing of how its run ended
+    " WHERE coalesce(attempt.repair, 'null') = 'null'"
 )
 
 

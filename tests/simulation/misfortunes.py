@@ -14,6 +14,7 @@ ENDINGS: tuple[dict[str, object], ...] = (
     {"stage": "CANCELED"},
     {"stage": "CANCELED", "cancelReason": "NO_CREDITS"},
     {"stage": "ERROR", "message": "Job failed with exit code: 1. Reason: Error."},
+    {"stage": "ERROR", "message": "Internal infrastructure error: the node was lost"},
     {"stage": "COMPLETED"},
     {"delete": True},
 )

@@ -14,7 +14,7 @@ from tests.simulation.admissions import Admissions
 from tests.simulation.trace import Trace, demand
 from tests.simulation.truth import Truth
 
-STATE_OF = {event: state for state, event in EVENT.items()}
+STATE_OF = {**{event: state for state, event in EVENT.items()}, "run.retrying": RunState.QUEUED}
 RUNS = (
     "SELECT id, team, state, reason, attempt, sequence, failure, output, sealed_secrets IS NOT NULL,"
     " cancel_requested_at FROM run ORDER BY id"
