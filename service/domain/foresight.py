@@ -92,6 +92,7 @@ class Foresight:
     def as_json(self, flavor: str | None = None) -> dict[str, Any]:
         """The answer of POST /estimates; with a flavor, also what would make the training fit it."""
         told = estimate_json(self.estimate)
+        told["warnings"] = list(self.estimate.warnings) if flavor is None else self._warnings(flavor)
         change = None if flavor is None or self.refusal(flavor) is None else self._change(flavor)
         told["change"] = (
             None
@@ -110,7 +111,7 @@ class Foresight:
         found = self.on(flavor)
         if found is None:
             return None
-        told = flavor_json(found) | {"recommended": self.estimate.recommended, "warnings": list(self.estimate.warnings)}
+        told = flavor_json(found) | {"recommended": self.estimate.recommended, "warnings": self._warnings(flavor)}
         if isinstance(self.training, Training):
             steps = steps_of(self.training, self.dataset, self.gpus(flavor))
             told["steps"] = None if steps is None else round(steps)
@@ -122,6 +123,13 @@ class Foresight:
             told["training_p90_minutes"] = round(found.minutes.p90 - SETUP_P90 * setup, 3)
             told["recommended_timeout_seconds"] = recommended_timeout(found.minutes)
         return told
+
+    def _warnings(self, flavor: str) -> list[str]:
+        """What is to be told beside the numbers of a flavor."""
+        found, warnings = self.on(flavor), list(self.estimate.warnings)
+        if found is not None and found.flavor.card is not None and self.recipe.flags().get("use_cpu") is True:
+            warnings.append(f"'use_cpu' leaves the GPU of {flavor} idle, which is paid for")
+        return warnings
 
     def _other_flavor(self, flavor: str) -> str | None:
         if self.estimate.recommended is not None:

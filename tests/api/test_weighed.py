@@ -30,7 +30,6 @@ REFUSED = [
     (body(LORA, pilot={"flavor": "cpu-basic"}), "does_not_fit"),
     (body(LORA, pilot={"max_steps": 5000}), "invalid"),
     (body(args(tf32=True), flavor="t4-small"), "invalid"),
-    (body(args(use_cpu=True)), "invalid"),
     (body(args(use_cpu=True), flavor="auto"), "invalid"),
     (body(LORA, image="acme/own:1"), "image_not_allowed"),
     (body(LORA, namespace="other"), "invalid"),

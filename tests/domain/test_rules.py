@@ -150,8 +150,6 @@ def test_a_file_can_be_there_only_below_a_mount(flags: dict[str, Any], mounts: l
         ({"tf32": True, "use_cpu": True}, Flavor("cpu-basic", 1), "tf32"),
         ({"use_liger_kernel": True, "use_cpu": True}, Flavor("cpu-basic", 1), "use_liger_kernel"),
         ({"use_liger_kernel": True}, Flavor("l4x1", 1, CARDS["L4"], 1), None),
-        ({"use_cpu": True}, Flavor("l4x1", 1, CARDS["L4"], 1), "use_cpu"),
-        ({"use_cpu": True}, Flavor("cpu-basic", 1), None),
         ({"tf32": True}, Flavor("cpu-basic", 1), None),
         ({}, Flavor("cpu-basic", 1), None),
     ],

@@ -38,13 +38,6 @@ def _steps_by_layer(flags: Mapping[str, Any]) -> bool:
 
 RULES = (
     HardwareRule(
-        "use_cpu",
-        lambda flags, flavor: flags.get("use_cpu") is True and flavor.card is not None,
-        "'use_cpu' leaves the GPU of {flavor} idle, which is paid for",
-        "Leave use_cpu out, or take a flavor without a GPU, such as cpu-upgrade.",
-        "transformers/training_args.py, TrainingArguments._setup_devices: the device is the CPU",
-    ),
-    HardwareRule(
         "tf32",
         lambda flags, flavor: flags.get("tf32") is True and _lacks_ampere(flavor),
         "'tf32' needs an Ampere GPU or a newer one, which {flavor} has not",
