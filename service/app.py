@@ -17,6 +17,7 @@ from service.api import (
     estimates,
     events,
     flavors,
+    follow_ups,
     health,
     idempotency,
     ledger,
@@ -69,6 +70,7 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     for module in (
         runs,
         anew,
+        follow_ups,
         events,
         ledger,
         logs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -48,6 +48,17 @@ class Cost(BaseModel):
     reserved_usd: float
     metered_usd: float | None
     billed_usd: float | None
+
+
+class FollowUpObject(BaseModel):
+    """A child run that goes on from the run's model. `cost` is its own, beside the run's."""
+
+    run_id: str
+    kind: str
+    state: str
+    message: str | None
+    result: dict[str, Any] | None = Field(description="What it found; null before its end")
+    cost: Cost | None
 
 
 class PilotObject(BaseModel):

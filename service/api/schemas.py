@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from service.api.attempt_schemas import AttemptObject, CheckpointsObject, HubJob, RepairObject
-from service.api.preflight_schemas import Cost, PilotObject, PreflightObject
+from service.api.preflight_schemas import Cost, FollowUpObject, PilotObject, PreflightObject
 from service.api.watch_schemas import ProgressObject, WarningObject
 from service.domain.body import Body
 from service.domain.guards import Guards
@@ -103,6 +103,7 @@ class RunObject(BaseModel):
     cost: Cost
     hub_job: HubJob | None
     output: Output | None
+    result: dict[str, Any] | None = Field(description="What a follow-up's job found: answers, a loss, a repository")
     failure: FailureObject | None
     progress: ProgressObject | None
     retry: Retry | None
@@ -118,9 +119,10 @@ class RunObject(BaseModel):
     reused_from: str | None = Field(description="The earlier run whose model this one was answered with")
     lineage_card: str | None = Field(description="`wanted`, `written`, or why it was not")
     parent: str | None
-    kind: str | None = Field(description="What a child run is for: `pilot`, `rescue`")
+    kind: str | None = Field(description="What a child run is for: `pilot`, `rescue`, or of a follow-up its kind")
     retry_of: str | None = Field(description="The run that this one was submitted anew from")
     pilot: PilotObject | None
+    follow_ups: list[FollowUpObject]
     created_at: datetime
     admitted_at: datetime | None
     started_at: datetime | None

@@ -13,6 +13,7 @@ from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
 from service.domain.flavor_name import FlavorName
+from service.domain.follow_up import MOST_FOLLOW_UPS, FollowUp
 from service.domain.hub_name import RepoId
 from service.domain.remedy import CHANGEABLE
 from service.domain.request import RunRequest, Text, check_labels
@@ -72,6 +73,19 @@ class RunRescue(Body):
     """Where a rescued model goes."""
 
     output_repo: RepoId | None = Field(None, description="Another repository than the run's own")
+
+
+class RunThen(Body):
+    """What is to follow a run."""
+
+    then: list[FollowUp] = Field(min_length=1, max_length=MOST_FOLLOW_UPS, description="In this order")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_no_secret(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            refuse_secrets(value)
+        return value
 
 
 class RunPatch(Body):

@@ -65,7 +65,7 @@ def _digits(context: Mapping[str, Any]) -> Words:
 
 
 def _tag(_context: Mapping[str, Any]) -> Words:
-    return "needs 'kind', which says what else it holds", 'Add "kind": "trl_sft" or "kind": "script".'
+    return "needs 'kind', which says what else it holds", 'Add it, as in "kind": "trl_sft" or "kind": "smoke_test".'
 
 
 BOUNDS: dict[str, Callable[[Mapping[str, Any]], Words]] = {

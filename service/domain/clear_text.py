@@ -11,7 +11,7 @@ from service.domain import leak
 from service.domain.errors import SecretInText
 
 # Free text of the caller's: here no value of the run's own secrets may stand. (A namespace may be one's user name.)
-FREE = ("env", "labels", "recipe.args", "recipe.dependencies", "recipe.source", "recipe.url")
+FREE = ("env", "labels", "recipe.args", "recipe.dependencies", "recipe.source", "recipe.url", "then")
 REMEDY = (
     "Send it in 'secrets', whose values are encrypted and never shown, and read it in the job from the environment. "
     "If it is a real one, revoke it: it has travelled in clear."

@@ -14,6 +14,7 @@ from service.domain.clear_text import refuse_secrets
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule, Invalid
 from service.domain.flavor_name import AUTO, FlavorName
+from service.domain.follow_up import MOST_FOLLOW_UPS, FollowUp
 from service.domain.form import Form
 from service.domain.guards import Guards
 from service.domain.hub_name import RepoId
@@ -101,6 +102,11 @@ class RunRequest(Body):
     )
     guards: Guards = Field(default_factory=Guards, description="What is done when the training goes wrong as it runs")
     pilot: Pilot | None = Field(None, description="A few steps first, as a child run; the run starts only if it passes")
+    then: list[FollowUp] = Field(
+        default_factory=list,
+        max_length=MOST_FOLLOW_UPS,
+        description="Child runs that go on from its model once it has succeeded, in this order",
+    )
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 
     @classmethod

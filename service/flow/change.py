@@ -17,7 +17,8 @@ from service.domain.run import RunState
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_over_cap
-from service.flow.enqueue import refuse_impossible
+from service.flow.ceiling import refuse_impossible
+from service.flow.follow_up import go_along, held_back
 from service.flow.look_ahead import look_ahead, refuse_short
 from service.store import flavors, holds, runs, scripts
 from service.store.tables import Run
@@ -25,7 +26,8 @@ from service.store.tables import Run
 
 def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime) -> None:
     """Take over `flavor`, `priority`, `timeout` (seconds) and `labels` where they are given. Raises what `enqueue`
-    raises for what can never run; then nothing is changed. A pilot that waits yet goes with its run's flavor."""
+    raises for what can never run; then nothing is changed. A pilot and follow-ups that wait yet go with its
+    flavor."""
     before, flavor = run.ceiling_micro_usd, run.flavor
     _take(session, run, changes, now)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
@@ -39,6 +41,9 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
         runs.tell(session, run, "run.awaiting_approval", now)
     if (pilot := _pilot_on(session, run, flavor)) is not None:
         change(session, pilot, {"flavor": run.flavor}, now)
+    if run.flavor != flavor:
+        go_along(session, run, now)
+        session.add(run)
 
 
 def is_refused(session: Session, run: Run, changes: Mapping[str, Any], now: datetime) -> bool:
@@ -61,6 +66,7 @@ def _take(session: Session, run: Run, changes: Mapping[str, Any], now: datetime)
         run.requested_timeout_seconds = changes["timeout"]
     if run.flavor != flavor:
         run.estimate = run.preflight = run.fingerprint = None  # they are of the flavor of before
+    run.held_back_micro_usd = held_back(session, run, now)
     refuse_impossible(session, run, now, is_queued=True)
     if run.flavor != flavor or changes.get("timeout") is not None:
         asked = run.flavor

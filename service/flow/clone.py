@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.domain.errors import Conflict, Invalid
+from service.domain.follow_up import FOLLOW_UPS
 from service.domain.money import to_usd
 from service.domain.recipe import read
 from service.domain.run import RunState
@@ -21,6 +22,11 @@ def body_of(
     Raises Conflict for a run that goes on, or offers none, and Invalid where secrets are missing."""
     if not RunState(run.state).is_terminal:
         raise Conflict("only a run that has ended is submitted anew", remedy="Cancel it first, or wait for its end.")
+    if run.kind in FOLLOW_UPS:
+        raise Conflict(
+            f"it followed {run.parent}, on whose model it worked",
+            remedy=f"POST /runs/{run.parent}/then asks for it again.",
+        )
     body = {**_asked(run), "secrets": _secrets(run, secrets)}
     for setting in _remedy(run) if with_remedy else ():
         _set(body, str(setting["field"]).split("."), setting["to"])
@@ -57,6 +63,7 @@ def _asked(run: Run) -> dict[str, Any]:
         "retry": run.retry,
         "checkpoints": run.checkpoints,
         "guards": run.guards,
+        "then": [{name: value for name, value in one.items() if name != "run_id"} for one in run.then or ()] or None,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

@@ -14,21 +14,12 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain import gpus
-from service.domain.admission import cap_refusal, effective_timeout
-from service.domain.budget import Period
-from service.domain.errors import (
-    ExceedsBudget,
-    ExceedsLimit,
-    IdempotencyConflict,
-    ImageNotAllowed,
-    Invalid,
-)
+from service.domain.errors import IdempotencyConflict, ImageNotAllowed, Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.image import image_refusal
-from service.domain.money import ceiling, dollars, to_micro_usd, to_usd
+from service.domain.money import to_micro_usd
 from service.domain.pilot import Pilot
 from service.domain.recipe import stored
-from service.domain.remedy import otherwise
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
@@ -36,18 +27,18 @@ from service.domain.script_url import script_url_refusal
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_together
+from service.flow.ceiling import refuse_impossible
+from service.flow.follow_up import queue_after, then
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
-from service.store import budgets, flavors, holds, idempotency, runs, scripts, standings, windows
-from service.store.budgets import Owner
+from service.store import flavors, holds, idempotency, runs, scripts
 from service.store.describe import describe_run
 from service.store.ids import new_id
-from service.store.tables import Budget, Run
+from service.store.tables import Run
 from service.store.vault import Vault
 
 Find = Callable[[Session, str], Run | None]
-CHEAPER = "Shorten the timeout or choose a cheaper flavor"
 
 
 @dataclass(frozen=True)
@@ -85,6 +76,7 @@ def enqueue(
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
     refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
     settled = look_ahead(session, run, now)
+    followers = then(session, run, request.then, submitter.name, now)
     refuse_impossible(session, run, now)
     if settled is not None:
         refuse_short(run)
@@ -96,6 +88,7 @@ def enqueue(
         _queue(session, child, after, now)  # what the run was to come after, its pilot comes after
         holds.come_after(session, child, after)
     holds.come_after(session, run, after if child is None else [child.id])
+    queue_after(session, followers, now)
     return describe_run(session, run, now), False
 
 
@@ -209,47 +202,6 @@ def run_of(
     )
 
 
-def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool = False) -> None:
-    """Work out what a run may cost, and raise ExceedsLimit, ExceedsBudget or UnknownFlavor where it can never start.
-    `is_queued`: the run is one that is being changed, and remedies name what can be changed of it."""
-    # Without a price nothing is known: not what another flavor or timeout came to, either.
-    run.ceiling_micro_usd = run.quoted_price_micro_usd = None
-    run.timeout_seconds = run.requested_timeout_seconds
-    if run.flavor == AUTO:
-        return
-    price = flavors.fresh_price(session, run.flavor, now)
-    if price is None:
-        flavors.refuse_unknown(session, run.flavor, "flavor")  # a known one waits for its price
-        return
-    if (refusal := cap_refusal(run.requested_timeout_seconds, run.max_cost_micro_usd, price)) is not None:
-        refusal = f"its pilot: {refusal}" if run.kind == "pilot" else refusal
-        remedy = otherwise(CHEAPER, "raise max_cost_usd") if is_queued else f"{CHEAPER}, or raise max_cost_usd."
-        raise ExceedsLimit(refusal, field="timeout" if is_queued else "max_cost_usd", remedy=remedy)
-    run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, run.max_cost_micro_usd, price)
-    need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
-    run.quoted_price_micro_usd = price
-    for budget in budgets.above(session, Owner(run.team, run.requested_by)):
-        most = _most_ever(session, budget, now)
-        if budget.hard and need > most:
-            raise ExceedsBudget(
-                f"the run can cost {dollars(need)}, and {budget.name} can never hold more than {dollars(most)}",
-                field=_bound_of(run, is_queued),
-                remedy="Choose a cheaper flavor or a shorter timeout, or have the budget raised.",
-                budget=budget.name,
-                need_usd=to_usd(need),
-                limit_usd=to_usd(most),
-            )
-
-
-def _bound_of(run: Run, is_queued: bool) -> str:
-    """The field that says how much a run may cost, or of those that can be changed the one that says most."""
-    if run.kind == "pilot":
-        return "flavor" if is_queued else "pilot"
-    if run.requested_timeout_seconds is not None:
-        return "timeout"
-    return "flavor" if is_queued else "max_cost_usd"
-
-
 def open_dependencies(session: Session, run: Run, others: list[str], find: Find = runs.lock) -> list[str]:
     """Those of the named runs that have not ended yet. They are held, so that none ends unnoticed meanwhile. Raises
     Invalid for those that can never have succeeded."""
@@ -273,12 +225,3 @@ def refuse_late(run: Run, now: datetime) -> None:
     """Raise Invalid where it would have had to start already."""
     if run.start_before is not None and run.start_before <= now:
         raise Invalid("start_before has passed already", field="start_before", remedy="Name a time to come.")
-
-
-def _most_ever(session: Session, budget: Budget, now: datetime) -> int:
-    """The most that a run may ever find free in a budget as it is granted now."""
-    present = standings.balance(session, budget, windows.find_or_new(session, budget, now))
-    if budget.period == Period.TOTAL:
-        return present.limit - present.spent  # what is spent does not come back
-    carry = budget.limit_micro_usd if budget.carry_over else 0
-    return max(present.limit, budget.limit_micro_usd + carry)

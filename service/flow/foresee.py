@@ -24,6 +24,7 @@ from service.domain.subject import Fact, Subject
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
+from service.flow.cap import own_cap
 from service.store import calibration, facts, flavors, ledger, runs
 from service.store.describe import money_of
 from service.store.tables import Run
@@ -90,7 +91,7 @@ def _bounds(session: Session, run: Run) -> Bounds:
     """What a flavor for the run has to keep. A pilot's own time is its cap of ten minutes, whatever it gets done."""
     return Bounds(
         run.requested_timeout_seconds,
-        run.max_cost_micro_usd,
+        own_cap(run),
         _pilot_bound(session, run),
         may_be_short=run.force or run.kind == "pilot",
     )

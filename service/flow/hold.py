@@ -1,7 +1,8 @@
 """hold: what queued runs wait for outside the board has come, or never will.
 
 A run starts after others once all of them have succeeded; where one has not, it is cancelled with that reason, and
-where its own pilot has failed, it fails by the same cause. What was not approved in time is cancelled too, and so is
+where its own pilot has failed, it fails by the same cause. A
+follow-up takes up the model that it waited for. What was not approved in time is cancelled too, and so is
 what has no job by its `start_before`; of a job that may run already, `watch` asks first.
 """
 
@@ -12,8 +13,10 @@ from functools import partial
 
 from sqlmodel import Session
 
+from service.domain.follow_up import FOLLOW_UPS
 from service.domain.run import RunState
 from service.flow.each import each
+from service.flow.follow_up import aim
 from service.flow.gate import Gate
 from service.flow.pilot import conclude, fail_as
 from service.store import holds
@@ -38,6 +41,8 @@ def _settle(session: Session, run_id: str, after_run_id: str, now: datetime) -> 
     run, other = found
     is_pilot = other.parent == run.id
     if other.state == RunState.SUCCEEDED:
+        if run.kind in FOLLOW_UPS:
+            aim(session, run, other, now)
         holds.come_nearer(session, run)
         if is_pilot:
             conclude(session, run, other, now)

@@ -33,6 +33,7 @@ from service.domain.recipe import read
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
+from service.flow.cap import own_cap
 from service.store import flavors, holds, ledger, runs
 from service.store.describe import money_of
 from service.store.ids import new_id
@@ -161,7 +162,7 @@ def _retime(session: Session, run: Run, child: Run, pace: Pace, steps: int, now:
         if price is None:
             return None  # admission works the timeout out by what the cap pays then
         spent = money_of(ledger.of_run(session, child.id)).charged or 0
-        most = max(0, effective_timeout(None, max(0, (run.max_cost_micro_usd or 0) - spent), price))
+        most = max(0, effective_timeout(None, max(0, (own_cap(run) or 0) - spent), price))
         by = "max_cost_usd pays for"
     expected, wanted = pace.seconds(steps), pace.timeout_seconds(steps)
     if expected > most and not run.force:

@@ -37,9 +37,10 @@ from service.domain.subject import Fact, Kind, Subject
 from service.domain.volume import Volume
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.cap import refuse_over_cap
+from service.flow.ceiling import refuse_impossible
 from service.flow.each import each
-from service.flow.enqueue import refuse_impossible
 from service.flow.facts import gather
+from service.flow.follow_up import go_along
 from service.flow.foresee import settle_run
 from service.flow.gate import Gate
 from service.flow.look_ahead import judge_time, take_over
@@ -248,6 +249,7 @@ def _foreseen(session: Session, run: Run, settled: Settled, now: datetime) -> li
     take_over(run, settled)
     if was_open:
         try:
+            go_along(session, run, now)
             refuse_impossible(session, run, now)
             refuse_over_cap(session, run)
         except Invalid as error:

@@ -18,7 +18,7 @@ from service.domain.repair import rescue as domain
 from service.domain.repair.again import Again
 from service.domain.run import Reason, RunState
 from service.domain.trl_sft import TrlSft
-from service.flow.enqueue import refuse_impossible
+from service.flow.ceiling import refuse_impossible
 from service.flow.saving import bucket_in
 from service.store import board, holds, runs
 from service.store.ids import new_id

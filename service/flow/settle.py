@@ -17,6 +17,7 @@ from service.domain import money
 from service.domain.alarm.notes import failure_of
 from service.domain.checkpoints import Stored
 from service.domain.diagnosis import CANCEL_REASONS, Failure, Seen, diagnose, failure
+from service.domain.follow_up import FOLLOW_UPS, failure_in, read_result
 from service.domain.guards import CAUSES, Guard
 from service.domain.log_line import LogLine
 from service.domain.output import Output
@@ -41,7 +42,8 @@ STAGES = {JobPhase.COMPLETED: "COMPLETED", JobPhase.CANCELLED: "CANCELED", JobPh
 class Ending:
     """All that was found out about an ended job, before anything is written. `job` None: it is gone from Hugging Face.
     `refused`: the answer that was given instead of the output repository. `told_at`: when the log told of what the
-    diagnosis names, None where that is not known. `guarded`: the line that shows what a guard ended the job for."""
+    diagnosis names, None where that is not known. `guarded`: the line that shows what a guard ended the job for.
+    `result`: what a follow-up found."""
 
     job: Job | None
     output: Output | None
@@ -49,6 +51,7 @@ class Ending:
     diagnosis: Failure
     guarded: str | None
     told_at: datetime | None
+    result: dict[str, Any] | None
     news: logs.News
     log_is_whole: bool
     stored: Stored | None = None
@@ -62,7 +65,8 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         known = log_store.read(session, run.id, attempt.attempt, log_store.Wanted(tail=DIAGNOSED_LINES))
     lines = [*(line for _, line in known), *news.lines]
     texts = [line.text for line in lines]
-    diagnosis = _diagnosis(job, texts)
+    result = read_result(texts) if run.kind in FOLLOW_UPS else None
+    diagnosis = failure_in(str(run.kind), result) or _diagnosis(job, texts)
     found, refused = _look_at_output(gate, run, attempt, job, texts)
     ending = Ending(
         job=job,
@@ -71,6 +75,7 @@ def settle_one(gate: Gate, run: Run, attempt: Attempt, job: Job | None) -> bool:
         diagnosis=diagnosis,
         guarded=_guarded(attempt, texts),
         told_at=_told_at(lines, diagnosis.evidence),
+        result=result,
         news=news,
         log_is_whole=is_whole,
         stored=saving.look(gate, run),
@@ -166,6 +171,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
         message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None or decision is None else decision.told(diagnosis),
+        result=ending.result,
         output=_shown(
             gate,
             run,

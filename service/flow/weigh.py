@@ -13,16 +13,17 @@ from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.recipe import auto_refusal
 from service.domain.request import RunRequest
+from service.flow.ceiling import refuse_impossible
 from service.flow.enqueue import (
     Submitter,
     namespace_of,
     open_dependencies,
     pilot_run,
     refuse_by_limits,
-    refuse_impossible,
     refuse_late,
     run_of,
 )
+from service.flow.follow_up import then
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_short
 from service.store import flavors, runs
@@ -58,6 +59,9 @@ def weigh(
         settled = look_ahead(session, run, now)
     if run.requested_timeout_seconds is None and run.max_cost_micro_usd is None:
         run.requested_timeout_seconds = (run.estimate or {}).get("timeout_seconds")
+    if run.output_repo is not None:  # may be left out here
+        with _told(found):
+            then(session, run, request.then, submitter.name, now)
     if run.requested_timeout_seconds is not None or run.max_cost_micro_usd is not None:
         with _told(found):
             refuse_impossible(session, run, now)

@@ -46,6 +46,7 @@ _HEAD = [
     *_ACTIVE,
     col(Run.requested_timeout_seconds),
     col(Run.max_cost_micro_usd),
+    col(Run.held_back_micro_usd),
     col(Run.quoted_price_micro_usd),
     col(Run.attempt),
     col(Run.reason),
@@ -129,6 +130,7 @@ def candidate(session: Session, run: Run) -> Candidate:
 
 
 def _candidate(row: Row[Any]) -> Candidate:
+    held_back = row.held_back_micro_usd or 0
     return Candidate(
         id=row.id,
         team=row.team,
@@ -137,7 +139,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         namespace=row.namespace,
         rank=row.rank,
         timeout_seconds=row.requested_timeout_seconds,
-        cap=None if row.max_cost_micro_usd is None else row.max_cost_micro_usd - int(row.charged or 0),
+        cap=None if row.max_cost_micro_usd is None else row.max_cost_micro_usd - int(row.charged or 0) - held_back,
         output_repo=row.output_repo,
         quoted_price=row.quoted_price_micro_usd,
     )

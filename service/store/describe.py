@@ -38,8 +38,8 @@ def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
 
 def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[dict[str, Any]]:
     """Many runs with a few queries, in the order given."""
-    pilots = _pilots(session, runs)
-    ids = [*(run.id for run in runs), *pilots]
+    pilots, followers = _pilots(session, runs), _followers(session, runs)
+    ids = [*(run.id for run in runs), *pilots, *followers]
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in session.exec(select(Attempt).where(col(Attempt.run_id).in_(ids)).order_by(col(Attempt.attempt))):
         attempts[attempt.run_id].append(attempt)
@@ -55,9 +55,45 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
             **run_object(run, attempts[run.id], money_of(entries[run.id]), now, sorted(after[run.id])),
             **_said(why.get(run.id)),
             "pilot": _pilot(run, pilots, attempts, entries, now),
+            "follow_ups": _follow_ups(run, followers, attempts, entries, now),
         }
         for run in runs
     ]
+
+
+def _followers(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
+    """What follows these runs, by id."""
+    ids = [one["run_id"] for run in runs for one in run.then or ()]
+    return {child.id: child for child in session.exec(select(Run).where(col(Run.id).in_(ids)))} if ids else {}
+
+
+def _follow_ups(
+    run: Run,
+    followers: Mapping[str, Run],
+    attempts: Mapping[str, Sequence[Attempt]],
+    entries: Mapping[str, Sequence[LedgerEntry]],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The runs that follow, in their order, with their own dollars: they are no part of the run's `cost`."""
+    told = []
+    for one in run.then or ():
+        child = followers.get(one["run_id"])
+        if child is None:  # as it is told of the run's own arrival
+            queued = {"state": RunState.QUEUED.value, "message": None, "result": None, "cost": None}
+            told.append({"run_id": one["run_id"], "kind": one["kind"], **queued})
+            continue
+        mine = attempts.get(child.id, ())
+        told.append(
+            {
+                "run_id": child.id,
+                "kind": child.kind,
+                "state": child.state,
+                "message": child.message,
+                "result": child.result,
+                "cost": _cost(child, mine, money_of(entries.get(child.id, ())), now),
+            }
+        )
+    return told
 
 
 def _pilots(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
@@ -133,6 +169,7 @@ def run_object(
         "cost": _cost(run, attempts, money, now),
         "hub_job": None if latest is None else _hub_job(latest),
         "output": _output(run),
+        "result": run.result,
         "failure": run.failure,
         "progress": run.progress,
         "retry": run.retry,

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, false, true
 from sqlmodel import Session, col, exists, select
 
 from service.domain.approval import ApprovalRules, why_held
+from service.domain.follow_up import FOLLOW_UPS
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState, how_it_ended
 from service.store import cancels, organisation, runs
@@ -28,6 +29,8 @@ def reason_of(run: Run) -> tuple[Reason, str] | None:
         )
     if run.open_dependencies and run.pilot is not None:
         return Reason.WAITING_FOR_DEPENDENCY, f"starts once its pilot {run.pilot['run_id']} has passed"
+    if run.open_dependencies and run.kind in FOLLOW_UPS:
+        return Reason.WAITING_FOR_DEPENDENCY, "starts once the model that it goes on from is there (see `after`)"
     if run.open_dependencies:
         others = "1 other run has" if run.open_dependencies == 1 else f"{run.open_dependencies} other runs have"
         return Reason.WAITING_FOR_DEPENDENCY, f"starts once {others} succeeded (of those in `after`)"

@@ -78,6 +78,11 @@ def some(session: Session, run_ids: Collection[str]) -> list[Run]:
     return list(session.exec(select(Run).where(col(Run.id).in_(run_ids))))
 
 
+def children(session: Session, run_id: str) -> list[Run]:
+    """The runs that belong to one."""
+    return list(session.exec(select(Run).where(Run.parent == run_id).order_by(col(Run.id))))
+
+
 def lock(session: Session, run_id: str) -> Run | None:
     """One run as it stands now, held until the transaction ends (SQLite's one writer holds everything anyway)."""
     return session.get(Run, run_id, with_for_update=True, populate_existing=True)

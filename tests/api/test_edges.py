@@ -21,6 +21,7 @@ LEAST = {
     ("POST", "/runs/{run_id}/retry"): "member",
     ("POST", "/runs/{run_id}/rescue"): "member",
     ("DELETE", "/runs/{run_id}/checkpoints"): "member",
+    ("POST", "/runs/{run_id}/then"): "member",
     ("POST", "/teams"): "admin",
     ("POST", "/teams/{team}/keys"): "lead",
     ("GET", "/teams/{team}/keys"): "lead",
@@ -57,6 +58,7 @@ LEAST = {
 RANKS = ("viewer", "member", "lead", "admin")
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs"): BODY,
+    ("POST", "/runs/{run_id}/then"): {"then": [{"kind": "smoke_test"}]},
     ("POST", "/teams"): {"name": "third"},
     ("POST", "/teams/{team}/keys"): {"name": "x", "role": "member"},
     ("PUT", "/teams/{team}/limits"): {"max_concurrent_runs": 3},

@@ -83,7 +83,7 @@ class Run(SQLModel, table=True):
     reason: str | None = None
     message: str | None = None
     requested_by: str
-    # A child run belongs to another one, and says what it is for: `pilot`.
+    # A child run belongs to another one, and says what it is for: `pilot`, or a follow-up's kind.
     parent: str | None = Field(default=None, foreign_key="run.id", index=True)
     kind: str | None = None
     # the run that has ended and that this is another try of, submitted by a person
@@ -165,6 +165,11 @@ class Run(SQLModel, table=True):
     # Of a run that a pilot goes before: what was asked for, and what it measured.
     pilot: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     estimate: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    # What follows it: each as it was asked for, with the child run's id; and what of its cap is held back for them.
+    then: list[dict[str, Any]] | None = Field(default=None, sa_type=JSON)
+    held_back_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    # Of a follow-up: what its job found.
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON)
 
     # The lineage card in the model's README: wanted, written, or why not.
     card: str | None = None
