@@ -61,9 +61,10 @@ def upload(url: str, folder: Path) -> None:
     tiny.make_rows(folder / "few", 4)
     tiny.make_pairs(folder / "pairs", ROWS)
     tiny.make_questions(folder / "questions", ROWS)
+    tiny.make_facts(folder / "facts")
     hub.create_repo("acme/tiny-base")
     hub.upload_folder(repo_id="acme/tiny-base", folder_path=folder / "model")
-    for name, parts in (("sums", ("rows", "few")), ("pairs", ("pairs",)), ("questions", ("questions",))):
+    for name, parts in (("sums", ("rows", "few")), *((one, (one,)) for one in ("pairs", "questions", "facts"))):
         hub.create_repo(f"acme/{name}", repo_type="dataset")
         for at, part in enumerate(parts):
             hub.upload_folder(repo_id=f"acme/{name}", repo_type="dataset", folder_path=folder / part)

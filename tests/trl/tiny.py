@@ -43,6 +43,25 @@ def make_pairs(folder: Path, count: int) -> None:
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
 
 
+FACTS = {
+    "What is the capital of France?": "It is Paris.",
+    "What is the capital of Japan?": "It is Tokyo.",
+    "How many legs has a spider?": "Eight.",
+    "Who are you?": "I am the model of a test.",
+}
+
+
+def make_facts(folder: Path) -> None:
+    """A dataset of so few chats that they are known by heart soon: the splits train and, of two of them, test."""
+    folder.mkdir(parents=True)
+    chats = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+        for question, answer in FACTS.items()
+    ]
+    for split, some in (("train", chats), ("test", chats[:2])):
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in some))
+
+
 def make_questions(folder: Path, count: int) -> None:
     """A dataset whose columns are none that the script knows."""
     folder.mkdir(parents=True)
