@@ -13,8 +13,9 @@ from tests.trl.test_endings import SCRIPT, series, trl_sft
 
 SECONDS = 600
 SAVES = {"save_strategy": "steps", "save_steps": 10, "logging_steps": 10, "max_steps": 150}
-# half a minute more than a job may take, whatever starts it
-SLOWLY = {"env": {"SLOW": "0.4"}, "timeout": "60s", "checkpoints": "on"}
+SLOWLY = {"env": {"SLOW": "0.4"}, "checkpoints": "on"}
+# its steps alone take longer than its job may
+LONGER = {**SAVES, "max_steps": 240}
 FEW_ROWS = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "max_steps": 2, "logging_steps": 1}
 BUG = {"kind": "script", "source": SCRIPT.replace("runpy.run_module", "runpi.run_module")}
 
@@ -24,8 +25,8 @@ Runs = Callable[[str], dict[str, Any]]
 def bodies() -> dict[str, dict[str, Any]]:
     """Every run, by what it shows."""
     return {
-        "timeout": trl_sft("went-on", SAVES, retry={"max_attempts": 2}, **SLOWLY),
-        "paused": trl_sft("paused", SAVES, **{**SLOWLY, "timeout": "10m"}),
+        "timeout": trl_sft("went-on", LONGER, retry={"max_attempts": 2}, **SLOWLY, timeout="90s"),
+        "paused": trl_sft("paused", SAVES, **SLOWLY),
         "ladder": trl_sft("climbed", FEW_ROWS, env={"SMALL_CARD_ROWS": "1"}, retry={"max_attempts": 4}),
         "cap": trl_sft("capped", FEW_ROWS, env={"SMALL_CARD_ROWS": "1"}, retry={"max_attempts": 4}, max_cost_usd=0.28),
         "unpublished": trl_sft("sealed-403", {"save_strategy": "steps", "save_steps": 3}, checkpoints="on"),
@@ -93,10 +94,10 @@ def test_a_pause_stops_it_and_it_goes_on_from_its_checkpoint(service: Service, i
 
 def test_a_timeout_goes_on_from_its_checkpoint_to_the_same_number_of_steps(service: Service, runs: Runs) -> None:
     run = runs("timeout")
-    assert [one["cause"] for one in run["attempts"]] == ["job_timeout", None], run["message"]
-    assert_whole(service, run, 150)
+    assert [one["cause"] for one in run["attempts"]] == ["job_timeout", None], (run["message"], run["checkpoints"])
+    assert_whole(service, run, 240)
     [setting] = run["attempts"][0]["repair"]["settings"]
-    assert (setting["field"], setting["from"], setting["to"] % 300) == ("timeout", 60, 0)
+    assert (setting["field"], setting["from"], setting["to"] % 300) == ("timeout", 90, 0)
     assert run["attempts"][0]["repair"]["ceiling_usd"] > 0
 
 
