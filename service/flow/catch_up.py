@@ -21,8 +21,8 @@ from service.domain.job import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_RUN, LAB
 from service.domain.money import ceiling
 from service.domain.run import RunState
 from service.domain.stray import DUPLICATED
+from service.flow.charge import charge
 from service.flow.gate import Gate
-from service.flow.settle import charge
 from service.flow.submit import take_job
 from service.hub.faults import HubUnavailable
 from service.hub.models import Job

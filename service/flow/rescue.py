@@ -30,7 +30,7 @@ OPEN = [state.value for state in RunState if not state.is_terminal]
 
 def offer(session: Session, run: Run, cause: Reason, now: datetime) -> Again | None:
     """What a rescue of a run would be and cost; None where there is nothing to rescue."""
-    if run.output_repo is None or (folder := domain.folder_in(run.saved, cause)) is None:
+    if run.output_repo is None or (folder := domain.folder_in(run.saved, cause, run.progress)) is None:
         return None
     child = _child(run, folder, run.output_repo, "a rule", now)
     try:
@@ -45,7 +45,9 @@ def rescue(session: Session, run: Run, by: str, now: datetime, output_repo: str 
     """The child run, queued; `run` is held. Raises Conflict where there is nothing to rescue or somebody does it
     already, ExceedsLimit where the run's cap does not hold it, and what is raised for a run that can never start."""
     cause = Reason(run.reason) if run.state == RunState.FAILED and run.reason is not None else Reason.UNKNOWN
-    folder = domain.folder_in(run.saved, cause) if run.state in (RunState.FAILED, RunState.CANCELLED) else None
+    folder = (
+        domain.folder_in(run.saved, cause, run.progress) if run.state in (RunState.FAILED, RunState.CANCELLED) else None
+    )
     repo = output_repo or run.output_repo
     if folder is None or repo is None:
         raise Conflict(
@@ -67,7 +69,7 @@ def rescue(session: Session, run: Run, by: str, now: datetime, output_repo: str 
 def by_policy(session: Session, run: Run, now: datetime) -> str | None:
     """Rescue a run that has just failed, if its policy says so; why not, where it does and that cannot be."""
     cause = Reason(run.reason or Reason.UNKNOWN)
-    if run.retry is None or not run.retry["rescue"] or domain.folder_in(run.saved, cause) is None:
+    if run.retry is None or not run.retry["rescue"] or domain.folder_in(run.saved, cause, run.progress) is None:
         return None
     try:
         with session.begin_nested():

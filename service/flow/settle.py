@@ -23,10 +23,11 @@ from service.domain.log_line import LogLine
 from service.domain.output import Output
 from service.domain.run import Reason, RunState
 from service.flow import logs, output, pause, repair, rescue, saving
+from service.flow.charge import charge
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
-from service.store import cancels, ledger, runs
+from service.store import cancels, runs
 from service.store import logs as log_store
 from service.store.tables import Attempt, Run
 
@@ -156,7 +157,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
     session.add(attempt)
     saving.note(run, ending.stored, now)
     logs.finish(session, run, attempt, ending.news, ending.log_is_whole, gate.limits.log_bytes, now)
-    if to is RunState.QUEUED and (run.paused_at is not None or attempt.started_at is not None):
+    if to is RunState.QUEUED and not _waited_too_long(gate, attempt):
         return pause.go_back(session, run, attempt, now)
     if to is RunState.QUEUED:
         return runs.advance(session, run, to, now=now, reason=Reason.NO_CAPACITY, message=_no_capacity(gate))
@@ -207,29 +208,6 @@ def _tell_of_start(session: Session, run: Run, attempt: Attempt, job: Job | None
         start(session, run, attempt, attempt.started_at or job.finished_at or now, now)
 
 
-def charge(session: Session, attempt: Attempt, job: Job | None, now: datetime) -> None:
-    """HF's minute rule on finishedAt − startedAt; where HF gives no times, on the bounds that were observed. A job that
-    never started costs nothing."""
-    attempt.finished_at = _observed_end(attempt, now) if job is None else job.finished_at or _observed_end(attempt, now)
-    if attempt.started_at is None:
-        attempt.running_ms, attempt.minutes, attempt.cost_micro_usd = None, 0, 0
-        ledger.release(session, attempt, now)
-        return
-    exact = None if job is None else job.running_ms
-    observed = money.elapsed_ms(attempt.started_at, attempt.finished_at)
-    attempt.running_ms = observed if exact is None else exact
-    attempt.metered_source = "observed" if exact is None else "hub"
-    attempt.minutes = money.minutes(attempt.running_ms)
-    attempt.cost_micro_usd = ledger.settle(session, attempt, attempt.minutes, now)
-
-
-def _observed_end(attempt: Attempt, now: datetime) -> datetime:
-    """No later than now, and no later than its timeout and the kill allowed: nobody may have been looking."""
-    if attempt.started_at is None:
-        return now
-    return min(now, attempt.started_at + timedelta(seconds=attempt.timeout_seconds + money.GRACE_MINUTES * 60))
-
-
 def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Failure | None]:
     """The job's stage decides; a cancel that was asked for here is one only if the stage says so."""
     job = ending.job
@@ -244,7 +222,7 @@ def _outcome(run: Run, attempt: Attempt, ending: Ending) -> tuple[RunState, Fail
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.stopped_by is not None:
             return RunState.FAILED, failure_of(attempt.warnings, Guard(attempt.stopped_by), ending.guarded)
         case JobPhase.CANCELLED if not was_stopped_by_hub and attempt.cancel_sent_at is not None:
-            return RunState.QUEUED, None  # we gave up waiting for hardware; it may have come just before the cancel did
+            return RunState.QUEUED, None  # for a pause, or for want of hardware
         case JobPhase.CANCELLED if not was_stopped_by_hub:
             return RunState.FAILED, failure(Reason.CANCELLED_OUTSIDE, job.message or "stage: CANCELED")
     return RunState.FAILED, ending.diagnosis
@@ -300,6 +278,12 @@ def _message(run: Run, attempt: Attempt, to: RunState) -> str:
         return f"{run.cancel_message}; it cost {cost}"
     where = f"; the model is in {run.output_repo}" if run.output_repo is not None else ""
     return f"done for {cost}{where}"
+
+
+def _waited_too_long(gate: Gate, attempt: Attempt) -> bool:
+    """Whether its job was ended for want of hardware, which may have come just before the cancel; else for a pause."""
+    scheduled, asked = attempt.scheduled_at, attempt.cancel_sent_at
+    return scheduled is not None and asked is not None and asked - scheduled > gate.limits.max_scheduling
 
 
 def _no_capacity(gate: Gate) -> str:

@@ -19,17 +19,20 @@ ROUNDED_TO_SECONDS, MOST_SECONDS = 300, 86_400
 UNPUBLISHED = frozenset({Reason.PUSH_FAILED, Reason.OUTPUT_MISSING})
 
 
-def folder_in(saved: Mapping[str, Any] | None, cause: Reason) -> str | None:
-    """Where in a run's bucket its model is: the trained one, whatever the job failed of after it was saved, or, where
+def folder_in(saved: Mapping[str, Any] | None, cause: Reason, progress: Mapping[str, Any] | None = None) -> str | None:
+    """Where in a run's bucket its model is: the trained one, whatever the job failed of after its training, or, where
     publishing failed, the newest checkpoint. None where there is nothing to bring."""
     if saved is None or saved.get("bucket") is None or saved.get("deleted_at") is not None:
+        return None
+    # weights alone say little: with hub_strategy `every_save` those of each checkpoint are copied beside it
+    # (transformers 5.23, Trainer._push_from_checkpoint)
+    is_trained = cause in UNPUBLISHED or (progress or {}).get("train_seconds") is not None
+    if not is_trained:
         return None
     if saved["has_model"]:
         return MOUNT_PATH
     newest = saved.get("newest")
-    if newest is None or cause not in UNPUBLISHED:
-        return None
-    return Checkpoint(newest["step"], newest["size_bytes"]).path
+    return None if newest is None else Checkpoint(newest["step"], newest["size_bytes"]).path
 
 
 def timeout_seconds(size_bytes: int) -> int:
