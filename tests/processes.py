@@ -24,6 +24,7 @@ class Service:
 
     def __init__(self, folder: Path, hub_url: str, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.hub_url = hub_url
         self._log = folder / "service.log"
         self._settings = {
             "TUNEGATE_DATABASE_URL": f"sqlite:///{folder / 'tunegate.db'}",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from service.api.attempt_schemas import AttemptObject, CheckpointsObject, HubJob, RepairObject
 from service.api.preflight_schemas import Cost, FollowUpObject, PilotObject, PreflightObject
+from service.api.use_schemas import UseObject
 from service.api.watch_schemas import ProgressObject, WarningObject
 from service.domain.body import Body
 from service.domain.guards import Guards
@@ -41,6 +42,7 @@ class Output(BaseModel):
     verified: bool
     files: list[OutputFile]
     checks: list[OutputCheck] = Field(description="What was looked at once the job had ended; empty before")
+    use: UseObject | None = Field(description="Once the run has succeeded")
 
 
 class FailureObject(BaseModel):

@@ -14,6 +14,7 @@ from service.domain.job import IMAGE
 from service.domain.moment import iso
 from service.domain.money import elapsed_ms, minutes, to_usd
 from service.domain.run import RunState
+from service.domain.use import use_of
 from service.store import waiting
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
@@ -291,7 +292,9 @@ def _output(run: Run) -> dict[str, Any] | None:
         return None
     unseen: dict[str, Any] = {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
     unseen["checks"] = []
-    return {**unseen, **(run.output or {})}
+    shown = {**unseen, **(run.output or {})}
+    is_done = run.state == RunState.SUCCEEDED
+    return {**shown, "use": use_of(shown, run.recipe, run.pins or {}) if is_done else None}
 
 
 def _usd(micro_usd: int | None) -> float | None:

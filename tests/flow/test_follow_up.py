@@ -130,6 +130,8 @@ def test_each_takes_up_the_model_that_is_there_when_its_turn_comes(world: World)
     ]
     world.until_end(first, second, evaluation)
     assert world.show(merge)["output"]["verified"] is True
+    assert world.show(merge)["output"]["use"]["endpoint"]["price_per_hour_usd"] > 0
+    assert world.show(run_id)["output"]["use"]["base_model"] == RECIPE["model_name_or_path"]
     told = world.show(run_id)
     assert [one["kind"] for one in told["follow_ups"]] == ["smoke_test", "merge_lora", "smoke_test", "evaluate"]
     assert [one["state"] for one in told["follow_ups"]] == ["succeeded"] * 4
@@ -144,6 +146,7 @@ def test_where_the_run_comes_to_nothing_nothing_follows_and_its_own_end_stays(wo
     world.until_end(run_id, *followers, most=200)
     run = world.show(run_id)
     assert (run["state"], run["follow_ups"][0]["state"]) == ("failed", "cancelled")
+    assert run["output"]["use"] is None
     for one in followers:
         shown = world.show(one)
         assert (shown["state"], shown["reason"], world.entries(one)) == ("cancelled", "dependency_failed", [])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -49,6 +52,15 @@ def end_of(service: Service, run_id: str) -> dict[str, Any]:
     return run
 
 
+def use(service: Service, *runs: dict[str, Any]) -> list[str]:
+    """What the lines of Python that each run shows print; they ask "Who are you?"."""
+    lines = "\n".join(run["output"]["use"]["python"] for run in runs)
+    env = {**os.environ, **ENV, "HF_ENDPOINT": service.hub_url, "HF_TOKEN": "hf_sandbox_read"}
+    done = subprocess.run([sys.executable, "-c", lines], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 @pytest.fixture(scope="module")
 def started(service: Service) -> dict[str, dict[str, Any]]:
     """Both runs are under way at once: one that learns, and one that has no time to."""
@@ -86,6 +98,8 @@ def test_an_adapter_is_merged_its_answers_are_right_and_its_loss_is_that_of_the_
     assert max(found) < math.log(300) - 0.5
     assert on_adapter["result"]["perplexity"] == pytest.approx(math.exp(found[0]))
     assert [one["result"]["rows"] for one in (on_adapter, on_merged)] == [2, 2]
+    said = use(service, run, merge)
+    assert said == [tiny.FACTS["Who are you?"]] * 2
     shown = service("GET", f"/runs/{run['id']}").json()["follow_ups"]
     assert [one["result"] for one in shown] == [one["result"] for one in (on_adapter, merge, tried, on_merged)]
     assert sum(one["cost"]["metered_usd"] for one in shown) + run["cost"]["metered_usd"] <= run["max_cost_usd"]
