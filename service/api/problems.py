@@ -16,12 +16,16 @@ from starlette.exceptions import HTTPException
 
 from service.api.wording import words_for
 from service.domain.errors import BrokenRule, Invalid, ServiceError
+from service.domain.follow_up import FOLLOW_UPS
 from service.domain.mask import mask_tokens
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 LONGEST = 1000
 MOST_ERRORS = 20
+# what tells one kind of object from another is no field of the caller's, and after how many parts of a path it stands
+TAGS = {"trl_sft", "script", *FOLLOW_UPS}
+TAG_AFTER = {"recipe": 1, "then": 2}
 # Rules that are told as a sentence about their field.
 VERBS = ("takes ", "needs ", "is missing", "has a ", "is no ")
 
@@ -159,8 +163,9 @@ def _shown(value: object) -> object:
 def _path(found: Mapping[str, Any]) -> str:
     """`body.recipe.trl_sft.args` as `recipe.args`: the tag of a union is no field of the caller's."""
     parts = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
-    if parts[:1] == ["recipe"] and parts[1:2] in (["trl_sft"], ["script"]):
-        del parts[1]
+    at = TAG_AFTER.get(parts[0], 0) if parts else 0
+    if at and len(parts) > at and parts[at] in TAGS:
+        del parts[at]
     if parts and parts[-1] == "[key]":
         parts.pop()
     error = (found.get("ctx") or {}).get("error")
