@@ -254,6 +254,16 @@ def test_a_run_that_has_succeeded_is_followed_at_once(world: World) -> None:
     assert "acme/model-merged" in args(world, later)
 
 
+def test_what_follows_a_run_that_is_answered_with_an_earlier_model_goes_on_from_that(world: World) -> None:
+    earlier, _ = submit(world, [], output_repo="acme/model")
+    sha = train(world, earlier)
+    run_id, (test,) = submit(world, [{"kind": "smoke_test"}], reuse="allow", output_repo="acme/other")
+    world.until_end(run_id)
+    world.pass_all()
+    assert world.show(run_id)["reused_from"] == earlier
+    assert args(world, test)[:5] == ["--model", "acme/model", "--revision", sha, "--adapter"]
+
+
 def test_a_run_that_goes_on_is_followed_and_what_was_there_stays(world: World) -> None:
     run_id, (first,) = submit(world, [{"kind": "smoke_test"}])
     until_running(world, run_id)
