@@ -31,6 +31,10 @@ from service.flow.saving import newest_in
 from service.store import flavors, holds, runs
 from service.store.tables import Attempt, Run
 
+MAY_GO_ON = (
+    "its job is gone from Hugging Face's lists and may go on unseen: a second one beside it is a person's decision"
+)
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -59,6 +63,8 @@ def decide(session: Session, run: Run, attempt: Attempt, failure: Failure, now: 
     offer = _offer(means, failure)
     if offer is None or run.retry is None:
         return Decision(offer)
+    if failure.cause is Reason.JOB_VANISHED:
+        return Decision(offer, why_not=MAY_GO_ON)
     most = int(run.retry["max_attempts"])
     if run.attempt >= most:
         why_not = f"it was tried {run.attempt} times, and retry.max_attempts is {most}"

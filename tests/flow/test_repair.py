@@ -190,3 +190,14 @@ def test_a_cancel_that_was_asked_for_ends_it(world: World) -> None:
     assert (world.run(run_id).state, world.run(run_id).attempt) == ("failed", 1)
     submit.run_once(world.gate)
     assert len(world.jobs_of(run_id)) == 1
+
+
+def test_a_job_that_vanished_may_go_on_unseen_and_gets_no_second_one(world: World) -> None:
+    run_id = world.enqueue(seconds=600, retry={"max_attempts": 3}, timeout="20m")
+    until_running(world, run_id, 1)
+    world.force(run_id, delete=True)
+    world.until_end(run_id, most=100)
+    run = world.show(run_id)
+    assert (run["reason"], run["attempt"]) == ("job_vanished", 1)
+    assert "may go on unseen" in run["failure"]["not_repaired"]
+    assert run["failure"]["repair"] is not None

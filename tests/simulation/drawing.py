@@ -13,6 +13,7 @@ from service.store.budgets import Owner, Terms
 USERS = ("key_ann", "key_bob")
 FLAVORS = ("cpu-basic", "cpu-upgrade", "t4-small", "a10g-large")
 REPOS = ("acme/model-a", "acme/model-b")
+TRIES = "SIMULATION_TRIES"
 ZONES = ("UTC", "Europe/Berlin", "America/New_York")
 LOGS = (
     "{'loss': 2.5, 'step': 1}\n{'loss': 1.5, 'step': 2}",
@@ -53,8 +54,11 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
         body["secrets"] = {"WANDB_API_KEY": f"sekrit-{chance.getrandbits(64):016x}"}
     if chance.random() < 0.4:
         body["retry"] = {"max_attempts": chance.randint(1, 4)}
+        env[TRIES] = str(body["retry"]["max_attempts"])  # the truth about jobs knows no runs
     if chance.random() < 0.2:
         body["checkpoints"] = "on"
+    if "output_repo" in body and chance.random() < 0.4:
+        body["then"] = [{"kind": "smoke_test", "prompts": ["Who are you?"], "flavor": "cpu-basic"}]
     if others and chance.random() < 0.15:
         body["after"] = chance.sample(list(others), min(len(others), chance.randint(1, 2)))
     if chance.random() < 0.1:

@@ -12,6 +12,7 @@ from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
 from service.domain.run import RunState
 from service.sandbox.core import Sandbox
 from service.sandbox.jobs import Job
+from tests.simulation.drawing import TRIES
 from tests.simulation.trace import demand
 
 
@@ -109,8 +110,13 @@ class Truth:
         return [job for job in self.jobs.values() if is_own(job) and job.id not in self.forgotten]
 
     def _may_be_followed(self, earlier: Job) -> bool:
+        """By another job of its run: it ended by our own cancel, or of no fault of its own, where the run is tried so
+        often."""
         if earlier.stage == "CANCELED":
             return earlier.cancel_reason is None
+        if earlier.stage == "ERROR" and "infrastructure" in (earlier.message or ""):
+            failed = [job for job in self._of_run[earlier.labels[LABEL_RUN]] if job.stage == "ERROR"]
+            return len(failed) < int(earlier.spec.environment.get(TRIES, "1"))
         return self._is_beyond_knowing(earlier)
 
     def _is_beyond_knowing(self, job: Job) -> bool:
