@@ -20,6 +20,7 @@ from service.api.schemas import RunObject
 from service.api.state import App
 from service.api.steering_schemas import RunThen
 from service.domain.errors import Conflict
+from service.domain.follow_up import has_model
 from service.domain.run import RunState, how_it_ended
 from service.flow.enqueue import Submitter, replay
 from service.flow.follow_up import then_of_stored
@@ -44,9 +45,9 @@ router = APIRouter(tags=["runs"])
 async def follow_run(
     run_id: str, body: RunThen, request: Request, caller: Member, app: App, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Child runs as of `then` in POST /runs, for a run that has succeeded or goes on yet: merge its adapter, try it,
-    measure it. What comes after a merge, an earlier one too, looks at the merged model. Answers with the run, which
-    lists them in `follow_ups`; they are within its `max_cost_usd` and the budgets of its team."""
+    """Child runs as of `then` in POST /runs, for a run that goes on yet or has a model, a rescued one too: merge its
+    adapter, try it, measure it. What comes after a merge, an earlier one too, looks at the merged model. Answers with
+    the run, which lists them in `follow_ups`; they are within its `max_cost_usd` and the budgets of its team."""
     with app.gate.db.read() as session:
         team = visible(session, caller, run_id).team
     sent = {"then_of": run_id, **body.model_dump(mode="json")}
@@ -82,10 +83,10 @@ def _refuse(run: Run) -> None:
     """Raise Conflict for a run that nothing can follow."""
     if run.kind is not None:
         raise Conflict(f"it is a child run ({run.kind}) itself", remedy=f"Send it to its run: {run.parent}.")
-    if run.state in (RunState.FAILED, RunState.CANCELLED):
+    if run.state in (RunState.FAILED, RunState.CANCELLED) and not has_model(run.output):
         raise Conflict(
             f"the run {how_it_ended(run.state)}: there is no model to go on from",
             remedy='Submit it anew, with "then" in the body.',
         )
-    if run.cancel_requested_at is not None:
+    if run.cancel_requested_at is not None and run.finished_at is None:
         raise Conflict("the run is being cancelled", remedy="Submit it anew.")

@@ -42,7 +42,7 @@ class Output(BaseModel):
     verified: bool
     files: list[OutputFile]
     checks: list[OutputCheck] = Field(description="What was looked at once the job had ended; empty before")
-    use: UseObject | None = Field(description="Once the run has succeeded")
+    use: UseObject | None = Field(description="Once the model is verified")
 
 
 class FailureObject(BaseModel):

@@ -24,6 +24,7 @@ from service.domain.follow_up import (
     MergeLora,
     Model,
     check_order,
+    has_model,
     merged_repo,
     model_in,
     script_of,
@@ -43,7 +44,7 @@ READ: TypeAdapter[AnyFollowUp] = TypeAdapter(FollowUp)
 
 @dataclass(frozen=True)
 class Planned:
-    """A follow-up that is not stored yet, and the run that it waits for; None where that has succeeded."""
+    """A follow-up that is not stored yet, and the run that it waits for; None where that has its model."""
 
     run: Run
     after: str | None
@@ -54,7 +55,7 @@ def then(session: Session, run: Run, asked: Sequence[AnyFollowUp], by: str, now:
     Invalid for what can never run."""
     if not asked:
         return []
-    seen = model_in(run.output, run.pins or {}) if run.state == RunState.SUCCEEDED and run.output else None
+    seen = model_in(run.output, run.pins or {}) if run.output is not None and has_model(run.output) else None
     check_order(read(run.recipe), run.output_repo, asked, None if seen is None else seen.is_adapter)
     source = _last_merge(session, run) or run
     planned = []
@@ -64,7 +65,7 @@ def then(session: Session, run: Run, asked: Sequence[AnyFollowUp], by: str, now:
             if child.flavor != AUTO:
                 flavors.refuse_unknown(session, child.flavor, "flavor")
             refuse_impossible(session, child, now)
-        planned.append(Planned(child, None if source.state == RunState.SUCCEEDED else source.id))
+        planned.append(Planned(child, None if has_model(source.output) else source.id))
         if isinstance(one, MergeLora):
             source = child
     _share(run, [one.run for one in planned])
@@ -173,7 +174,7 @@ def _child(run: Run, source: Run, asked: AnyFollowUp, by: str, now: datetime) ->
 def _recipe(run: Run, source: Run, asked: AnyFollowUp) -> dict[str, Any]:
     """The recipe of what follows `run` on the model of `source`; of one that goes on yet, that is known by its name."""
     trained, pins = read(run.recipe), run.pins or {}
-    if source.state == RunState.SUCCEEDED and source.output is not None:
+    if source.output is not None and has_model(source.output):
         model = model_in(source.output, pins)
     else:
         model = Model(str(source.output_repo), is_adapter=due(source.recipe) is Due.ADAPTER)

@@ -293,8 +293,7 @@ def _output(run: Run) -> dict[str, Any] | None:
     unseen: dict[str, Any] = {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
     unseen["checks"] = []
     shown = {**unseen, **(run.output or {})}
-    is_done = run.state == RunState.SUCCEEDED
-    return {**shown, "use": use_of(shown, run.recipe, run.pins or {}) if is_done else None}
+    return {**shown, "use": use_of(shown, run.recipe, run.pins or {}) if shown["verified"] else None}
 
 
 def _usd(micro_usd: int | None) -> float | None:

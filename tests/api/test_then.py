@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.conftest import Api
 from tests.flow.conftest import SCRIPT
+from tests.flow.test_follow_up import edit
 
 BODY = {"recipe": SCRIPT, "flavor": "cpu-basic", "timeout": "10m", "output_repo": "acme/model"}
 TEST = {"kind": "smoke_test", "prompts": ["Who are you?"]}
@@ -81,6 +82,21 @@ def test_only_who_may_steer_a_run_has_it_followed_and_only_where_there_will_be_a
     assert then(api, run["id"], TEST).status_code == 409
     api.world.until_end(run["id"])
     assert "was cancelled" in then(api, run["id"], TEST).json()["detail"]
+
+
+def test_a_run_that_was_rescued_is_followed_though_it_has_failed(api: Api) -> None:
+    run = submit(api, env={"SANDBOX_EXIT_CODE": "1"})
+    api.world.until_end(run["id"])
+    assert then(api, run["id"], TEST).status_code == 409
+    # what a rescue leaves with the run that it was for
+    files = [{"path": name, "size_bytes": 9} for name in ("adapter_config.json", "adapter_model.safetensors")]
+    output = {"repo": "acme/rescued", "revision": "c" * 40, "url": None, "verified": True, "files": files, "checks": []}
+    edit(api.world, run["id"], output=output)
+    shown = then(api, run["id"], TEST, {"kind": "merge_lora"}).json()
+    assert (shown["state"], "AutoPeft" in shown["output"]["use"]["python"]) == ("failed", True)
+    for one in shown["follow_ups"]:
+        child = api("GET", f"/runs/{one['run_id']}").json()
+        assert (child["after"], child["recipe"]["args"][1]) == ([], "acme/rescued")
 
 
 def test_a_run_is_submitted_anew_with_what_followed_it_and_a_follow_up_is_not(api: Api) -> None:

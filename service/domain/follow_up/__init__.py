@@ -11,7 +11,7 @@ from service.domain.follow_up.asked import (
     check_order,
     merged_repo,
 )
-from service.domain.follow_up.job import Model, model_in, script_of
+from service.domain.follow_up.job import Model, has_model, model_in, script_of
 from service.domain.follow_up.result import failure_in, read_result
 
 FOLLOW_UPS = frozenset(TIMEOUT_SECONDS)
@@ -28,6 +28,7 @@ __all__ = [
     "SmokeTest",
     "check_order",
     "failure_in",
+    "has_model",
     "merged_repo",
     "model_in",
     "read_result",

@@ -39,6 +39,11 @@ class Model:
     base_revision: str | None = None
 
 
+def has_model(output: Mapping[str, Any] | None) -> bool:
+    """Whether there is a model to go on from, by a run's `output`: its own, an earlier run's, or a rescued one."""
+    return output is not None and output.get("verified") is True
+
+
 def model_in(output: Mapping[str, Any], pins: Mapping[str, str]) -> Model:
     """The model that a run published, by its `output` and what it was trained from."""
     is_adapter = any(file["path"] == ADAPTER_CONFIG for file in output.get("files", ()))
