@@ -108,11 +108,13 @@ def test_each_takes_up_the_model_that_is_there_when_its_turn_comes(world: World)
         assert shown["retry"] is shown["pilot"] is None
     assert world.show(first)["after"] == world.show(merge)["after"] == [run_id]
     assert world.show(second)["after"] == world.show(evaluation)["after"] == [merge]
+    expected = world.show(first)["fingerprint"]
     adapter = train(world, run_id)
     base = world.show(run_id)["pins"]["model_revision"]
     world.pass_all()
     on_adapter = ["--model", "acme/model", "--revision", adapter, "--adapter", "--base-revision", base]
     assert args(world, first) == [*on_adapter, "--prompt=Who are you?", "--prompt=-h", "--max-new-tokens", "64"]
+    assert world.show(first)["fingerprint"] != expected, "checked anew: another commit is another input"
     assert args(world, merge) == [*on_adapter, "--output-repo", "acme/merged"]
     assert world.show(second)["state"] == "queued"
     tells(world, second, {"answers": [{"prompt": "a", "answer": "b"}]})
