@@ -31,6 +31,12 @@ HELD = (
     " FROM run r JOIN team t ON t.name = r.team WHERE r.id = ?"
 )
 LIMITS = "SELECT max_concurrent_runs, max_concurrent_runs_by_flavor, max_concurrent_runs_by_namespace FROM organisation"
+# What a run and its children have cost and may cost yet, overruns aside, against the cap of all of them.
+FAMILY = (
+    "SELECT p.id, p.max_cost_micro_usd, (SELECT sum(CASE e.kind WHEN 'reserve' THEN e.amount_micro_usd"
+    " WHEN 'release' THEN -e.amount_micro_usd ELSE 0 END) FROM ledger_entry e JOIN run o ON o.id = e.run_id"
+    " WHERE o.id = p.id OR o.parent = p.id) FROM run r JOIN run p ON p.id = coalesce(r.parent, r.id) WHERE r.id = ?"
+)
 OF_TEAM = "SELECT max_concurrent_runs, max_concurrent_runs_per_user FROM team WHERE name = ?"
 
 
@@ -71,6 +77,10 @@ class Admissions:
     def _check_money(
         self, database: sqlite3.Connection, run: Admitted, submission: str, standings: Mapping[str, Standing]
     ) -> None:
+        head, cap, committed = database.execute(FAMILY, (run.id,)).fetchone()
+        demand(
+            cap is None or committed <= cap, 4, f"{run.id}: {head} and its children take {committed} of a cap of {cap}"
+        )
         mine = books.windows_of(database, submission)
         above = books.windows_above(database, run.team, run.user, run.at)
         demand(mine == above, 4, f"{run.id} counts in {sorted(mine)}, the open windows above it are {sorted(above)}")

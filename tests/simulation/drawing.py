@@ -50,6 +50,8 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
         body["max_cost_usd"] = chance.randint(500, 60_000) / 1_000_000
     if chance.random() < 0.3:
         body["output_repo"] = chance.choice(REPOS)
+        if chance.random() < 0.4:
+            body["then"] = [draw_follow_up(chance) for _ in range(chance.randint(1, 2))]
     if chance.random() < 0.4:
         body["secrets"] = {"WANDB_API_KEY": f"sekrit-{chance.getrandbits(64):016x}"}
     if chance.random() < 0.4:
@@ -64,6 +66,17 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
     if chance.random() < 0.1:
         body["start_before"] = (now + timedelta(seconds=chance.choice((-5, 30, 600, 20_000)))).isoformat()
     return body
+
+
+def draw_follow_up(chance: Random) -> dict[str, Any]:
+    """What goes on from a run's model; a merge is refused of a script that has not published one yet."""
+    kind = chance.choice(("smoke_test", "smoke_test", "evaluate", "merge_lora"))
+    asked: dict[str, Any] = {"kind": kind, "timeout": chance.choice((60, 600))}
+    if kind == "evaluate":
+        asked["dataset_name"] = "acme/chats"
+    if chance.random() < 0.5:
+        asked["flavor"] = draw_flavor(chance)
+    return asked
 
 
 def draw_owner(chance: Random, teams: Sequence[str]) -> Owner:
