@@ -59,8 +59,6 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
         env[TRIES] = str(body["retry"]["max_attempts"])  # the truth about jobs knows no runs
     if chance.random() < 0.2:
         body["checkpoints"] = "on"
-    if "output_repo" in body and chance.random() < 0.4:
-        body["then"] = [{"kind": "smoke_test", "prompts": ["Who are you?"], "flavor": "cpu-basic"}]
     if others and chance.random() < 0.15:
         body["after"] = chance.sample(list(others), min(len(others), chance.randint(1, 2)))
     if chance.random() < 0.1:
