@@ -1,58 +1,61 @@
-"""Buckets: where jobs keep what is no model yet. Made, listed and deleted with the jobs' token."""
+"""Buckets: where jobs keep what is no model yet. Made, listed and deleted with the jobs' token.
+
+Read here as raw JSON, as huggingface_hub's own pages sleep within on a 429.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import httpx2
-from huggingface_hub import BucketFile, HfApi
-from huggingface_hub.errors import BucketNotFoundError, HfHubHTTPError
 
-from service.hub.faults import HubUnavailable, connection_fault, refusal
+from service.hub.faults import HubRefused, HubUnavailable, connection_fault
+from service.hub.session import HubSession, check, read_json
 
-T = TypeVar("T")
-MOST_FILES = 20_000
+MOST_PAGES = 50  # of a thousand entries each
 
 
 class Buckets:
-    """One call per method. Raises HubFault."""
+    """One call per method, and one per page of a list. Raises HubFault."""
 
-    def __init__(self, repos: HfApi) -> None:
-        self._repos = repos
+    def __init__(self, session: HubSession, job_token: str) -> None:
+        self._session = session
+        self._job_token = job_token
 
     def make(self, bucket: str) -> None:
         """A private bucket, if it is not there already."""
-        _told(lambda: self._repos.create_bucket(bucket, private=True, exist_ok=True))
+        self._send("POST", bucket, {"visibility": "private"}, is_well=409)
 
     def files(self, bucket: str) -> list[tuple[str, int]] | None:
         """Paths and bytes of what it holds; None where there is no such bucket."""
-
-        def read() -> list[tuple[str, int]] | None:
-            found = []
-            try:
-                for one in self._repos.list_bucket_tree(bucket, recursive=True):
-                    if isinstance(one, BucketFile):
-                        found.append((one.path, one.size))
-                    if len(found) > MOST_FILES:
-                        raise HubUnavailable(f"{bucket} holds more than {MOST_FILES} files")
-            except BucketNotFoundError:
+        try:
+            return [(one["path"], one["size"]) for one in self._entries(bucket) if one["type"] == "file"]
+        except HubRefused as error:
+            if error.status == 404:
                 return None
-            return found
-
-        return _told(read)
+            raise
+        except (KeyError, TypeError):
+            raise HubUnavailable("a list of files that is none") from None
 
     def delete(self, bucket: str) -> None:
         """With all that it holds; one that is gone needs no deleting."""
-        _told(lambda: self._repos.delete_bucket(bucket, missing_ok=True))
+        self._send("DELETE", bucket, None, is_well=404)
 
+    def _entries(self, bucket: str) -> Iterator[dict[str, Any]]:
+        url: str | None = f"/api/buckets/{bucket}/tree?recursive=true"
+        for _ in range(MOST_PAGES):
+            if url is None:
+                return
+            response = self._session.read(url, self._job_token)
+            yield from read_json(response)
+            url = self._session.next_page(response)
+        raise HubUnavailable(f"{bucket} holds more files than are read")
 
-def _told(call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except HfHubHTTPError as error:
-        raise refusal(error) from None
-    except httpx2.HTTPError as error:
-        raise connection_fault(error) from None
-    except ValueError as error:  # the library's own validation, or an answer that it cannot read
-        raise HubUnavailable(f"the bucket could not be read ({type(error).__name__})") from None
+    def _send(self, method: str, bucket: str, body: dict[str, Any] | None, is_well: int) -> None:
+        try:
+            response = self._session.send(method, f"/api/buckets/{bucket}", self._job_token, body)
+        except httpx2.HTTPError as error:
+            raise connection_fault(error) from None
+        if response.status_code != is_well:
+            check(response)

@@ -61,7 +61,7 @@ class HubClient:
         # huggingface_hub's own session waits for ever by default.
         set_client_factory(lambda: self._session.new_http(follow_redirects=True))
         self._repos = HfApi(endpoint=endpoint, token=job_token)
-        self.buckets = Buckets(self._repos)
+        self.buckets = Buckets(self._session, job_token)
 
     @property
     def trouble(self) -> str | None:

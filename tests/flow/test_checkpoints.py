@@ -139,7 +139,7 @@ def test_a_timeout_without_a_checkpoint_is_not_repeated(world: World) -> None:
 
 
 def test_a_bucket_that_may_not_be_made_costs_a_run_its_checkpoints_or_itself(world: World) -> None:
-    world.gate.hub.buckets._repos.token = "hf_sandbox_read"
+    world.gate.hub.buckets._job_token = "hf_sandbox_read"
     auto = sft(world, args=SAVES, timeout="2h")
     until_running(world, auto, 1)
     told = world.show(auto)["checkpoints"]
