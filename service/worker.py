@@ -70,7 +70,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("logs", logs.run_once, poll_seconds, wakes=("guard",)),
         Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
         Step("measure", measure.run_once, 5),
-        Step("saving", saving.run_once, 15),
+        Step("saving", saving.run_once, 5),
         Step("tidy", tidy.run_once, 60),
         Step("retain", retain.run_once, 3600, repeats=True),
         # looks into the database whether an hour has passed

@@ -60,6 +60,7 @@ class FailureObject(BaseModel):
     confidence: float | None = Field(default=None, description="From 0 to 1: how often such a diagnosis is right")
     repair: RepairObject | None = Field(default=None, description="A try that would be sensible, with its price")
     rescue: RepairObject | None = Field(default=None, description="What /runs/{id}/rescue would do, with its price")
+    rescued_by: str | None = Field(default=None, description="The run that has published what this one had trained")
     not_repaired: str | None = Field(default=None, description="Why `retry` did not make that try")
 
 

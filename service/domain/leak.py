@@ -70,6 +70,11 @@ IN_ADDRESS = re.compile(
     r"(?:://[^\s/?#:@]*:(?=[^\s/?#@]*@)|(?<=[?&])(?i:[\w-]*(?:token|secret|password|key|signature|sig))=)([^\s/?#@&]+)"
 )
 
+# In a log, what stands where a secret does: it may be of any form. Not in a request, which may quote a manual.
+CREDENTIALS = re.compile(
+    r"(?i:\b(?:bearer|basic)\s+)(?P<token>(?=\S*\d)[A-Za-z0-9._~+/=-]{16,})|://[^\s/:@]{0,100}:(?P<password>[^\s/@]{4,300})@"
+)
+
 # What at least one of them begins with: most lines of a log hold none, and are read once instead of for each kind.
 BEGINNINGS = re.compile(
     r"hf_|api_org_|sk-|gh[pousr]_|github_pat_|gl(?:pat|ptt|dt|rt)-|A3T|AKIA|ASIA|ABIA|ACCA|AIza|xox[abeoprs]-|npm_|"
@@ -116,3 +121,9 @@ def tokens(text: str) -> Iterator[tuple[Kind, re.Match[str]]]:
             value = found.group()
             if len(set(value)) >= FEWEST_CHARACTERS and PLACEHOLDER.search(value) is None:
                 yield kind, found
+
+
+def credentials(text: str) -> Iterator[tuple[int, int]]:
+    """Where an authorization's token, or an address's password, stands in a line of a log."""
+    for found in CREDENTIALS.finditer(text):
+        yield found.span("token" if found["token"] is not None else "password")

@@ -46,7 +46,8 @@ def mask_lines(lines: Sequence[str], parts: Sequence[str]) -> list[str]:
     for pieces in (_pieces(lines, ()), _pieces(lines, GAPS)) if parts else ():
         for index, span in _in_pieces(list(pieces), parts):
             apart[index].append(span)
-    return [mask_tokens(mask(_cut(line, apart.get(index, ())), parts)) for index, line in enumerate(lines)]
+    plain = [mask(_cut(line, apart.get(index, ())), parts) for index, line in enumerate(lines)]
+    return [mask_tokens(_cut(line, leak.credentials(line))) for line in plain]
 
 
 def may_go_on(line: str, parts: Iterable[str]) -> bool:

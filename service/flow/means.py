@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain.admission import cap_refusal, effective_timeout
+from service.domain.duration import MAX_SECONDS
 from service.domain.money import MICRO, MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars
 from service.store import board, flavors
 from service.store.tables import Attempt, Run
@@ -37,6 +38,11 @@ class Means:
             return None
         timeout = effective_timeout(self.timeout_seconds, self.left, price)
         return ceiling(price, max(timeout, MIN_CAPPED_TIMEOUT_SECONDS))
+
+    def longest(self, flavor: str) -> int:
+        """The longest timeout in seconds whose ceiling there the rest of the cap holds."""
+        price = self.price(flavor)
+        return MAX_SECONDS if price is None or self.left is None else effective_timeout(None, self.left, price)
 
     def refusal(self, flavor: str) -> str | None:
         """Why the run's cap does not hold another try there; None where it does."""

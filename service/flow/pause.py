@@ -6,15 +6,19 @@ are charged, the rest of its money is free, and resumed it goes on in another jo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from service.domain.errors import Conflict
+from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS
 from service.domain.repair.resume import Rest, rest_of
 from service.domain.run import Reason, RunState
+from service.flow.means import means_of
 from service.flow.saving import bucket_in, newest_in
 from service.store import holds, runs
+from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Run
 
 NO_CHECKPOINTS = "it keeps no checkpoints, and would begin anew"
@@ -29,8 +33,27 @@ def hold(session: Session, run: Run, by: str, now: datetime) -> None:
         raise Conflict(f"the run is {run.state}", remedy=_later(run))
     if run.state == RunState.RUNNING and newest_in(run.saved) is None:
         why = NO_CHECKPOINTS if bucket_in(run.saved) is None else NOT_YET
-        raise Conflict(f"pausing it would lose what it has trained: {why}", remedy="Wait for it, or cancel the run.")
+        remedy = "Wait for one (it is looked for each ten seconds), or cancel the run."
+        raise Conflict(f"pausing it would lose what it has trained: {why}", remedy=remedy)
+    if run.state == RunState.RUNNING:
+        _refuse_poor(session, run, now)
     _set(session, run, by, now, stop=True)
+
+
+def _refuse_poor(session: Session, run: Run, now: datetime) -> None:
+    """Raise Conflict where the rest of the run's cap would not hold another job: the pause would be its end."""
+    attempt = runs.current_attempt(session, run)
+    if attempt is None or attempt.started_at is None:
+        return
+    means = means_of(session, run, attempt, now)
+    if means.left is None:
+        return
+    rest = replace(means, left=means.left - cost_so_far(attempt, now))
+    if rest.longest(run.flavor) < MIN_CAPPED_TIMEOUT_SECONDS:
+        raise Conflict(
+            "the rest of max_cost_usd would not hold another job of five minutes: paused, it could not go on",
+            remedy="Let it run, or cancel it.",
+        )
 
 
 def release(session: Session, run: Run, by: str, now: datetime) -> None:
@@ -49,6 +72,11 @@ def go_back(session: Session, run: Run, attempt: Attempt, now: datetime) -> bool
     told = "it begins anew" if rest is None else f"it goes on {rest.note}"
     attempt.change = f"paused; {told}"
     session.add(attempt)
+    means = means_of(session, run, attempt, now)
+    if attempt.started_at is not None and means.refusal(run.flavor) is not None:
+        # its timeout and its cap fitted together; now a part of the cap is spent
+        run.requested_timeout_seconds = max(MIN_CAPPED_TIMEOUT_SECONDS, means.longest(run.flavor))
+        session.add(run)
     is_paused = run.paused_at is not None
     return runs.advance(
         session,

@@ -17,6 +17,7 @@ from service.domain.backoff import retry_backoff
 from service.domain.checkpoints import Checkpoint
 from service.domain.diagnosis import Failure
 from service.domain.moment import second
+from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS
 from service.domain.recipe import read
 from service.domain.repair import Again, Setting
 from service.domain.repair.resume import rest_of
@@ -135,6 +136,12 @@ def _go_on_from(means: Means, newest: Checkpoint, is_timeout: bool = False) -> T
     price = attempt.price_per_minute_micro_usd
     rest = rest_of(newest, run.progress, (attempt.running_ms or 0) / 1000, attempt.from_step, price)
     before, after = means.timeout_seconds, rest.timeout_seconds
-    if not is_timeout or before is None or after is None or before == after:
+    if not is_timeout and before is not None and means.refusal(run.flavor) is not None:
+        # what is left of the cap is enough, where it holds the rest
+        most = means.longest(run.flavor)
+        after = most if most >= max(MIN_CAPPED_TIMEOUT_SECONDS, after or 0) else before
+    elif not is_timeout:
+        after = before
+    if before is None or after is None or before == after:
         return _again(means, rest.note)
     return _again(replace(means, timeout_seconds=after), rest.note, (Setting("timeout", before, after),))

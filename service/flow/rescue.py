@@ -30,9 +30,9 @@ OPEN = [state.value for state in RunState if not state.is_terminal]
 
 def offer(session: Session, run: Run, cause: Reason, now: datetime) -> Again | None:
     """What a rescue of a run would be and cost; None where there is nothing to rescue."""
-    if run.output_repo is None or (folder := domain.folder_in(run.saved, cause, run.progress)) is None:
+    if (folder := domain.folder_in(run.saved, cause, run.progress)) is None:
         return None
-    child = _child(run, folder, run.output_repo, "a rule", now)
+    child = _child(run, folder, run.output_repo or "", "a rule", now)
     try:
         refuse_impossible(session, child, now)
     except ServiceError:
@@ -51,8 +51,9 @@ def rescue(session: Session, run: Run, by: str, now: datetime, output_repo: str 
     repo = output_repo or run.output_repo
     if folder is None or repo is None:
         raise Conflict(
-            "nothing of this run can be rescued: it has to have ended without its model, and to have saved one",
-            remedy="'checkpoints' on the run says what its bucket holds.",
+            "nothing of this run can be rescued: that is for one that trained to its end, failed to publish, and has "
+            "its model or a checkpoint in its bucket still",
+            remedy="'failure' and 'checkpoints' on the run say what became of it; POST /runs/{id}/retry trains anew.",
         )
     if (other := _rescuer(session, run)) is not None:
         raise Conflict(f"{other.id} does that already, and is {other.state}", remedy="Wait for it.")
@@ -69,7 +70,12 @@ def rescue(session: Session, run: Run, by: str, now: datetime, output_repo: str 
 def by_policy(session: Session, run: Run, now: datetime) -> str | None:
     """Rescue a run that has just failed, if its policy says so; why not, where it does and that cannot be."""
     cause = Reason(run.reason or Reason.UNKNOWN)
-    if run.retry is None or not run.retry["rescue"] or domain.folder_in(run.saved, cause, run.progress) is None:
+    if (
+        run.output_repo is None
+        or run.retry is None
+        or not run.retry["rescue"]
+        or domain.folder_in(run.saved, cause, run.progress) is None
+    ):
         return None
     try:
         with session.begin_nested():
@@ -85,6 +91,7 @@ def conclude(session: Session, child: Run, now: datetime) -> None:
     if run is None or child.output is None:
         return
     run.output = child.output
+    run.failure = {**(run.failure or {}), "rescue": None, "rescued_by": child.id}
     runs.tell(session, run, "run.rescued", now, by=child.id)
 
 

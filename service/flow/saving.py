@@ -29,7 +29,7 @@ from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
 LOOKED_AT_PER_PASS = 4
-EVERY, EVERY_AT_FIRST = timedelta(seconds=60), timedelta(seconds=15)
+EVERY, EVERY_AT_FIRST = timedelta(seconds=60), timedelta(seconds=10)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from service.flow.charge import charge
 from service.flow.gate import Gate
 from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
-from service.store import cancels, runs
+from service.store import cancels, ledger, runs
 from service.store import logs as log_store
+from service.store.describe import money_of
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -170,7 +171,7 @@ def _apply(session: Session, gate: Gate, loaded: Attempt, ending: Ending, now: d
         to,
         now=now,
         reason=_reason(run, to) if diagnosis is None else diagnosis.cause,
-        message=_message(run, attempt, to) if diagnosis is None else diagnosis.message,
+        message=_message(session, run, to) if diagnosis is None else diagnosis.message,
         failure=None if diagnosis is None or decision is None else decision.told(diagnosis),
         result=ending.result,
         output=_shown(
@@ -272,8 +273,8 @@ def _reason(run: Run, to: RunState) -> Reason | None:
     return cancels.why(run) if to is RunState.CANCELLED else None
 
 
-def _message(run: Run, attempt: Attempt, to: RunState) -> str:
-    cost = money.dollars(attempt.cost_micro_usd or 0)
+def _message(session: Session, run: Run, to: RunState) -> str:
+    cost = money.dollars(money_of(ledger.of_run(session, run.id)).charged or 0)
     if to is RunState.CANCELLED:
         return f"{run.cancel_message}; it cost {cost}"
     where = f"; the model is in {run.output_repo}" if run.output_repo is not None else ""

@@ -288,7 +288,7 @@ def _approval(run: Run) -> dict[str, Any] | None:
 
 
 def _output(run: Run) -> dict[str, Any] | None:
-    if run.output_repo is None:
+    if run.output_repo is None and run.output is None:
         return None
     unseen: dict[str, Any] = {"repo": run.output_repo, "revision": None, "url": None, "verified": False, "files": []}
     unseen["checks"] = []

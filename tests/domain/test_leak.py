@@ -165,3 +165,17 @@ def test_nothing_of_a_secret_is_left_wherever_lines_are_cut(data: st.DataObject,
     masked = mask.mask_lines(lines, leak.secret_parts([secret]))
     left = "".join(masked).replace(mask.MASK, "")
     assert left == "".join(around)
+
+
+@pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ("Authorization: Bearer abcDEF123456789012345", "Authorization: Bearer [secret]"),
+        ("git clone https://user:p4ssw0rd-x@github.com/x/y", "git clone https://user:[secret]@github.com/x/y"),
+        ("postgres://u:abcd@db/x and redis://:abcd@r", "postgres://u:[secret]@db/x and redis://:[secret]@r"),
+        ("the bearer of this", "the bearer of this"),
+        ("http://127.0.0.1:8000/a@b", "http://127.0.0.1:8000/a@b"),
+    ],
+)
+def test_what_stands_where_a_secret_does_is_masked_in_a_log(line: str, masked: str) -> None:
+    assert mask.mask_lines([line], []) == [masked]

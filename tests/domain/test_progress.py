@@ -80,6 +80,19 @@ def test_a_training_prints_its_numbers_after_what_its_surroundings_put_there(bef
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        '{"prompt": "x", "loss": NaN}',
+        "  {'loss': nan, 'epoch': 0.1}, {'loss': nan}",
+        "{'loss': nan, 'text': 'a'}",
+        "{'loss': nan, 'is_best': True}",
+    ],
+)
+def test_a_row_of_data_is_no_entry_of_a_training(row: str) -> None:
+    assert not list(points_in(row))
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("row 17: ", ""),

@@ -107,3 +107,33 @@ def test_a_create_call_under_way_is_not_paused(world: World) -> None:
     with pytest.raises(Conflict, match="submitting"):
         steer(world, run_id, stop=True)
     submit.run_once(world.gate)
+
+
+def test_a_cap_that_is_partly_spent_shortens_the_next_jobs_timeout(world: World) -> None:
+    run_id = training(world, seconds=1200, timeout="30m", max_cost_usd=0.8)  # 31 minutes are 0.775
+    for _ in range(10):
+        world.pass_all()
+        world.clock.turn(seconds=20)
+    keep(world, run_id, 20)
+    world.clock.turn(seconds=10)
+    saving.run_once(world.gate)
+    steer(world, run_id, stop=True)
+    world.pass_all()
+    world.pass_all()
+    assert world.run(run_id).state == "queued"
+    steer(world, run_id, stop=False)
+    until_running(world, run_id, 2)
+    spent = world.show(run_id)["attempts"][0]["minutes"]
+    assert world.attempt(run_id).timeout_seconds == (32 - spent - 1) * 60
+
+
+def test_a_pause_that_would_be_the_end_is_refused(world: World) -> None:
+    run_id = training(world, seconds=1200, timeout="10m", max_cost_usd=0.28)
+    for _ in range(22):
+        world.pass_all()
+        world.clock.turn(seconds=20)
+    keep(world, run_id, 20)
+    world.clock.turn(seconds=10)
+    saving.run_once(world.gate)
+    with pytest.raises(Conflict, match="would not hold another job of five minutes"):
+        steer(world, run_id, stop=True)

@@ -53,10 +53,10 @@ class Point:
 
 
 def points_in(text: str) -> Iterator[Point]:
-    """Every dict of training numbers that a line is there for."""
+    """Every dict of training numbers that a line is there for. One that holds anything else is a row of data."""
     for found in dicts(text):
         values = _values(found)
-        if values is not None and says_something(values):
+        if values is not None and says_something(values) and all(number(one) is not None for one in values.values()):
             yield point_of(values)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 # 2,000 characters: what Trainer prints has a dozen numbers, and a log may hold anything.
 DICT = re.compile(r"\{[\"'][^{}]{1,2000}\}")
@@ -25,7 +26,7 @@ WORD = (
 COLOR = r"\x1b\[[\d;]{0,20}[A-Za-z]"
 # possessive: what a line may be read as in two ways is not tried in all
 AROUND = re.compile(rf"(?:\s|{COLOR}|{BAR}|{LOGGER}|{WORD})*+", re.IGNORECASE)
-AFTER = re.compile(rf"(?:[\s,.]|{COLOR}|{BAR})*+")
+AFTER = re.compile(rf"(?:\s|{COLOR}|{BAR})*+")
 
 
 def dicts(text: str) -> Iterator[str]:
@@ -33,7 +34,7 @@ def dicts(text: str) -> Iterator[str]:
     found = list(DICT.finditer(text))
     if not found:
         return
-    ends = [0, *(one.end() for one in found)]
-    between = [text[end : one.start()] for end, one in zip(ends, found, strict=False)]
-    if all(map(AROUND.fullmatch, between)) and AFTER.fullmatch(text[ends[-1] :]):
+    after = [text[one.end() : then.start()] for one, then in pairwise(found)]
+    after.append(text[found[-1].end() :])
+    if AROUND.fullmatch(text[: found[0].start()]) and all(map(AFTER.fullmatch, after)):
         yield from (one.group() for one in found)
