@@ -114,3 +114,10 @@ def test_a_command_that_no_package_brings_is_named() -> None:
     assert (told.cause.value, told.retry.value) == ("missing_dependency", "changed")
     assert "brings the command trl:" in told.remedy
     assert "--with" in told.remedy
+
+
+def test_a_row_of_data_with_a_loss_of_its_own_is_no_entry_of_the_training() -> None:
+    falling = [f"{{'loss': '{2 - step / 10}', 'grad_norm': '1.0', 'epoch': '0.1'}}" for step in range(8)]
+    rows = ['{"prompt": "why", "prediction": "because", "loss": NaN}'] * 4
+    lines = [*falling, "{'train_runtime': '40.1', 'train_loss': '1.4'}", *rows]
+    assert found(*lines).cause.value == "ok"

@@ -21,6 +21,10 @@ JSON_LOGGED = re.compile(
 OWN = re.compile(
     r"(?<![\w-])(?:train(?:ing)?[ _])?loss\s?[:=]?\s?([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf))(?![\w.])", re.IGNORECASE
 )
+# a row of the data, printed: its loss is no entry of the training
+ROW = re.compile(
+    r"""['"](?:prompt|messages|text|content|question|answer|instruction|completion|prediction|response|labels?)['"]\s*:"""
+)
 # the Trainer's table at the end of a script: `  eval_loss               =        nan`
 TABLE = re.compile(r"^\s+(?:train_|eval_)?loss\s+=\s+(nan|inf)\s*$", re.IGNORECASE)
 # a line without a loss still tells of a gradient that broke
@@ -128,6 +132,8 @@ def _counts(text: str, counts: dict[str, int]) -> bool:
 
 
 def _losses(text: str, losses: list[tuple[float, str]], own: list[tuple[float, str]]) -> None:
+    if ROW.search(text):
+        return
     logged = {name.lower(): _number(value) for name, value in (LOGGED.findall(text) or JSON_LOGGED.findall(text))}
     if "loss" in logged:
         # the Trainer's filter prints 0 in place of NaN; the gradient's norm still tells
