@@ -30,9 +30,10 @@ dataset_info:
 def published(api: Api, rows: int, by_card: bool) -> None:
     """A dataset of so many rows of 500 tokens, as the card says or as the file is read."""
     size = 2000 * rows
-    told = {"README.md": CARD.format(rows=rows, size=size).encode(), "data/train-0.parquet": b"PAR1"}
-    read = {"train.jsonl": (json.dumps(ROW) + "\n").encode() * rows}
-    api.world.core.hub.publish("dataset", "acme/chats", told if by_card else read, api.world.clock.now)
+    files = {"README.md": CARD.format(rows=rows, size=size).encode(), "data/train-0.parquet": b"PAR1"}
+    if not by_card:
+        files = {"train.jsonl": (json.dumps(ROW) + "\n").encode() * rows}
+    api.world.core.hub.publish("dataset", "acme/chats", files, api.world.clock.now)
 
 
 def epochs(count: float, **fields: Any) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_a_silence_is_a_stall_only_where_hugging_face_has_nothing_newer(world: W
     more = (FINE % (2.0, n) for n in range(11, 20))
     late = world.enqueue(seconds=3000, log=log_of(*lines, *more), timeout="1h", guards={"stall": "stop"})
     job = None
-    for _ in range(250):
+    for _ in range(125):
         world.pass_all()
         if job is None and world.run(late).state == "running":
             job = world.attempt(late).hub_job_id
@@ -120,7 +120,7 @@ def test_a_silence_is_a_stall_only_where_hugging_face_has_nothing_newer(world: W
         guard.run_once(world.gate)
         if world.run(run_id).finished_at is not None and world.run(late).finished_at is not None:
             break
-        world.clock.turn(seconds=15)
+        world.clock.turn(seconds=30)
     told = world.show(run_id)
     assert (told["state"], told["reason"]) == ("failed", "stalled")
     assert "step 10 was the last" in told["failure"]["message"]
