@@ -83,7 +83,7 @@ def _unwant(session: Session, run_id: str, caller: Caller, now: datetime) -> dic
     if not RunState(run.state).is_terminal:
         raise Conflict("the run goes on, and may need them", remedy="Cancel it first.")
     if run.bucket is None:
-        raise Conflict("the run has no checkpoints")
+        raise Conflict("the run has no checkpoints", remedy="GET /checkpoints lists what is stored.")
     run.unwanted_at = run.unwanted_at or now
     session.add(run)
     session.flush()

@@ -22,6 +22,7 @@ from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Run
 
 NO_CHECKPOINTS = "it keeps no checkpoints, and would begin anew"
+ENDED = "A run that has ended is submitted anew with POST /runs/{id}/retry."
 NOT_YET = "no whole checkpoint is there yet, and it would begin anew"
 
 
@@ -61,7 +62,9 @@ def release(session: Session, run: Run, by: str, now: datetime) -> None:
     if run.cancel_requested_at is not None:
         raise Conflict("the run is being stopped")
     if (run.paused_at is None and run.state != RunState.QUEUED) or RunState(run.state).is_terminal:
-        raise Conflict(f"the run is {run.state}, and not paused")
+        is_over = RunState(run.state).is_terminal
+        remedy = ENDED if is_over else "It goes on already: there is nothing to resume."
+        raise Conflict(f"the run is {run.state}, and not paused", remedy=remedy)
     _set(session, run, by, now, stop=False)
 
 
@@ -108,5 +111,7 @@ def _set(session: Session, run: Run, by: str, now: datetime, *, stop: bool) -> N
     runs.tell_of_change(session, run, "run.paused" if stop else "run.resumed", by, before, after, now)
 
 
-def _later(run: Run) -> str | None:
-    return "Its job is being made: pause it in a moment." if run.state == RunState.SUBMITTING else None
+def _later(run: Run) -> str:
+    if run.state == RunState.SUBMITTING:
+        return "Its job is being made: pause it in a moment."
+    return ENDED
