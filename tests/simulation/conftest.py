@@ -17,7 +17,7 @@ SEEDS_PER_BLOCK = 10
 FIRST_SEED = int(os.environ.get("SIMULATION_FIRST_SEED", "1"))
 BLOCKS = {
     f"{replicas} x {first}": (first, SEEDS_PER_BLOCK, replicas)
-    for replicas, blocks in ((1, 20), (2, 4))
+    for replicas, blocks in ((1, 16), (2, 4))
     for first in range(FIRST_SEED, FIRST_SEED + blocks * SEEDS_PER_BLOCK, SEEDS_PER_BLOCK)
 }
 
