@@ -56,6 +56,12 @@ def bucket_of(namespace: str, run_id: str) -> str:
     return f"{namespace}/tunegate-{run_id}"
 
 
+def nothing_saved(bucket: str | None = None) -> dict[str, Any]:
+    """What is known of a run's checkpoints before anybody has looked: `Run.saved`, and `checkpoints` on the wire."""
+    unknown = dict.fromkeys(("newest", "why_not", "read_at", "deleted_at"))
+    return {"bucket": bucket, **unknown, "size_bytes": 0, "has_model": False}
+
+
 def refusal(recipe: TrlSft, asked: Asked) -> str | None:
     """Why this training cannot keep checkpoints that a later attempt goes on from; None where it can."""
     flags = recipe.flags()

@@ -14,7 +14,7 @@ from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.foresee import Expectation, expectation
 from service.flow.means import Means, expected
-from service.flow.saving import newest_in
+from service.flow.saving import newest_of
 from service.store import facts
 
 # A change has to bring as much as that, by the estimate, to be worth a try.
@@ -49,7 +49,7 @@ def next_rung(means: Means, recipe: TrlSft) -> Try | None:
     if before is not None and before.vram_gib is not None and before.vram_gib > TRUSTED * flavor.card.usable_gib:
         most = WORTH * min(before.vram_gib, flavor.card.usable_gib)
     allowed = {*(run.retry or {}).get("allow", ())}
-    if newest_in(run.saved) is not None:
+    if newest_of(run) is not None:
         allowed.clear()  # another training does not go on from this one's checkpoint
     for rung in rungs(recipe, flavor, allowed):
         ahead = expect(rung.recipe)

@@ -13,10 +13,9 @@ from sqlmodel import Session
 
 from service.domain.errors import Conflict
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS
-from service.domain.repair.resume import Rest, rest_of
 from service.domain.run import Reason, RunState
 from service.flow.means import means_of
-from service.flow.saving import bucket_in, newest_in
+from service.flow.saving import newest_of, rest_of_run
 from service.store import holds, runs
 from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Run
@@ -32,8 +31,8 @@ def hold(session: Session, run: Run, by: str, now: datetime) -> None:
         raise Conflict("the run is being stopped")
     if run.state not in (RunState.QUEUED, RunState.STARTING, RunState.RUNNING):
         raise Conflict(f"the run is {run.state}", remedy=_later(run))
-    if run.state == RunState.RUNNING and newest_in(run.saved) is None:
-        why = NO_CHECKPOINTS if bucket_in(run.saved) is None else NOT_YET
+    if run.state == RunState.RUNNING and newest_of(run) is None:
+        why = NO_CHECKPOINTS if run.bucket is None else NOT_YET
         remedy = "Wait for one (it is looked for each ten seconds), or cancel the run."
         raise Conflict(f"pausing it would lose what it has trained: {why}", remedy=remedy)
     if run.state == RunState.RUNNING:
@@ -70,8 +69,7 @@ def release(session: Session, run: Run, by: str, now: datetime) -> None:
 
 def go_back(session: Session, run: Run, attempt: Attempt, now: datetime) -> bool:
     """running or starting -> queued: its job has ended for the pause, or for one that was taken back meanwhile."""
-    newest = newest_in(run.saved)
-    rest = None if attempt.started_at is None or newest is None else _rest(run, attempt)
+    rest = None if attempt.started_at is None else rest_of_run(run, attempt)
     told = "it begins anew" if rest is None else f"it goes on {rest.note}"
     attempt.change = f"paused; {told}"
     session.add(attempt)
@@ -89,13 +87,6 @@ def go_back(session: Session, run: Run, attempt: Attempt, now: datetime) -> bool
         reason=Reason.PAUSED if is_paused else Reason.CHECKING,
         message=f"paused by {run.paused_by}: resumed, {told}" if is_paused else f"queued again; {told}",
     )
-
-
-def _rest(run: Run, attempt: Attempt) -> Rest:
-    newest = newest_in(run.saved)
-    assert newest is not None
-    seconds, price = (attempt.running_ms or 0) / 1000, attempt.price_per_minute_micro_usd
-    return rest_of(newest, run.progress, seconds, attempt.from_step, price)
 
 
 def _set(session: Session, run: Run, by: str, now: datetime, *, stop: bool) -> None:

@@ -14,13 +14,12 @@ from sqlmodel import Session
 
 from service.domain import diagnosis
 from service.domain.backoff import retry_backoff
-from service.domain.checkpoints import Checkpoint
 from service.domain.diagnosis import Failure
 from service.domain.moment import second
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS
 from service.domain.recipe import read
 from service.domain.repair import Again, Setting
-from service.domain.repair.resume import rest_of
+from service.domain.repair.resume import Rest
 from service.domain.run import Reason, RunState
 from service.domain.trl.flags import described
 from service.domain.trl_sft import TrlSft
@@ -28,7 +27,7 @@ from service.flow import rescue
 from service.flow.climb import Try, next_rung
 from service.flow.means import Means, expected, means_of
 from service.flow.preflight import fingerprint_of
-from service.flow.saving import newest_in
+from service.flow.saving import rest_of_run
 from service.store import flavors, holds, runs
 from service.store.tables import Attempt, Run
 
@@ -114,11 +113,11 @@ def go_on(session: Session, run: Run, attempt: Attempt, failure: Failure, offer:
 
 def _offer(means: Means, failure: Failure) -> Try | None:
     run, recipe = means.run, read(means.run.recipe)
-    newest = newest_in(run.saved)
+    rest = rest_of_run(run, means.attempt)
     if failure.retry is diagnosis.Retry.SAME:
-        return _go_on_from(means, newest) if newest is not None else _again(means)
-    if failure.cause is Reason.JOB_TIMEOUT and newest is not None:
-        return _go_on_from(means, newest, is_timeout=True)
+        return _go_on(means, rest) if rest is not None else _again(means)
+    if failure.cause is Reason.JOB_TIMEOUT and rest is not None:
+        return _go_on(means, rest, is_timeout=True)
     if failure.cause is Reason.CUDA_OOM and isinstance(recipe, TrlSft) and recipe.trl_version in described():
         return next_rung(means, recipe)
     return None
@@ -130,15 +129,12 @@ def _again(means: Means, note: str = "", settings: tuple[Setting, ...] = ()) -> 
     return Try(again, run.flavor, run.recipe, run.estimate, means.timeout_seconds)
 
 
-def _go_on_from(means: Means, newest: Checkpoint, is_timeout: bool = False) -> Try:
+def _go_on(means: Means, rest: Rest, is_timeout: bool = False) -> Try:
     """From the newest checkpoint; after a timeout with as much time as the rest takes."""
-    run, attempt = means.run, means.attempt
-    price = attempt.price_per_minute_micro_usd
-    rest = rest_of(newest, run.progress, (attempt.running_ms or 0) / 1000, attempt.from_step, price)
-    before, after = means.timeout_seconds, rest.timeout_seconds
-    if not is_timeout and before is not None and means.refusal(run.flavor) is not None:
+    flavor, before, after = means.run.flavor, means.timeout_seconds, rest.timeout_seconds
+    if not is_timeout and before is not None and means.refusal(flavor) is not None:
         # what is left of the cap is enough, where it holds the rest
-        most = means.longest(run.flavor)
+        most = means.longest(flavor)
         after = most if most >= max(MIN_CAPPED_TIMEOUT_SECONDS, after or 0) else before
     elif not is_timeout:
         after = before

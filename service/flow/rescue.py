@@ -19,7 +19,6 @@ from service.domain.repair.again import Again
 from service.domain.run import Reason, RunState
 from service.domain.trl_sft import TrlSft
 from service.flow.ceiling import refuse_impossible
-from service.flow.saving import bucket_in
 from service.store import board, holds, runs
 from service.store.ids import new_id
 from service.store.tables import Run
@@ -37,7 +36,7 @@ def offer(session: Session, run: Run, cause: Reason, now: datetime) -> Again | N
         refuse_impossible(session, child, now)
     except ServiceError:
         return None
-    note = f"a run on {child.flavor} publishes what is in {bucket_in(run.saved)}"
+    note = f"a run on {child.flavor} publishes what is in {run.bucket}"
     return Again((), note, child.ceiling_micro_usd)
 
 
@@ -117,7 +116,7 @@ def _child(run: Run, folder: str, output_repo: str, by: str, now: datetime) -> R
     kept, _ = stored(domain.script(folder, output_repo, run.id, private=private))
     size = (run.saved or {}).get("size_bytes") or 0
     timeout = domain.timeout_seconds(size)
-    volume = {"type": "bucket", "source": bucket_in(run.saved), "mount_path": MOUNT_PATH, "read_only": True}
+    volume = {"type": "bucket", "source": run.bucket, "mount_path": MOUNT_PATH, "read_only": True}
     return Run(
         id=new_id("run", now),
         parent=run.id,

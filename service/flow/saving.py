@@ -5,20 +5,19 @@ What is found becomes the run's (`saved`): the step from which a later attempt g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlmodel import Session
 
 from service.domain import checkpoints
-from service.domain.checkpoints import Checkpoint, Stored, are_wanted, bucket_of, flags_for, stored_in
+from service.domain.checkpoints import Checkpoint, Stored, are_wanted, bucket_of, flags_for, nothing_saved, stored_in
 from service.domain.job import Saving
 from service.domain.moment import iso
 from service.domain.recipe import read
+from service.domain.repair.resume import Rest, rest_of
 from service.domain.run import RunState
 from service.domain.trl_sft import TrlSft
 from service.flow.each import each
@@ -68,9 +67,9 @@ def take_over(run: Run, attempt: Attempt, prepared: Prepared) -> None:
     attempt.from_step = None if prepared.resume is None else prepared.resume.step
     if prepared.saving is not None:
         run.bucket = prepared.saving.bucket
-        run.saved = {**_empty(run.bucket), **(run.saved or {}), "why_not": None}
+        run.saved = {**nothing_saved(run.bucket), **(run.saved or {}), "why_not": None}
     elif prepared.why_not is not None:
-        run.saved = {**_empty(None), "why_not": prepared.why_not}
+        run.saved = {**nothing_saved(), "why_not": prepared.why_not}
 
 
 def run_once(gate: Gate) -> int:
@@ -87,10 +86,10 @@ def run_once(gate: Gate) -> int:
 
 def look(gate: Gate, run: Run) -> Stored | None:
     """What a run's bucket holds; None where it has none, or Hugging Face does not say just now."""
-    if (bucket := bucket_in(run.saved)) is None:
+    if run.bucket is None:
         return None
     try:
-        return stored_in(gate.hub.buckets.files(bucket) or ())
+        return stored_in(gate.hub.buckets.files(run.bucket) or ())
     except HubFault as error:
         log.info("bucket_unavailable", run_id=run.id, problem=error.message)
         return None
@@ -107,21 +106,24 @@ def note(run: Run, stored: Stored | None, now: datetime) -> bool:
     return is_new
 
 
-def bucket_in(saved: Mapping[str, Any] | None) -> str | None:
-    """The bucket that a run has still."""
-    return None if saved is None or saved["deleted_at"] is not None else saved["bucket"]
+def newest_of(run: Run) -> Checkpoint | None:
+    """The newest whole checkpoint that was seen in a run's bucket."""
+    found = (run.saved or {}).get("newest")
+    return None if found is None else Checkpoint(found["step"], found["size_bytes"])
 
 
-def newest_in(saved: Mapping[str, Any] | None) -> Checkpoint | None:
-    """The newest whole checkpoint that was seen."""
-    found = (saved or {}).get("newest")
-    return None if found is None or bucket_in(saved) is None else Checkpoint(found["step"], found["size_bytes"])
+def rest_of_run(run: Run, attempt: Attempt) -> Rest | None:
+    """What is left of a training whose attempt has ended, from its newest checkpoint on; None without one."""
+    if (newest := newest_of(run)) is None:
+        return None
+    seconds, price = (attempt.running_ms or 0) / 1000, attempt.price_per_minute_micro_usd
+    return rest_of(newest, run.progress, seconds, attempt.from_step, price)
 
 
 def _is_saving(run: Run, recipe: object, attempt: Attempt) -> bool:
     if run.kind is not None or run.checkpoints == "off":
         return False
-    if bucket_in(run.saved) is not None:
+    if run.bucket is not None:
         return True
     if isinstance(recipe, TrlSft):
         asked: checkpoints.Asked = "on" if run.checkpoints == "on" else "auto"
@@ -129,13 +131,8 @@ def _is_saving(run: Run, recipe: object, attempt: Attempt) -> bool:
     return run.checkpoints == "on"
 
 
-def _empty(bucket: str | None) -> dict[str, Any]:
-    nothing = dict.fromkeys(("newest", "why_not", "read_at", "deleted_at"))
-    return {"bucket": bucket, **nothing, "size_bytes": 0, "has_model": False}
-
-
 def _is_due(run: Run, now: datetime) -> bool:
-    if (saved := run.saved) is None or bucket_in(saved) is None:
+    if (saved := run.saved) is None or run.bucket is None:
         return False
     every = EVERY_AT_FIRST if saved["newest"] is None else EVERY
     return saved["read_at"] is None or now - datetime.fromisoformat(saved["read_at"]) >= every

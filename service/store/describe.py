@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.domain.checkpoints import nothing_saved
 from service.domain.job import IMAGE
 from service.domain.moment import iso
 from service.domain.money import elapsed_ms, minutes, to_usd
@@ -17,9 +18,6 @@ from service.domain.run import RunState
 from service.domain.use import use_of
 from service.store import waiting
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
-
-NOTHING_SAVED = dict.fromkeys(("bucket", "newest", "why_not", "read_at", "deleted_at"))
-NOT_SAVED = {**NOTHING_SAVED, "size_bytes": 0, "has_model": False}
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def run_object(
         "failure": run.failure,
         "progress": run.progress,
         "retry": run.retry,
-        "checkpoints": {"asked": run.checkpoints, **(run.saved or NOT_SAVED)},
+        "checkpoints": {"asked": run.checkpoints, **(run.saved or nothing_saved())},
         "guards": run.guards,
         "warnings": [] if latest is None else latest.warnings,
         **_looked_up(run),

@@ -22,7 +22,7 @@ UNPUBLISHED = frozenset({Reason.PUSH_FAILED, Reason.OUTPUT_MISSING})
 def folder_in(saved: Mapping[str, Any] | None, cause: Reason, progress: Mapping[str, Any] | None = None) -> str | None:
     """Where in a run's bucket its model is: the trained one, whatever the job failed of after its training, or, where
     publishing failed, the newest checkpoint. None where there is nothing to bring."""
-    if saved is None or saved.get("bucket") is None or saved.get("deleted_at") is not None:
+    if saved is None:
         return None
     # weights alone say little: with hub_strategy `every_save` those of each checkpoint are copied beside it
     # (transformers 5.23, Trainer._push_from_checkpoint)
@@ -31,7 +31,7 @@ def folder_in(saved: Mapping[str, Any] | None, cause: Reason, progress: Mapping[
         return None
     if saved["has_model"]:
         return MOUNT_PATH
-    newest = saved.get("newest")
+    newest = saved["newest"]
     return None if newest is None else Checkpoint(newest["step"], newest["size_bytes"]).path
 
 
