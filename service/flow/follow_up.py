@@ -31,11 +31,11 @@ from service.domain.follow_up import (
 )
 from service.domain.output import Due, due
 from service.domain.recipe import read
-from service.domain.run import Reason, RunState
+from service.domain.run import RunState
 from service.flow.cap import refuse_more, spoken_for
 from service.flow.ceiling import refuse_impossible
+from service.flow.child import child_of
 from service.store import flavors, holds, runs
-from service.store.ids import new_id
 from service.store.tables import Run
 
 ENDED_BADLY = (RunState.FAILED, RunState.CANCELLED)
@@ -144,30 +144,17 @@ def held_back(session: Session, run: Run, now: datetime) -> int | None:
 
 
 def _child(run: Run, source: Run, asked: AnyFollowUp, by: str, now: datetime) -> Run:
-    timeout = asked.timeout or TIMEOUT_SECONDS[asked.kind]
-    return Run(
-        id=new_id("run", now),
-        parent=run.id,
-        kind=asked.kind,
-        team=run.team,
-        state=RunState.QUEUED.value,
-        reason=Reason.CHECKING.value,
-        message="just arrived; the gates are checked next",
+    return child_of(
+        run,
+        asked.kind,
+        asked.timeout or TIMEOUT_SECONDS[asked.kind],
+        now,
         requested_by=by,
         recipe=_recipe(run, source, asked),
         flavor=asked.flavor or run.flavor,
-        requested_timeout_seconds=timeout,
-        timeout_seconds=timeout,
         output_repo=merged_repo(asked, str(run.output_repo)) if isinstance(asked, MergeLora) else None,
-        namespace=run.namespace,
         image=run.image,
-        resource_group=run.resource_group,
-        volumes=[],
         env=run.env,
-        secret_names=[],
-        priority=run.priority,
-        labels=run.labels,
-        created_at=now,
     )
 
 

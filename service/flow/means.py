@@ -56,8 +56,13 @@ class Means:
 
 def means_of(session: Session, run: Run, attempt: Attempt, now: datetime) -> Means:
     """The means of a run whose attempt has just been charged."""
+    return Means(session, run, attempt, left_of_cap(session, run), run.requested_timeout_seconds, now)
+
+
+def left_of_cap(session: Session, run: Run) -> int | None:
+    """Micro-dollars of a run's cap that are not charged, by admission's own count; None without a cap."""
     session.flush()
-    return Means(session, run, attempt, board.candidate(session, run).cap, run.requested_timeout_seconds, now)
+    return board.candidate(session, run).cap
 
 
 def expected(estimate: dict[str, Any] | None) -> int | None:

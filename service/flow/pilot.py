@@ -34,9 +34,9 @@ from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import own_cap
+from service.flow.child import child_of
 from service.store import flavors, holds, ledger, runs
 from service.store.describe import money_of
-from service.store.ids import new_id
 from service.store.tables import Run
 
 log = structlog.get_logger()
@@ -46,37 +46,26 @@ def pilot_of(parent: Run, pilot: Pilot, gpu_count: int, now: datetime) -> Run:
     """The child run: the parent's own settings for a few steps, at most ten minutes, publishing nothing, on a flavor
     with so many GPUs. Raises Invalid for a recipe that knows no steps."""
     recipe, flavor = read(parent.recipe), pilot.flavor or parent.flavor
-    timeout = timeout_of(parent.requested_timeout_seconds)
     if not isinstance(recipe, TrlSft):
         raise Invalid("a script knows no steps", field="pilot", remedy="Pilots are for trl_sft recipes.")
-    return Run(
-        id=new_id("run", now),
-        parent=parent.id,
-        kind="pilot",
-        team=parent.team,
-        state=RunState.QUEUED.value,
-        reason=Reason.CHECKING.value,
+    return child_of(
+        parent,
+        "pilot",
+        timeout_of(parent.requested_timeout_seconds),
+        now,
         message=f"the pilot of {parent.id}, which is looked at first",
-        requested_by=parent.requested_by,
         recipe=fill(pilot_recipe(recipe, pilot), flavor, gpus=gpu_count).model_dump(mode="json"),
         flavor=flavor,
         optimize=parent.optimize,
         force=parent.force,
-        requested_timeout_seconds=timeout,
-        timeout_seconds=timeout,
         max_cost_micro_usd=parent.max_cost_micro_usd,
-        namespace=parent.namespace,
         image=parent.image,
         guards=parent.guards,
         volumes=parent.volumes,
-        resource_group=parent.resource_group,
         env=parent.env,
         secret_names=parent.secret_names,
         sealed_secrets=parent.sealed_secrets,
-        priority=parent.priority,
-        labels=parent.labels,
         start_before=parent.start_before,
-        created_at=now,
     )
 
 

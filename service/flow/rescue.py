@@ -19,8 +19,9 @@ from service.domain.repair.again import Again
 from service.domain.run import Reason, RunState
 from service.domain.trl_sft import TrlSft
 from service.flow.ceiling import refuse_impossible
-from service.store import board, holds, runs
-from service.store.ids import new_id
+from service.flow.child import child_of
+from service.flow.means import left_of_cap
+from service.store import holds, runs
 from service.store.tables import Run
 
 KIND = domain.KIND
@@ -31,7 +32,7 @@ def offer(session: Session, run: Run, cause: Reason, now: datetime) -> Again | N
     """What a rescue of a run would be and cost; None where there is nothing to rescue."""
     if (folder := domain.folder_in(run.saved, cause, run.progress)) is None:
         return None
-    child = _child(run, folder, run.output_repo or "", "a rule", now)
+    child = _child(run, folder, run.output_repo or "", run.requested_by, now)
     try:
         refuse_impossible(session, child, now)
     except ServiceError:
@@ -100,8 +101,7 @@ def _rescuer(session: Session, run: Run) -> Run | None:
 
 
 def _refuse_over_cap(session: Session, run: Run, child: Run) -> None:
-    session.flush()
-    left = board.candidate(session, run).cap
+    left = left_of_cap(session, run)
     if left is not None and child.ceiling_micro_usd is not None and child.ceiling_micro_usd > left:
         raise ExceedsLimit(
             f"a rescue can cost {dollars(child.ceiling_micro_usd)}, and {dollars(left)} of max_cost_usd are left",
@@ -114,30 +114,17 @@ def _child(run: Run, folder: str, output_repo: str, by: str, now: datetime) -> R
     recipe = read(run.recipe)
     private = isinstance(recipe, TrlSft) and recipe.flags().get("hub_private_repo") is True
     kept, _ = stored(domain.script(folder, output_repo, run.id, private=private))
-    size = (run.saved or {}).get("size_bytes") or 0
-    timeout = domain.timeout_seconds(size)
     volume = {"type": "bucket", "source": run.bucket, "mount_path": MOUNT_PATH, "read_only": True}
-    return Run(
-        id=new_id("run", now),
-        parent=run.id,
-        kind=domain.KIND,
-        team=run.team,
-        state=RunState.QUEUED.value,
-        reason=Reason.CHECKING.value,
+    return child_of(
+        run,
+        KIND,
+        domain.timeout_seconds((run.saved or {}).get("size_bytes") or 0),
+        now,
         message=f"rescues the model of {run.id}; the gates are checked next",
-        requested_by=by if by != "a rule" else run.requested_by,
+        requested_by=by,
         recipe=kept,
         flavor=domain.FLAVOR,
-        requested_timeout_seconds=timeout,
-        timeout_seconds=timeout,
         output_repo=output_repo,
-        namespace=run.namespace,
         volumes=[{**volume, "revision": None, "path": None}],
-        resource_group=run.resource_group,
-        env={},
-        secret_names=[],
-        priority=run.priority,
-        labels=run.labels,
         checkpoints="off",
-        created_at=now,
     )

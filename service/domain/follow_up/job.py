@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from service.domain.follow_up.asked import AnyFollowUp, Evaluate, MergeLora, merged_repo
 from service.domain.model_files import ADAPTER_CONFIG
 from service.domain.recipe import stored
 from service.domain.script import Script
+from service.domain.shipped import shipped
 from service.domain.trl.command import flag
 from service.domain.trl_sft import TrlSft
 
@@ -69,7 +68,7 @@ def script_of(
     else:
         given |= {"prompt": asked.prompts, "max-new-tokens": asked.max_new_tokens}
     args = [item for name, value in given.items() if value is not None for item in _argument(name, value)]
-    return stored(Script.model_validate({"kind": "script", "source": _source(asked.kind), "args": args}))[0]
+    return stored(Script.model_validate({"kind": "script", "source": shipped(asked.kind), "args": args}))[0]
 
 
 def _rows(asked: Evaluate, trained: TrlSft | Script, pins: Mapping[str, str]) -> dict[str, Any]:
@@ -99,8 +98,3 @@ def _argument(name: str, value: object) -> list[str]:
     if isinstance(value, list):
         return [f"--{name}={one}" for one in value]
     return flag(name, value)
-
-
-@cache
-def _source(kind: str) -> str:
-    return files("service.follow_ups").joinpath(f"{kind}.py").read_text("utf-8")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from service.domain.checkpoints import MOUNT_PATH, Checkpoint
 from service.domain.run import Reason
 from service.domain.script import Script
+from service.domain.shipped import shipped
 
 KIND = "rescue"
 FLAVOR = "cpu-basic"
@@ -43,6 +43,5 @@ def timeout_seconds(size_bytes: int) -> int:
 
 def script(folder: str, output_repo: str, run_id: str, *, private: bool) -> Script:
     """The recipe that brings a folder to a repository."""
-    source = (files("service.follow_ups") / "rescue.py").read_text()
     args = ["--folder", folder, "--output-repo", output_repo, "--message", f"Model of {run_id}, rescued"]
-    return Script(kind="script", source=source, args=[*args, *(["--private"] if private else [])])
+    return Script(kind="script", source=shipped(KIND), args=[*args, *(["--private"] if private else [])])
