@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api.auth import Caller, Member
-from service.api.idempotency import IdempotencyKey, keyed, replayed_response
+from service.api.idempotency import IdempotencyKey, carried_out, keyed
 from service.api.problems import responses
-from service.api.runs import mine, visible
+from service.api.runs import own, visible
 from service.api.schemas import RunObject
 from service.api.state import App, State
 from service.api.steering_schemas import RunRescue, RunRetry
@@ -26,7 +24,6 @@ from service.flow.rescue import rescue
 from service.store import runs
 from service.store.describe import describe_run
 
-log = structlog.get_logger()
 router = APIRouter(tags=["runs"])
 
 
@@ -56,12 +53,7 @@ async def retry_run(
     sent = {"retry": run_id, **body.model_dump(mode="json")}
     submitter = keyed(request, app, Submitter(team, caller.name), idempotency_key, sent)
     work = partial(_retry, run_id=run_id, body=body, submitter=submitter, app=app, now=app.now())
-    run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
-    if is_replay:
-        return replayed_response(run)
-    log.info("run_enqueued", run_id=run["id"], team=run["team"], requested_by=run["requested_by"], retry_of=run_id)
-    app.wake("prepare", "preflight", "notify")
-    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+    return await carried_out(app, work, "run_enqueued", retry_of=run_id)
 
 
 def _retry(
@@ -94,8 +86,5 @@ def rescue_run(
 
 
 def _rescue(session: Session, run_id: str, body: RunRescue, caller: Caller, now: datetime) -> dict[str, Any]:
-    visible(session, caller, run_id)
-    run = runs.lock(session, run_id)
-    assert run is not None, "runs are never deleted"
-    mine(run, caller)
+    run = own(session, caller, run_id)
     return describe_run(session, rescue(session, run, caller.name, now, body.output_repo), now)

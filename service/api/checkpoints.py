@@ -15,13 +15,13 @@ from service.api.attempt_schemas import CheckpointObject
 from service.api.auth import Caller, Member, Viewer
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
-from service.api.runs import mine, visible
+from service.api.runs import own
 from service.api.schemas import RunObject
 from service.api.state import App
 from service.domain.errors import Conflict
 from service.domain.moment import iso
 from service.domain.run import RunState
-from service.store import runs, saved
+from service.store import saved
 from service.store.describe import describe_run
 from service.store.tables import Run
 
@@ -76,10 +76,7 @@ def delete_checkpoints(run_id: str, caller: Member, app: App) -> Response:
 
 
 def _unwant(session: Session, run_id: str, caller: Caller, now: datetime) -> dict[str, Any]:
-    visible(session, caller, run_id)
-    run = runs.lock(session, run_id)
-    assert run is not None, "runs are never deleted"
-    mine(run, caller)
+    run = own(session, caller, run_id)
     if not RunState(run.state).is_terminal:
         raise Conflict("the run goes on, and may need them", remedy="Cancel it first.")
     if run.bucket is None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from sqlmodel import Session
 
 from service.api.auth import Caller, Member
-from service.api.idempotency import IdempotencyKey, keyed, replayed_response
+from service.api.idempotency import IdempotencyKey, carried_out, keyed
 from service.api.problems import responses
-from service.api.runs import mine, visible
+from service.api.runs import own, visible
 from service.api.schemas import RunObject
 from service.api.state import App
 from service.api.steering_schemas import RunThen
@@ -24,11 +22,10 @@ from service.domain.follow_up import has_model
 from service.domain.run import RunState, how_it_ended
 from service.flow.enqueue import Submitter, replay
 from service.flow.follow_up import then_of_stored
-from service.store import idempotency, runs
+from service.store import idempotency
 from service.store.describe import describe_run
 from service.store.tables import Run
 
-log = structlog.get_logger()
 router = APIRouter(tags=["runs"])
 
 
@@ -53,20 +50,13 @@ async def follow_run(
     sent = {"then_of": run_id, **body.model_dump(mode="json")}
     submitter = keyed(request, app, Submitter(team, caller.name), idempotency_key, sent)
     work = partial(_follow, run_id=run_id, body=body, submitter=submitter, caller=caller, now=app.now())
-    run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
-    if is_replay:
-        return replayed_response(run)
-    log.info("run_followed", run_id=run_id, kinds=[one.kind for one in body.then], requested_by=caller.name)
-    app.wake("preflight", "notify")
-    return JSONResponse(run, 201, headers={"Location": f"/runs/{run_id}"})
+    return await carried_out(app, work, "run_followed", kinds=[one.kind for one in body.then], by=caller.name)
 
 
 def _follow(
     session: Session, run_id: str, body: RunThen, submitter: Submitter, caller: Caller, now: datetime
 ) -> tuple[dict[str, Any], bool]:
-    run = runs.lock(session, run_id)
-    assert run is not None, "runs are never deleted"
-    mine(run, caller)
+    run = own(session, caller, run_id)
     if (key := submitter.idempotency_key) is not None:
         # the run is held: two requests for it under one key come here one after the other
         used = idempotency.find(session, run.team, key)

@@ -3,11 +3,14 @@ its run even where the rules have changed since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, FastAPI, Header, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session
 
 from service.api.auth import Member
 from service.api.state import App, State
@@ -15,6 +18,8 @@ from service.domain.errors import Invalid
 from service.domain.json_text import read_json
 from service.flow.enqueue import Submitter, replay
 from service.store import idempotency
+
+log = structlog.get_logger()
 
 
 class Replayed(Exception):
@@ -30,7 +35,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Replayed, _replayed)
 
 
-def replayed_response(run: dict[str, Any]) -> JSONResponse:
+async def carried_out(
+    app: State, work: Callable[[Session], tuple[dict[str, Any], bool]], event: str, **told: Any
+) -> Response:
+    """201 with the run that a work of `enqueue`'s kind has written, 200 where its key did that before. `event` and
+    what is `told` go to the log."""
+    run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
+    if is_replay:
+        return _replayed_response(run)
+    log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
+    app.wake("prepare", "preflight", "notify")
+    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+
+
+def _replayed_response(run: dict[str, Any]) -> JSONResponse:
     """200 with the run that the key made."""
     return JSONResponse(run, 200, headers={"Idempotent-Replayed": "true", "Location": f"/runs/{run['id']}"})
 
@@ -79,7 +97,7 @@ def _is_key(key: str | None) -> bool:
 
 async def _replayed(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Replayed)
-    return replayed_response(error.run)
+    return _replayed_response(error.run)
 
 
 SubmitterOf = Annotated[Submitter, Depends(submitter)]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
 from service.api.auth import Caller, Member, Viewer
 from service.api.examples import RUN_EXAMPLES
-from service.api.idempotency import SubmitterOf, replayed_response
+from service.api.idempotency import SubmitterOf, carried_out
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.schemas import RunObject
@@ -28,7 +26,6 @@ from service.store.describe import describe_run, describe_runs
 from service.store.runs import RunFilter
 from service.store.tables import Run
 
-log = structlog.get_logger()
 router = APIRouter(tags=["runs"])
 
 
@@ -47,12 +44,7 @@ async def submit_run(
 ) -> Response:
     """The run is durable when this answers. It starts by itself once its team's money and slots allow it."""
     work = partial(_enqueue, request=request, submitter=submitter, app=app, now=app.now())
-    run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
-    if is_replay:
-        return replayed_response(run)
-    log.info("run_enqueued", run_id=run["id"], team=run["team"], requested_by=run["requested_by"])
-    app.wake("prepare", "preflight", "notify")
-    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+    return await carried_out(app, work, "run_enqueued")
 
 
 @router.get("/runs", response_model=Page[RunObject], summary="List runs", responses=responses(422))
@@ -126,6 +118,21 @@ def mine(run: Run, caller: Caller) -> None:
     """Raise NotAllowed where the run is not the caller's to steer: a member's own, a lead's whole team."""
     if not caller.reaches("lead") and run.requested_by != caller.name:
         raise NotAllowed("members steer their own runs", remedy="Ask a lead of the team.")
+
+
+def own(session: Session, caller: Caller, run_id: str) -> Run:
+    """A run that is the caller's to steer, held for a change; raises NotFound and NotAllowed."""
+    run = held(session, caller, run_id)
+    mine(run, caller)
+    return run
+
+
+def held(session: Session, caller: Caller, run_id: str) -> Run:
+    """A run that the caller sees, held for a change; raises NotFound."""
+    visible(session, caller, run_id)
+    run = runs.lock(session, run_id)
+    assert run is not None, "runs are never deleted"
+    return run
 
 
 def visible(session: Session, caller: Caller, run_id: str) -> Run:

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from service.api.auth import Admin, Caller, Lead, Member, Viewer
 from service.api.problems import responses
-from service.api.runs import mine, visible
+from service.api.runs import held, mine, own
 from service.api.schemas import RunObject
 from service.api.state import App, State
 from service.api.steering_schemas import (
@@ -150,9 +150,7 @@ def _steer(app: State, work: Callable[[Session], dict[str, Any]]) -> Response:
 
 
 def _queued(session: Session, caller: Caller, run_id: str) -> Run:
-    visible(session, caller, run_id)
-    run = runs.lock(session, run_id)
-    assert run is not None
+    run = held(session, caller, run_id)
     if run.state != RunState.QUEUED or run.cancel_requested_at is not None:
         raise Conflict(
             f"the run is {run.state}, no longer queued" if run.state != RunState.QUEUED else "the run is being stopped"
@@ -161,10 +159,7 @@ def _queued(session: Session, caller: Caller, run_id: str) -> Run:
 
 
 def _pause(session: Session, run_id: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
-    visible(session, caller, run_id)
-    run = runs.lock(session, run_id)
-    assert run is not None
-    mine(run, caller)
+    run = own(session, caller, run_id)
     (pause.hold if stop else pause.release)(session, run, caller.name, now)
     return describe_run(session, run, now)
 
