@@ -43,14 +43,8 @@ class Buckets:
         self._send("DELETE", bucket, None, is_well=404)
 
     def _entries(self, bucket: str) -> Iterator[dict[str, Any]]:
-        url: str | None = f"/api/buckets/{bucket}/tree?recursive=true"
-        for _ in range(MOST_PAGES):
-            if url is None:
-                return
-            response = self._session.read(url, self._job_token)
-            yield from read_json(response)
-            url = self._session.next_page(response)
-        raise HubUnavailable(f"{bucket} holds more files than are read")
+        for page in self._session.pages(f"/api/buckets/{bucket}/tree?recursive=true", self._job_token, MOST_PAGES):
+            yield from read_json(page)
 
     def _send(self, method: str, bucket: str, body: dict[str, Any] | None, is_well: int) -> None:
         try:

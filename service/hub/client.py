@@ -102,11 +102,8 @@ class HubClient:
         if only_active:
             params += [("stage", "SCHEDULING"), ("stage", "RUNNING")]
         jobs: dict[str, Job] = {}
-        url: str | None = str(httpx2.URL(self.endpoint + jobs_path(namespace), params=params))
-        for _ in range(MAX_PAGES):
-            if url is None:
-                return list(jobs.values())
-            response = self._session.read(url, self._control_token)
+        first = str(httpx2.URL(self.endpoint + jobs_path(namespace), params=params))
+        for response in self._session.pages(first, self._control_token, MAX_PAGES):
             page = read_json(response)
             if not isinstance(page, list):
                 raise HubUnavailable("a job list that is no list", response.status_code)
@@ -115,12 +112,11 @@ class HubClient:
             except ValueError:
                 # An item that cannot be read might be the one that is looked for.
                 raise HubUnavailable("a job list with an item that is no job", response.status_code) from None
-            url = self._session.next_page(response)
             if since is not None and any(
                 job.created_at is not None and job.created_at < since for job in jobs.values()
             ):
-                return list(jobs.values())
-        raise HubUnavailable(f"a job list of more than {MAX_PAGES} pages")
+                break
+        return list(jobs.values())
 
     def get_job(self, namespace: str, job_id: str) -> Job | None:
         """One job, or None where it is gone."""

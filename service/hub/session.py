@@ -6,7 +6,7 @@ job's secrets, to wherever an answer points.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,7 +97,20 @@ class HubSession:
         self.governor.observe(response.headers, self._clock())
         return response
 
-    def next_page(self, response: httpx2.Response) -> str | None:
+    def pages(self, url: str, token: str, most: int) -> Iterator[httpx2.Response]:
+        """The pages of a list, from its first one on. Raises HubFault, and HubUnavailable where there are more than
+        so many."""
+        following: str | None = url
+        for _ in range(most):
+            if following is None:
+                return
+            response = self.read(following, token)
+            following = self._next_page(response)
+            yield response
+        if following is not None:
+            raise HubUnavailable(f"a list of more than {most} pages")
+
+    def _next_page(self, response: httpx2.Response) -> str | None:
         """The URL of a list's next page. Raises HubRefused where it leads to another host."""
         url = response.links.get("next", {}).get("url")
         if url is not None and _origin(url) != _origin(self.endpoint):
