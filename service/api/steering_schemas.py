@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints, field_validator, model
 from service.api.money_schemas import Comment
 from service.domain.approval import EXPIRES_AFTER
 from service.domain.body import Body, Usd
-from service.domain.clear_text import refuse_secrets
+from service.domain.clear_text import ClearBody
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
 from service.domain.flavor_name import FlavorName
@@ -75,33 +75,19 @@ class RunRescue(Body):
     output_repo: RepoId | None = Field(None, description="Another repository than the run's own")
 
 
-class RunThen(Body):
+class RunThen(ClearBody):
     """What is to follow a run."""
 
     then: list[FollowUp] = Field(min_length=1, max_length=MOST_FOLLOW_UPS, description="In this order")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _holds_no_secret(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            refuse_secrets(value)
-        return value
 
-
-class RunPatch(Body):
+class RunPatch(ClearBody):
     """What to change of a queued run; what is left out stays."""
 
     flavor: FlavorName | None = None
     priority: Annotated[int, Field(ge=0, le=100)] | None = None
     timeout: Seconds | None = None
     labels: dict[str, str] | None = Field(None, max_length=50, description="In place of those it has")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _holds_no_secret(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            refuse_secrets(value)
-        return value
 
     @model_validator(mode="after")
     def _changes_something(self) -> RunPatch:

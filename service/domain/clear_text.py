@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pydantic import model_validator
+
 from service.domain import leak
+from service.domain.body import Body
 from service.domain.errors import SecretInText
 
 # Free text of the caller's: here no value of the run's own secrets may stand. (A namespace may be one's user name.)
@@ -16,6 +19,18 @@ REMEDY = (
     "Send it in 'secrets', whose values are encrypted and never shown, and read it in the job from the environment. "
     "If it is a real one, revoke it: it has travelled in clear."
 )
+
+
+class ClearBody(Body):
+    """A body in which no secret may stand but in `secrets`. That is asked before every other rule, some of which quote
+    what they refuse."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret_in_clear(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            refuse_secrets(value)
+        return value
 
 
 def refuse_secrets(body: Mapping[str, Any]) -> None:

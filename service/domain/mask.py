@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.domain import leak
+from service.domain.text import COLOR
 
 MASK = "[secret]"
 # Of a secret that is cut by a line's end, less than this is found at the end of too many lines.
 SHORTEST_BEGINNING = 3
-COLOR = re.compile(r"\x1b\[[\d;]{0,20}[A-Za-z]")
 FRAME = re.compile(r"^[\s|│┃║]+|[\s|│┃║]+$")
-GAPS = (COLOR, FRAME)
+GAPS = (re.compile(COLOR), FRAME)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from service.domain.body import AwareMoment, Body, Usd
+from service.domain.body import AwareMoment, Usd
 from service.domain.checkpoints import MOUNT_PATH, Asked
 from service.domain.checkpoints import refusal as checkpoints_refusal
-from service.domain.clear_text import refuse_secrets
+from service.domain.clear_text import ClearBody
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule, Invalid
 from service.domain.flavor_name import AUTO, FlavorName
@@ -52,7 +52,7 @@ GroupId = Annotated[
 ]
 
 
-class RunRequest(Body):
+class RunRequest(ClearBody):
     """One supervised fine-tuning run. `timeout` or `max_cost_usd` must be given; with only the latter, the timeout is
     the longest that the money allows."""
 
@@ -113,14 +113,6 @@ class RunRequest(Body):
     def suggestion(cls, name: str) -> str:
         """Also for what people call a field, and for what belongs into the recipe."""
         return place_meant(name, release(DEFAULT_RELEASE).flags) or super().suggestion(name)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_secret_in_clear(cls, value: Any) -> Any:
-        # before every other rule, some of which quote what they refuse
-        if isinstance(value, dict):
-            refuse_secrets(value)
-        return value
 
     @field_validator("volumes")
     @classmethod

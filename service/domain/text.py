@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+# what a terminal takes for a color, as part of a pattern
+COLOR = r"\x1b\[[\d;]{0,20}[A-Za-z]"
 UNCARRIED = re.compile("[\0\ud800-\udfff]")
 
 

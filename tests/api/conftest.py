@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
@@ -38,6 +39,15 @@ class Api:
             headers["authorization"] = f"Bearer {key}"
         answer: Any = self._client.request(method, path, headers=headers, **kwargs)
         return answer
+
+
+def server_sent(text: str) -> list[tuple[str | None, str, Any]]:
+    """A stream's events: id, kind, data."""
+    found = []
+    for block in text.strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n"))
+        found.append((fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])))
+    return found
 
 
 @cache

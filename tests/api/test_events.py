@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from service.api.events import FeedFollower
 from service.flow import notify
 from service.store import events
-from tests.api.conftest import Api
+from tests.api.conftest import Api, server_sent
 from tests.flow.conftest import SCRIPT
 
 STREAM = {"accept": "text/event-stream"}
@@ -33,26 +32,18 @@ def run_id(api: Api) -> str:
     return found
 
 
-def frames(text: str) -> list[tuple[str | None, str, Any]]:
-    found = []
-    for block in text.strip().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.split("\n"))
-        found.append((fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])))
-    return found
-
-
 def test_a_runs_stream_tells_its_story_and_its_progress_and_ends(api: Api, run_id: str) -> None:
     path = f"/runs/{run_id}/events"
     answer = api("GET", path, headers=STREAM)
     assert answer.headers["content-type"].startswith("text/event-stream")
-    told = frames(answer.text)
+    told = server_sent(answer.text)
     assert [(event_id, data["type"]) for event_id, _, data in told[:-2]] == [
         (str(sequence), event_type) for sequence, event_type in enumerate(STORY, 1)
     ]
     assert [data for _, _, data in told[:-2]] == api("GET", path).json()["data"]
     assert (told[-2][:2], told[-2][2]["step"]) == ((None, "progress"), 20)
     assert told[-1] == (None, "end", {"state": "succeeded"})
-    assert frames(api("GET", path, headers={**STREAM, "last-event-id": "3"}).text) == told[3:]
+    assert server_sent(api("GET", path, headers={**STREAM, "last-event-id": "3"}).text) == told[3:]
     assert api("GET", path, headers={**STREAM, "last-event-id": "1:2"}).json()["field"] == "Last-Event-ID"
 
 
@@ -94,7 +85,7 @@ def test_a_feeds_stream_goes_on_where_it_was(api: Api, run_id: str) -> None:
 
     follower = FeedFollower(read, 0)
     told, is_over = follower.look()
-    assert ([data["type"] for _, _, data in frames("".join(told))], is_over) == (STORY, False)
+    assert ([data["type"] for _, _, data in server_sent("".join(told))], is_over) == (STORY, False)
     assert follower.look() == ([], False)
-    last = frames(told[-1])[0]
+    last = server_sent(told[-1])[0]
     assert last[0] == str(last[2]["position"])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, server_sent
 from tests.flow.conftest import SCRIPT
 
 LOG = "\n".join(
@@ -51,24 +48,16 @@ def test_parts_of_a_log(api: Api, run_id: str) -> None:
     assert api("GET", f"{path}?attempt=2").status_code == 404
 
 
-def events(text: str) -> list[tuple[str | None, str, Any]]:
-    found = []
-    for block in text.strip().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.split("\n"))
-        found.append((fields.get("id"), fields.get("event", "message"), json.loads(fields["data"])))
-    return found
-
-
 def test_a_stream_ends_with_the_run_and_goes_on_after_any_line(api: Api, run_id: str) -> None:
     path = f"/runs/{run_id}/logs?follow=true"
     answer = api("GET", path)
     assert answer.headers["content-type"].startswith("text/event-stream")
-    told = events(answer.text)
+    told = server_sent(answer.text)
     assert [data["line"] for _, _, data in told[:-1]] == LOG.split("\n")
     assert told[-1] == (None, "end", {"state": "failed"}), "its loss was NaN"
     for place, (event_id, _, _) in enumerate(told[:-1]):
-        assert events(api("GET", path, headers={"last-event-id": event_id}).text) == told[place + 1 :]
-    assert len(events(api("GET", f"{path}&tail=2").text)) == 3
+        assert server_sent(api("GET", path, headers={"last-event-id": event_id}).text) == told[place + 1 :]
+    assert len(server_sent(api("GET", f"{path}&tail=2").text)) == 3
     plain = api("GET", path, headers={"accept": "text/plain"})
     assert plain.text == LOG + "\n"
     assert api("GET", path, headers={"last-event-id": "x"}).json()["field"] == "Last-Event-ID"
@@ -91,5 +80,5 @@ def test_a_run_that_never_had_a_job_has_neither(api: Api) -> None:
     assert api("POST", f"/runs/{run_id}/cancel").is_success
     api.world.pass_all()
     assert lines(api, f"/runs/{run_id}/logs") == []
-    assert events(api("GET", f"/runs/{run_id}/logs?follow=true").text) == [(None, "end", {"state": "cancelled"})]
+    assert server_sent(api("GET", f"/runs/{run_id}/logs?follow=true").text) == [(None, "end", {"state": "cancelled"})]
     assert api("GET", f"/runs/{run_id}/metrics").json()["data"] == []

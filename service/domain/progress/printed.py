@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from service.domain.text import COLOR
+
 # 2,000 characters: what Trainer prints has a dozen numbers, and a log may hold anything.
 DICT = re.compile(r"\{[\"'][^{}]{1,2000}\}")
 BAR = r"(?:[A-Za-z]\w{0,20}:?\s+)?\d{1,3}%\|[^|\n]{0,300}\|\s*\d{1,9}/\d{1,9} \[[^\]\n]{0,80}\]"
@@ -23,7 +25,6 @@ WORD = (
     r"(?:(?:global[_ ])?step|iter(?:ation)?|epoch|train(?:ing)?|eval(?:uation)?|metrics?|logs?)\b"
     r"\W{0,3}(?:\d[\d./]{0,20})?"
 )
-COLOR = r"\x1b\[[\d;]{0,20}[A-Za-z]"
 # possessive: what a line may be read as in two ways is not tried in all
 AROUND = re.compile(rf"(?:\s|{COLOR}|{BAR}|{LOGGER}|{WORD})*+", re.IGNORECASE)
 AFTER = re.compile(rf"(?:\s|{COLOR}|{BAR})*+")
