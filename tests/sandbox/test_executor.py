@@ -13,7 +13,7 @@ import pytest
 from service.sandbox.log_lines import LONGEST, LogLines
 from service.sandbox.processes import cpu_and_memory
 from service.sandbox.serve import Options, SandboxServer
-from tests.sandbox.job_clients import TERMINAL, Caller
+from tests.sandbox.job_clients import Caller
 
 
 @pytest.fixture(scope="module")
@@ -292,12 +292,8 @@ def test_lines_are_cut_where_they_end_whatever_the_chunks() -> None:
 
 
 def test_when_all_jobs_have_ended_no_process_of_theirs_is_left(caller: Caller) -> None:
-    deadline = time.monotonic() + 8
-    jobs = caller.http.get("/api/jobs/sandbox").json()
-    while any(job["status"]["stage"] not in TERMINAL for job in jobs) and time.monotonic() < deadline:
-        time.sleep(0.1)
-        jobs = caller.http.get("/api/jobs/sandbox").json()
-    assert len(jobs) > 5
+    left_behind = "setsid sleep 60 >/dev/null 2>&1 & (sleep 60 >/dev/null 2>&1 &) ; exit "
+    jobs = [caller.ended("bash", "-c", left_behind + code)[0] for code in ("0", "1", "0")]
     assert [cpu_and_memory(job["id"]) for job in jobs] == [(0, 0)] * len(jobs)
 
 
