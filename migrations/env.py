@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlmodel import AutoString, SQLModel
 
+from migrations.append_only import add_to_draft
 from service.store import tables  # noqa: F401 - registers every table
 from service.store.columns import UtcDateTime
 
@@ -27,6 +28,7 @@ def run(connection: Connection) -> None:
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
         render_item=render,
+        process_revision_directives=add_to_draft,
     )
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET lock_timeout = '10s'")

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 
 from service.api import (
     anew,
+    audit,
     billing,
     budgets,
     callbacks,
@@ -20,6 +21,7 @@ from service.api import (
     follow_ups,
     health,
     idempotency,
+    keys,
     ledger,
     limits,
     logs,
@@ -33,12 +35,44 @@ from service.api import (
     strays,
     teams,
     usage,
+    users,
     webhooks,
 )
 from service.api.contract import keep_to_contract
 from service.api.edge import Edge
 from service.api.problems import Problem
 from service.api.state import State
+
+# in the order in which the API is described
+RESOURCES = (
+    runs,
+    anew,
+    follow_ups,
+    events,
+    ledger,
+    logs,
+    series,
+    callbacks,
+    checkpoints,
+    diff,
+    estimates,
+    queue,
+    steering,
+    teams,
+    keys,
+    users,
+    audit,
+    limits,
+    budgets,
+    usage,
+    billing,
+    strays,
+    webhooks,
+    flavors,
+    recipes,
+    health,
+    metrics,
+)
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
 allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
@@ -67,31 +101,6 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     app.add_middleware(Edge)
     problems.install(app)
     idempotency.install(app)
-    for module in (
-        runs,
-        anew,
-        follow_ups,
-        events,
-        ledger,
-        logs,
-        series,
-        callbacks,
-        checkpoints,
-        diff,
-        estimates,
-        queue,
-        steering,
-        teams,
-        limits,
-        budgets,
-        usage,
-        billing,
-        strays,
-        webhooks,
-        flavors,
-        recipes,
-        health,
-        metrics,
-    ):
+    for module in RESOURCES:
         app.include_router(module.router)
     return app

@@ -16,6 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from service.flow import (
     admit,
+    archive,
     billing,
     cancel,
     card,
@@ -59,6 +60,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("prices", prices.run_once, 30, wakes=("admit",)),
         Step("recover", recover.run_once, min(10, poll_seconds * 2), wakes=("admit", "watch", "notify")),
         Step("sweep", sweep.run_once, sweep_seconds, wakes=("submit", "admit", "watch", "notify")),
+        Step("archive", archive.run_once, 10, wakes=("notify",)),
         Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
         Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats=True),
         Step("prepare", prepare.run_once, 5, wakes=("preflight", "hold", "notify"), repeats=True),

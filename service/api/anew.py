@@ -10,8 +10,9 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
+from service.api import audited
 from service.api.auth import Caller, Member
-from service.api.idempotency import IdempotencyKey, carried_out, keyed
+from service.api.idempotency import IdempotencyKey, as_submitter, carried_out, keyed
 from service.api.problems import responses
 from service.api.runs import own, visible
 from service.api.schemas import RunObject
@@ -21,7 +22,7 @@ from service.domain.request import RunRequest
 from service.flow.clone import body_of
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.rescue import rescue
-from service.store import runs
+from service.store import runs, teams
 from service.store.describe import describe_run
 
 router = APIRouter(tags=["runs"])
@@ -51,9 +52,9 @@ async def retry_run(
     with app.gate.db.read() as session:
         team = visible(session, caller, run_id).team
     sent = {"retry": run_id, **body.model_dump(mode="json")}
-    submitter = keyed(request, app, Submitter(team, caller.name), idempotency_key, sent)
+    submitter = keyed(request, app, as_submitter(caller, team), idempotency_key, sent)
     work = partial(_retry, run_id=run_id, body=body, submitter=submitter, app=app, now=app.now())
-    return await carried_out(app, work, "run_enqueued", retry_of=run_id)
+    return await carried_out(app, caller, work, "run_enqueued", retry_of=run_id)
 
 
 def _retry(
@@ -80,11 +81,12 @@ def rescue_run(
 ) -> Response:
     """Of a run that has trained and could not publish: a child run, for cents and without a GPU, brings to the Hub
     what is in the run's bucket: its model, or else its newest checkpoint. The model becomes the run's `output`."""
-    child = app.gate.db.write(partial(_rescue, run_id=run_id, body=body, caller=caller, now=app.now()))
+    child = audited.write(app, caller, partial(_rescue, run_id=run_id, body=body, caller=caller, now=app.now()))
     app.wake("preflight", "notify")
     return JSONResponse(child, 201, headers={"Location": f"/runs/{child['id']}"})
 
 
 def _rescue(session: Session, run_id: str, body: RunRescue, caller: Caller, now: datetime) -> dict[str, Any]:
     run = own(session, caller, run_id)
+    teams.refuse_archived(teams.get(session, run.team))
     return describe_run(session, rescue(session, run, caller.name, now, body.output_repo), now)

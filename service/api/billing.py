@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import JSONResponse, Response
 
+from service.api import audited
 from service.api.auth import Admin
 from service.api.problems import responses
 from service.api.state import App
@@ -29,14 +30,14 @@ EXAMPLE = "job_id,cost_usd\n6925d0f1c0ffee0123456789,0.334\n"
     responses=responses(403, 413, 415, 422),
 )
 def import_bills(
-    content: Annotated[bytes, Body(media_type=CSV, examples=[EXAMPLE])], request: Request, _caller: Admin, app: App
+    content: Annotated[bytes, Body(media_type=CSV, examples=[EXAMPLE])], request: Request, caller: Admin, app: App
 ) -> Response:
     """CSV, at most 1 MiB, with a header: a column `job_id` or `jobId`, and a column `cost_usd` or `totalCostMicroUsd`.
     All rows count or, with a problem that names the line, none. The same file again changes nothing."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != CSV:
         raise WrongMediaType("the body must be CSV", field="content-type", remedy=f"Send 'Content-Type: {CSV}'.")
     bills = read_statement(content)
-    recorded = app.gate.db.write(partial(billing.record, bills=bills, source="import", now=app.now()))
+    recorded = audited.write(app, caller, partial(billing.record, bills=bills, source="import", now=app.now()))
     tell(recorded, "import")
     app.wake("notify")
     return JSONResponse(

@@ -11,17 +11,19 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
+from service.api import audited
 from service.api.auth import Admin, Caller, Viewer
 from service.api.money_schemas import BudgetObject, BudgetPut, GrantCreate
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
 from service.api.teams import visible_team
+from service.domain.access import Role
 from service.domain.budget import Balance, Period, forecast
 from service.domain.errors import NotAllowed, NotFound
 from service.domain.moment import iso
 from service.domain.money import to_micro_usd, to_usd
-from service.store import budgets, standings, teams, windows
+from service.store import budgets, standings, users, windows
 from service.store.budgets import Owner, Terms
 from service.store.tables import Budget, BudgetWindow
 
@@ -37,20 +39,20 @@ def _owner(
     caller: Viewer,
     app: App,
     user: Annotated[
-        str | None, Query(min_length=1, max_length=100, description="One user's budget within the team, by key id")
+        str | None, Query(min_length=1, max_length=100, description="One user's budget within the team")
     ] = None,
 ) -> Owner:
     with app.gate.db.read() as session:
         visible_team(session, caller, team)
-        if user is not None and not teams.has_key(session, team, user):
-            raise NotFound(f"there is no key '{user}' of a team '{team}'", field="user")
+        if user is not None and users.get(session, team, user) is None:
+            raise NotFound(f"there is no user '{user}' of a team '{team}'", field="user")
     return Owner(team, user)
 
 
 def _changeable(owner: Annotated[Owner, Depends(_owner)], caller: Viewer) -> Owner:
-    if owner.user is not None and not caller.reaches("lead"):
+    if owner.user is not None and not caller.reaches(Role.LEAD):
         raise NotAllowed("a user's budget is set by a lead", remedy="Ask a lead of the team, or an admin.")
-    if owner.user is None and not caller.reaches("admin"):
+    if owner.user is None and not caller.reaches(Role.ADMIN):
         raise NotAllowed("a team's budget is granted by an admin", remedy="A lead sets the budgets of its users.")
     return owner
 
@@ -87,7 +89,7 @@ def read_budget(owner: OwnerOf, app: App, period: OfPeriod = Period.MONTH) -> Re
 def put_budget(owner: OwnerToChange, body: BudgetPut, caller: Viewer, app: App) -> Response:
     """One for each period; a run must fit all that are above it. Nothing is killed by a lower limit: it stops
     admissions until the window has room again."""
-    return _change(app, partial(_grant, owner=owner, body=body, by=caller.name, now=app.now()))
+    return _change(app, caller, partial(_grant, owner=owner, body=body, by=caller.name, now=app.now()))
 
 
 @router.delete("/teams/{team}/budget", status_code=204, summary="End a team's budget", responses=responses(403, 404))
@@ -107,7 +109,9 @@ def post_grant(
     owner: OwnerToChange, body: GrantCreate, caller: Viewer, app: App, period: OfPeriod = Period.MONTH
 ) -> Response:
     """More money for the present window alone: how one run is let past a limit that stays."""
-    return _change(app, partial(_add, owner=owner, period=period, body=body, by=caller.name, now=app.now()), 201)
+    return _change(
+        app, caller, partial(_add, owner=owner, period=period, body=body, by=caller.name, now=app.now()), 201
+    )
 
 
 @router.get(
@@ -129,7 +133,7 @@ def read_organisation_budget(_caller: Viewer, app: App, period: OfPeriod = Perio
 )
 def put_organisation_budget(body: BudgetPut, caller: Admin, app: App) -> Response:
     """Above the budgets of all teams; it grants no team anything by itself."""
-    return _change(app, partial(_grant, owner=ORGANISATION, body=body, by=caller.name, now=app.now()))
+    return _change(app, caller, partial(_grant, owner=ORGANISATION, body=body, by=caller.name, now=app.now()))
 
 
 @router.delete(
@@ -152,7 +156,9 @@ def delete_organisation_budget(caller: Admin, app: App, period: OfPeriod = Perio
 )
 def post_organisation_grant(body: GrantCreate, caller: Admin, app: App, period: OfPeriod = Period.MONTH) -> Response:
     """More money for the present window alone."""
-    return _change(app, partial(_add, owner=ORGANISATION, period=period, body=body, by=caller.name, now=app.now()), 201)
+    return _change(
+        app, caller, partial(_add, owner=ORGANISATION, period=period, body=body, by=caller.name, now=app.now()), 201
+    )
 
 
 def _read(app: State, owner: Owner, period: Period) -> Response:
@@ -160,8 +166,8 @@ def _read(app: State, owner: Owner, period: Period) -> Response:
         return JSONResponse(_json(session, _found(session, owner, period), app.now()))
 
 
-def _change(app: State, work: Callable[[Session], dict[str, Any]], status: int = 200) -> Response:
-    answer = app.gate.db.write(work)
+def _change(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]], status: int = 200) -> Response:
+    answer = audited.write(app, caller, work)
     app.wake("admit", "notify")
     return JSONResponse(answer, status)
 
@@ -170,7 +176,7 @@ def _end(app: State, owner: Owner, period: Period, caller: Caller) -> Response:
     def work(session: Session) -> None:
         budgets.end(session, _found(session, owner, period), by=caller.name, now=app.now())
 
-    app.gate.db.write(work)
+    audited.write(app, caller, work)
     app.wake("admit", "notify")
     return Response(status_code=204)
 

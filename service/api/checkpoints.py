@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
+from service.api import audited
 from service.api.attempt_schemas import CheckpointObject
 from service.api.auth import Caller, Member, Viewer
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
@@ -70,7 +71,7 @@ def list_buckets(
 )
 def delete_checkpoints(run_id: str, caller: Member, app: App) -> Response:
     """Of a run that has ended: nothing goes on from them any more, nor can its model be rescued from there."""
-    run = app.gate.db.write(partial(_unwant, run_id=run_id, caller=caller, now=app.now()))
+    run = audited.write(app, caller, partial(_unwant, run_id=run_id, caller=caller, now=app.now()))
     app.wake("tidy")
     return JSONResponse(run, 202)
 

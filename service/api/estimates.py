@@ -13,6 +13,7 @@ from sqlmodel import Session
 from service.api.auth import Viewer
 from service.api.estimate_schemas import EstimateObject
 from service.api.examples import RUN_EXAMPLES
+from service.api.idempotency import as_submitter
 from service.api.problems import responses
 from service.api.state import App
 from service.domain.errors import HubDown, Invalid
@@ -28,7 +29,6 @@ from service.domain.settle import Settled, batch_offers, settle
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
-from service.flow.enqueue import Submitter
 from service.flow.facts import gather
 from service.flow.foresee import Expectation, expectation, pilot_bound
 from service.flow.weigh import weigh
@@ -76,7 +76,7 @@ def estimate_run(
     with app.gate.db.read() as session:
         whose = (caller.team_or(request.team) if request.team is not None else caller.team or team) or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
-        submitter, gate = Submitter(whose, caller.name), app.gate
+        submitter, gate = as_submitter(caller, whose), app.gate
         refusals = weigh(session, request, submitter, app.namespace, gate.vault, app.now(), gate.limits)
     problems = [one for one in check_inputs(wanted, known) if one.verdict is Verdict.FAILED]
     told = _answer(request, recipe, expect, problems)

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from sqlmodel import Session
 
 from service.api.auth import Caller, Member
-from service.api.idempotency import IdempotencyKey, carried_out, keyed
+from service.api.idempotency import IdempotencyKey, as_submitter, carried_out, keyed
 from service.api.problems import responses
 from service.api.runs import own, visible
 from service.api.schemas import RunObject
@@ -48,9 +48,9 @@ async def follow_run(
     with app.gate.db.read() as session:
         team = visible(session, caller, run_id).team
     sent = {"then_of": run_id, **body.model_dump(mode="json")}
-    submitter = keyed(request, app, Submitter(team, caller.name), idempotency_key, sent)
+    submitter = keyed(request, app, as_submitter(caller, team), idempotency_key, sent)
     work = partial(_follow, run_id=run_id, body=body, submitter=submitter, caller=caller, now=app.now())
-    return await carried_out(app, work, "run_followed", kinds=[one.kind for one in body.then], by=caller.name)
+    return await carried_out(app, caller, work, "run_followed", kinds=[one.kind for one in body.then], by=caller.name)
 
 
 def _follow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import structlog
@@ -12,8 +13,10 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
-from service.api.auth import Member
+from service.api import audited
+from service.api.auth import Caller, Member
 from service.api.state import App, State
+from service.domain.access import Scope
 from service.domain.errors import Invalid
 from service.domain.json_text import read_json
 from service.flow.enqueue import Submitter, replay
@@ -36,11 +39,11 @@ def install(app: FastAPI) -> None:
 
 
 async def carried_out(
-    app: State, work: Callable[[Session], tuple[dict[str, Any], bool]], event: str, **told: Any
+    app: State, caller: Caller, work: Callable[[Session], tuple[dict[str, Any], bool]], event: str, **told: Any
 ) -> Response:
     """201 with the run that a work of `enqueue`'s kind has written, 200 where its key did that before. `event` and
     what is `told` go to the log."""
-    run, is_replay = await asyncio.wrap_future(app.gate.db.submit(work))
+    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, work))
     if is_replay:
         return _replayed_response(run)
     log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
@@ -64,8 +67,13 @@ async def submitter(request: Request, caller: Member, app: App, idempotency_key:
     body = read_json(await request.body())
     named = body.get("team")
     _check(request, idempotency_key)
-    who = Submitter(caller.team_or(named if isinstance(named, str) else None), caller.name)
+    who = as_submitter(caller, caller.team_or(named if isinstance(named, str) else None))
     return keyed(request, app, who, idempotency_key, body)
+
+
+def as_submitter(caller: Caller, team: str) -> Submitter:
+    """A caller who submits for a team."""
+    return Submitter(team, caller.name, Scope.RUNS_ON_BEHALF_OF in caller.may)
 
 
 def keyed(request: Request, app: State, who: Submitter, key: str | None, body: Mapping[str, Any]) -> Submitter:
@@ -78,7 +86,7 @@ def keyed(request: Request, app: State, who: Submitter, key: str | None, body: M
         found = idempotency.find(session, who.team, key)
         if found is not None:
             raise Replayed(replay(session, found.run_id, found.body_hmac, body_hmac, app.now()))
-    return Submitter(who.team, who.name, key, body_hmac)
+    return replace(who, idempotency_key=key, body_hmac=body_hmac)
 
 
 def _check(request: Request, key: str | None) -> None:

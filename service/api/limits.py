@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import true
 from sqlmodel import Session
 
+from service.api import audited
 from service.api.auth import Admin, Caller, Lead, Viewer
 from service.api.problems import responses
 from service.api.state import App
@@ -25,7 +26,7 @@ from service.api.team_schemas import (
 )
 from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import audit, flavors, organisation, runs
+from service.store import changes, flavors, organisation, runs
 from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
@@ -48,7 +49,7 @@ def read_limits(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
     """Running jobs are left alone; the limits count for what starts from now on."""
-    answer = app.gate.db.write(partial(_set_limits, caller=caller, team=team, body=body, now=app.now()))
+    answer = audited.write(app, caller, partial(_set_limits, caller=caller, team=team, body=body, now=app.now()))
     app.wake("admit", "notify")
     return JSONResponse(answer)
 
@@ -56,7 +57,7 @@ def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
 @router.patch("/teams/{team}", response_model=TeamObject, summary="Change a team", responses=responses(403, 404, 422))
 def patch_team(team: str, body: TeamPatch, caller: Admin, app: App) -> Response:
     """Its weight in the fair share, and its time zone, which counts from the next budget windows on."""
-    answer = app.gate.db.write(partial(_change_team, caller=caller, team=team, body=body, now=app.now()))
+    answer = audited.write(app, caller, partial(_change_team, caller=caller, team=team, body=body, now=app.now()))
     app.wake("admit", "notify")
     return JSONResponse(answer)
 
@@ -73,8 +74,8 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
 )
 def patch_organisation(body: OrganisationPatch, caller: Admin, app: App) -> Response:
     """What holds for all teams together; what is left out stays as it is. Running jobs are left alone."""
-    answer = app.gate.db.write(
-        partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
+    answer = audited.write(
+        app, caller, partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
     )
     app.wake("admit", "notify")
     return JSONResponse(answer)
@@ -92,7 +93,7 @@ def _set_limits(session: Session, caller: Caller, team: str, body: LimitsPut, no
     before = _limits_json(row)
     row.max_concurrent_runs = body.max_concurrent_runs
     row.max_concurrent_runs_per_user = body.max_concurrent_runs_per_user
-    audit.changed(session, row, "limits.changed", caller.name, before, _limits_json(row), now)
+    changes.tell(session, row, "limits.changed", caller.name, before, _limits_json(row), now)
     return _limits_json(row)
 
 
@@ -101,7 +102,7 @@ def _change_team(session: Session, caller: Caller, team: str, body: TeamPatch, n
     before = _terms_json(row)
     row.weight = row.weight if body.weight is None else body.weight
     row.time_zone = row.time_zone if body.time_zone is None else checked_zone(body.time_zone)
-    audit.changed(session, row, "team.changed", caller.name, before, _terms_json(row), now)
+    changes.tell(session, row, "team.changed", caller.name, before, _terms_json(row), now)
     return team_json(row)
 
 
@@ -126,7 +127,7 @@ def _change_organisation(
     if body.counts_outside is not None and body.counts_outside != row.counts_outside:
         row.counts_outside = body.counts_outside
         runs.unpark(session, "money", true())  # the organisation's budgets have more left now, or less
-    audit.changed(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
+    changes.tell(session, row, "organisation.changed", caller.name, before, _organisation_json(row), now)
     return _organisation_json(row)
 
 

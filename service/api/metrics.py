@@ -16,7 +16,7 @@ from service.store import gauges
 from service.store.gauges import BilledTotals
 from service.store.tables import Budget
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["metrics"])
 
 
 @router.get(

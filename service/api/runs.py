@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
+from service.api import audited
 from service.api.auth import Caller, Member, Viewer
 from service.api.examples import RUN_EXAMPLES
 from service.api.idempotency import SubmitterOf, carried_out
@@ -17,6 +18,7 @@ from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.schemas import RunObject
 from service.api.state import App, State
+from service.domain.access import Role
 from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.domain.request import RunRequest
 from service.domain.run import RunState, how_it_ended
@@ -40,11 +42,14 @@ router = APIRouter(tags=["runs"])
     },
 )
 async def submit_run(
-    request: Annotated[RunRequest, Body(openapi_examples=RUN_EXAMPLES)], submitter: SubmitterOf, app: App
+    request: Annotated[RunRequest, Body(openapi_examples=RUN_EXAMPLES)],
+    submitter: SubmitterOf,
+    caller: Member,
+    app: App,
 ) -> Response:
     """The run is durable when this answers. It starts by itself once its team's money and slots allow it."""
     work = partial(_enqueue, request=request, submitter=submitter, app=app, now=app.now())
-    return await carried_out(app, work, "run_enqueued")
+    return await carried_out(app, caller, work, "run_enqueued")
 
 
 @router.get("/runs", response_model=Page[RunObject], summary="List runs", responses=responses(422))
@@ -91,7 +96,7 @@ def read_run(run_id: str, caller: Viewer, app: App) -> Response:
 def cancel_run(run_id: str, caller: Member, app: App) -> Response:
     """Asks for the end, and says so in `reason` and `message`; the run is `cancelled` once Hugging Face confirms that
     its job has stopped. Members cancel their own runs, leads all of their team's."""
-    run = app.gate.db.write(partial(_request_cancel, run_id=run_id, caller=caller, now=app.now()))
+    run = audited.write(app, caller, partial(_request_cancel, run_id=run_id, caller=caller, now=app.now()))
     app.wake("cancel")
     return JSONResponse(run, 202)
 
@@ -116,7 +121,7 @@ def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime
 
 def mine(run: Run, caller: Caller) -> None:
     """Raise NotAllowed where the run is not the caller's to steer: a member's own, a lead's whole team."""
-    if not caller.reaches("lead") and run.requested_by != caller.name:
+    if not caller.reaches(Role.LEAD) and caller.name not in (run.requested_by, run.submitted_by):
         raise NotAllowed("members steer their own runs", remedy="Ask a lead of the team.")
 
 

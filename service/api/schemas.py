@@ -84,7 +84,8 @@ class RunObject(BaseModel):
     message: str | None
     is_terminal: bool
     team: str
-    requested_by: str
+    requested_by: str = Field(description="Whose it is: the user of the key, or the one named by `on_behalf_of`")
+    submitted_by: str
     recipe: dict[str, Any]
     flavor: str
     timeout_seconds: int | None
@@ -200,6 +201,9 @@ EventPattern = Literal[
     "team.changed",
     "team.paused",
     "team.resumed",
+    "team.archiving",
+    "team.archived",
+    "team.unarchived",
     "organisation.changed",
     "queue.*",
     "queue.paused",

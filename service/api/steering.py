@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
+from service.api import audited
 from service.api.auth import Admin, Caller, Lead, Member, Viewer
 from service.api.problems import responses
 from service.api.runs import held, mine, own
@@ -31,7 +32,7 @@ from service.domain.money import to_micro_usd, to_usd
 from service.domain.run import Reason, RunState
 from service.flow import pause
 from service.flow.change import change
-from service.store import audit, cancels, flavors, holds, organisation, runs
+from service.store import cancels, changes, flavors, holds, organisation, runs
 from service.store.describe import describe_run
 from service.store.tables import Run, Team
 
@@ -46,7 +47,7 @@ AnyDecision = Annotated[Decision, Body(default_factory=Decision)]
 def pause_run(run_id: str, caller: Member, app: App) -> Response:
     """One that is queued keeps its place and does not start until it is resumed. The job of one that trains is stopped
     and its money released, where there is a checkpoint to go on from; without one that is refused."""
-    return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=True, now=app.now()))
+    return _steer(app, caller, partial(_pause, run_id=run_id, caller=caller, stop=True, now=app.now()))
 
 
 @router.post(
@@ -54,7 +55,7 @@ def pause_run(run_id: str, caller: Member, app: App) -> Response:
 )
 def resume_run(run_id: str, caller: Member, app: App) -> Response:
     """It may start again when its turn comes; where it was training, from its newest checkpoint."""
-    return _steer(app, partial(_pause, run_id=run_id, caller=caller, stop=False, now=app.now()))
+    return _steer(app, caller, partial(_pause, run_id=run_id, caller=caller, stop=False, now=app.now()))
 
 
 @router.post(
@@ -62,7 +63,7 @@ def resume_run(run_id: str, caller: Member, app: App) -> Response:
 )
 def approve_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
     """Let a run through that its team's rules hold."""
-    return _steer(app, partial(_approve, run_id=run_id, body=body, caller=caller, now=app.now()))
+    return _steer(app, caller, partial(_approve, run_id=run_id, body=body, caller=caller, now=app.now()))
 
 
 @router.post(
@@ -70,7 +71,7 @@ def approve_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Respo
 )
 def refuse_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Response:
     """A run that awaits approval is cancelled with the comment as message. `approval.state` is `refused` at once."""
-    return _steer(app, partial(_refuse, run_id=run_id, body=body, caller=caller, now=app.now()))
+    return _steer(app, caller, partial(_refuse, run_id=run_id, body=body, caller=caller, now=app.now()))
 
 
 @router.patch(
@@ -79,31 +80,31 @@ def refuse_run(run_id: str, body: AnyDecision, caller: Lead, app: App) -> Respon
 def patch_run(run_id: str, body: RunPatch, caller: Member, app: App) -> Response:
     """Flavor, priority, timeout or labels of a run that has not been submitted. It is checked as a new one would be,
     and needs approval again where it has become more expensive or changed its flavor."""
-    return _steer(app, partial(_patch, run_id=run_id, body=body, caller=caller, now=app.now()))
+    return _steer(app, caller, partial(_patch, run_id=run_id, body=body, caller=caller, now=app.now()))
 
 
 @router.post("/teams/{team}/pause", response_model=PauseObject, summary="Pause a team", responses=responses(403, 404))
 def pause_team(team: str, caller: Lead, app: App) -> Response:
     """None of its runs starts until it is resumed; those that have started go on."""
-    return _steer(app, partial(_pause_team, team=team, caller=caller, stop=True, now=app.now()))
+    return _steer(app, caller, partial(_pause_team, team=team, caller=caller, stop=True, now=app.now()))
 
 
 @router.post("/teams/{team}/resume", response_model=PauseObject, summary="Resume a team", responses=responses(403, 404))
 def resume_team(team: str, caller: Lead, app: App) -> Response:
     """Its runs start again when their turn comes."""
-    return _steer(app, partial(_pause_team, team=team, caller=caller, stop=False, now=app.now()))
+    return _steer(app, caller, partial(_pause_team, team=team, caller=caller, stop=False, now=app.now()))
 
 
 @router.post("/queue/pause", response_model=PauseObject, summary="Drain: nothing starts", responses=responses(403))
 def pause_queue(caller: Admin, app: App) -> Response:
     """Runs are accepted and wait; those that have started go on."""
-    return _steer(app, partial(_pause_queue, caller=caller, stop=True, now=app.now()))
+    return _steer(app, caller, partial(_pause_queue, caller=caller, stop=True, now=app.now()))
 
 
 @router.post("/queue/resume", response_model=PauseObject, summary="Let runs start again", responses=responses(403))
 def resume_queue(caller: Admin, app: App) -> Response:
     """The end of a drain."""
-    return _steer(app, partial(_pause_queue, caller=caller, stop=False, now=app.now()))
+    return _steer(app, caller, partial(_pause_queue, caller=caller, stop=False, now=app.now()))
 
 
 @router.post(
@@ -115,7 +116,7 @@ def resume_queue(caller: Admin, app: App) -> Response:
 )
 def stop_team(team: str, body: Annotated[TeamStop, Body(default_factory=TeamStop)], caller: Lead, app: App) -> Response:
     """Every run that has not ended, queued or running. With `pause`, nothing starts afterwards either."""
-    answer = app.gate.db.write(partial(_stop_team, team=team, body=body, caller=caller, now=app.now()))
+    answer = audited.write(app, caller, partial(_stop_team, team=team, body=body, caller=caller, now=app.now()))
     app.wake("cancel", "notify")
     return JSONResponse(answer, 202)
 
@@ -140,11 +141,11 @@ def read_rules(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_rules(team: str, body: ApprovalRulesPut, caller: Lead, app: App) -> Response:
     """For runs submitted or changed from now on."""
-    return _steer(app, partial(_set_rules, team=team, body=body, caller=caller, now=app.now()))
+    return _steer(app, caller, partial(_set_rules, team=team, body=body, caller=caller, now=app.now()))
 
 
-def _steer(app: State, work: Callable[[Session], dict[str, Any]]) -> Response:
-    answer = app.gate.db.write(work)
+def _steer(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]]) -> Response:
+    answer = audited.write(app, caller, work)
     app.wake("preflight", "admit", "cancel", "notify")
     return JSONResponse(answer)
 
@@ -208,13 +209,13 @@ def _say(session: Session, run: Run) -> None:
 
 def _pause_team(session: Session, team: str, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
     row = held_team(session, caller, team)
-    audit.pause(session, row, caller.name, now, stop)
+    changes.pause(session, row, caller.name, now, stop)
     return {"paused": stop, "paused_by": row.paused_by}
 
 
 def _pause_queue(session: Session, caller: Caller, stop: bool, now: datetime) -> dict[str, Any]:
     row = organisation.lock(session)
-    audit.pause(session, row, caller.name, now, stop)
+    changes.pause(session, row, caller.name, now, stop)
     return {"paused": stop, "paused_by": row.paused_by}
 
 
@@ -223,7 +224,7 @@ def _stop_team(session: Session, team: str, body: TeamStop, caller: Caller, now:
     stopped = holds.stop_team(session, team, caller.name, now)
     if body.pause:
         row = held_team(session, caller, team)
-        audit.pause(session, row, caller.name, now, stop=True)
+        changes.pause(session, row, caller.name, now, stop=True)
     return {"runs": stopped, "paused": row.paused_at is not None}
 
 
@@ -235,10 +236,10 @@ def _set_rules(session: Session, team: str, body: ApprovalRulesPut, caller: Call
     row.approval_rules = {
         "cost_over_micro_usd": None if body.cost_over_usd is None else to_micro_usd(body.cost_over_usd),
         "flavors": sorted(set(body.flavors)),
-        "first_run_of_key": body.first_run_of_key,
+        "first_run_of_user": body.first_run_of_user,
         "expires_after_seconds": body.expires_after,
     }
-    audit.changed(session, row, "approval_rules.changed", caller.name, before, _rules_json(row), now)
+    changes.tell(session, row, "approval_rules.changed", caller.name, before, _rules_json(row), now)
     return _rules_json(row)
 
 
@@ -247,6 +248,6 @@ def _rules_json(team: Team) -> dict[str, Any]:
     return {
         "cost_over_usd": None if rules.cost_over is None else to_usd(rules.cost_over),
         "flavors": sorted(rules.flavors),
-        "first_run_of_key": rules.first_run_of_key,
+        "first_run_of_user": rules.first_run_of_user,
         "expires_after_seconds": rules.expires_after // timedelta(seconds=1),
     }

@@ -116,7 +116,7 @@ class ApprovalRulesPut(Body):
 
     cost_over_usd: Usd | None = Field(None, description="Runs that can cost more than this")
     flavors: list[Annotated[str, StringConstraints(max_length=64)]] = Field(default_factory=list, max_length=200)
-    first_run_of_key: bool = False
+    first_run_of_user: bool = False
     expires_after: Seconds = Field(int(EXPIRES_AFTER.total_seconds()), description="Not approved by then: cancelled")
 
 
@@ -125,5 +125,5 @@ class ApprovalRulesObject(BaseModel):
 
     cost_over_usd: float | None
     flavors: list[str]
-    first_run_of_key: bool
+    first_run_of_user: bool
     expires_after_seconds: int

@@ -28,6 +28,14 @@ class TeamCreate(Body):
     name: TeamName
 
 
+class ArchiveObject(BaseModel):
+    """Whether a team is open; `archiving` until its last run has ended."""
+
+    state: Literal["open", "archiving", "archived"]
+    since: datetime | None
+    by: str | None
+
+
 class TeamObject(BaseModel):
     """A team. `paused`: none of its runs starts."""
 
@@ -38,31 +46,14 @@ class TeamObject(BaseModel):
     paused_by: str | None
     weight: float
     time_zone: str
+    archive: ArchiveObject
     created_at: datetime
 
 
-class KeyCreate(Body):
-    """A new key of a team."""
+class TeamArchive(Body):
+    """What becomes of the runs that a team has still."""
 
-    name: Name
-    role: Literal["lead", "member", "viewer"]
-
-
-class KeyObject(BaseModel):
-    """A key without its secret."""
-
-    id: str
-    team: str | None
-    name: str
-    role: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-class NewKeyObject(KeyObject):
-    """A key with its secret, shown this once."""
-
-    key: str
+    runs: Literal["drain", "cancel"] = Field("drain", description="Let them end, or cancel them")
 
 
 Slots = Annotated[int, Field(ge=0, le=100_000)]

@@ -1,31 +1,26 @@
-"""Teams and their keys."""
+"""Teams."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
-from service.api.auth import Admin, Caller, Lead, Viewer
+from service.api import audited
+from service.api.auth import Admin, Caller, Viewer
 from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.state import App
-from service.api.team_schemas import (
-    KeyCreate,
-    KeyObject,
-    NewKeyObject,
-    TeamCreate,
-    TeamObject,
-)
+from service.api.team_schemas import TeamArchive, TeamCreate, TeamObject
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.moment import iso
-from service.store import teams
+from service.store import audit, holds, teams
 from service.store.budgets import ORGANISATION
-from service.store.tables import ApiKey, Team
+from service.store.tables import Team
 
 router = APIRouter(tags=["teams"])
 
@@ -33,15 +28,13 @@ router = APIRouter(tags=["teams"])
 @router.post(
     "/teams", status_code=201, response_model=TeamObject, summary="Create a team", responses=responses(403, 409, 422)
 )
-def create_team(body: TeamCreate, _caller: Admin, app: App) -> Response:
+def create_team(body: TeamCreate, caller: Admin, app: App) -> Response:
     """A team has no money until a budget is granted: PUT /teams/{team}/budget."""
     if body.name == ORGANISATION:
         raise Invalid(
             f"'{ORGANISATION}' is what all teams together are called", field="name", remedy="Choose another name."
         )
-    team = app.gate.db.write(partial(teams.insert, name=body.name, now=app.now()))
-    if team is None:
-        raise Conflict(f"there is a team '{body.name}' already", field="name")
+    team = audited.write(app, caller, partial(_insert, name=body.name, now=app.now()))
     return JSONResponse(team_json(team), 201, headers={"Location": f"/teams/{team.name}"})
 
 
@@ -61,37 +54,30 @@ def read_team(team: str, caller: Viewer, app: App) -> Response:
 
 
 @router.post(
-    "/teams/{team}/keys",
-    status_code=201,
-    response_model=NewKeyObject,
-    summary="Create an API key",
+    "/teams/{team}/archive",
+    status_code=202,
+    response_model=TeamObject,
+    summary="Archive a team",
     responses=responses(403, 404, 422),
 )
-def create_key(team: str, body: KeyCreate, caller: Lead, app: App) -> Response:
-    """The answer holds the key, this once: only a hash of it is kept."""
-    key, secret = app.gate.db.write(partial(_insert_key, caller=caller, team=team, body=body, now=app.now()))
-    return JSONResponse({**_key_json(key), "key": secret}, 201)
+def archive_team(
+    team: str, body: Annotated[TeamArchive, Body(default_factory=TeamArchive)], caller: Admin, app: App
+) -> Response:
+    """It takes no more runs. Those that it has are let end, or are cancelled; after the last one its keys and endpoints
+    are ended. Its runs, its ledger and its audit log stay. `archive.state` is `archived` then."""
+    answer = audited.write(app, caller, partial(_archive, team=team, body=body, caller=caller, now=app.now()))
+    app.wake("cancel", "archive", "notify")
+    return JSONResponse(answer, 202)
 
 
-@router.get(
-    "/teams/{team}/keys", response_model=Page[KeyObject], summary="List API keys", responses=responses(403, 404)
+@router.post(
+    "/teams/{team}/unarchive", response_model=TeamObject, summary="Open a team again", responses=responses(403, 404)
 )
-def list_keys(team: str, caller: Lead, app: App) -> Response:
-    """Without their secrets, which are not kept."""
-    with app.gate.db.read() as session:
-        visible_team(session, caller, team)
-        data = [_key_json(key) for key in teams.keys_of(session, team)]
-    return JSONResponse(page_json(data, False, None))
-
-
-@router.delete("/teams/{team}/keys/{key_id}", status_code=204, summary="Revoke a key", responses=responses(403, 404))
-def revoke_key(team: str, key_id: str, caller: Lead, app: App) -> Response:
-    """It is refused from now on."""
-    if not caller.sees(team) or not app.gate.db.write(
-        partial(teams.revoke_key, team=team, key_id=key_id, now=app.now())
-    ):
-        raise NotFound(f"there is no key '{key_id}' of a team '{team}'")
-    return Response(status_code=204)
+def unarchive_team(team: str, caller: Admin, app: App) -> Response:
+    """It takes runs again. Keys and endpoints that were ended stay so."""
+    answer = audited.write(app, caller, partial(_unarchive, team=team, caller=caller, now=app.now()))
+    app.wake("notify")
+    return JSONResponse(answer)
 
 
 def visible_team(session: Session, caller: Caller, name: str) -> Team:
@@ -99,6 +85,14 @@ def visible_team(session: Session, caller: Caller, name: str) -> Team:
     team = teams.get(session, name)
     if team is None or not caller.sees(name):
         raise NotFound(f"there is no team '{name}'")
+    return team
+
+
+def _insert(session: Session, name: str, now: datetime) -> Team:
+    team = teams.insert(session, name, now)
+    if team is None:
+        raise Conflict(f"there is a team '{name}' already", field="name")
+    audit.about(session, f"/teams/{name}", name)
     return team
 
 
@@ -110,9 +104,26 @@ def held_team(session: Session, caller: Caller, name: str) -> Team:
     return team
 
 
-def _insert_key(session: Session, caller: Caller, team: str, body: KeyCreate, now: datetime) -> tuple[ApiKey, str]:
-    visible_team(session, caller, team)
-    return teams.insert_key(session, team, body.name, body.role, now)
+def open_team(session: Session, caller: Caller, name: str) -> Team:
+    """A team that the caller sees and that takes new runs and keys; raises NotFound and TeamArchived."""
+    team = visible_team(session, caller, name)
+    teams.refuse_archived(team)
+    return team
+
+
+def _archive(session: Session, team: str, body: TeamArchive, caller: Caller, now: datetime) -> dict[str, Any]:
+    if body.runs == "cancel":
+        visible_team(session, caller, team)
+        holds.stop_team(session, team, caller.name, now)
+    row = held_team(session, caller, team)
+    teams.archive(session, row, caller.name, now, stop=True)
+    return team_json(row)
+
+
+def _unarchive(session: Session, team: str, caller: Caller, now: datetime) -> dict[str, Any]:
+    row = held_team(session, caller, team)
+    teams.archive(session, row, caller.name, now, stop=False)
+    return team_json(row)
 
 
 def team_json(team: Team) -> dict[str, Any]:
@@ -125,16 +136,6 @@ def team_json(team: Team) -> dict[str, Any]:
         "paused_by": team.paused_by,
         "weight": team.weight,
         "time_zone": team.time_zone,
+        "archive": teams.state_json(team),
         "created_at": iso(team.created_at),
-    }
-
-
-def _key_json(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "team": key.team,
-        "name": key.name,
-        "role": key.role,
-        "created_at": iso(key.created_at),
-        "revoked_at": None if key.revoked_at is None else iso(key.revoked_at),
     }

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
+from service.api import audited
 from service.api.auth import Caller, Lead
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -20,7 +21,7 @@ from service.api.state import App, State
 from service.domain.errors import Invalid, NotFound
 from service.domain.moment import iso
 from service.domain.target import url_refusal
-from service.store import teams, webhooks
+from service.store import audit, teams, webhooks
 from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint, Event
 
@@ -45,7 +46,8 @@ def create_endpoint(body: EndpointCreate, caller: Lead, app: App) -> Response:
             remedy="Use a public https address, or TUNEGATE_WEBHOOK_ALLOWED_TARGETS names this one.",
         )
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    endpoint = app.gate.db.write(partial(_insert, app=app, caller=caller, body=body, secret=secret, now=app.now()))
+    work = partial(_insert, app=app, caller=caller, body=body, secret=secret, now=app.now())
+    endpoint = audited.write(app, caller, work)
     return JSONResponse(
         {**_endpoint_json(endpoint), "secret": secret}, 201, headers={"Location": f"/webhooks/{endpoint.id}"}
     )
@@ -72,7 +74,7 @@ def read_endpoint(endpoint_id: str, caller: Lead, app: App) -> Response:
 @router.delete("/webhooks/{endpoint_id}", status_code=204, summary="Remove an endpoint", responses=responses(403, 404))
 def delete_endpoint(endpoint_id: str, caller: Lead, app: App) -> Response:
     """Nothing more is sent to it; its delivery log goes with it."""
-    app.gate.db.write(partial(_delete, caller=caller, endpoint_id=endpoint_id))
+    audited.write(app, caller, partial(_delete, caller=caller, endpoint_id=endpoint_id))
     return Response(status_code=204)
 
 
@@ -112,6 +114,7 @@ def _insert(session: Session, app: State, caller: Caller, body: EndpointCreate, 
     )
     session.add(endpoint)
     session.flush()
+    audit.about(session, f"/webhooks/{endpoint.id}", team)
     return endpoint
 
 

@@ -16,17 +16,17 @@ class ApprovalRules:
 
     cost_over: int | None = None
     flavors: frozenset[str] = frozenset()
-    first_run_of_key: bool = False
+    first_run_of_user: bool = False
     expires_after: timedelta = EXPIRES_AFTER
 
 
-def why_held(rules: ApprovalRules, ceiling: int | None, flavor: str, is_first_of_key: bool) -> str | None:
+def why_held(rules: ApprovalRules, ceiling: int | None, flavor: str, is_first_of_user: bool) -> str | None:
     """Why a run needs approval, or None. A ceiling not known yet may be over any bound."""
     if rules.cost_over is not None and (ceiling is None or ceiling > rules.cost_over):
         cost = "its cost is not known yet" if ceiling is None else f"it can cost {dollars(ceiling)}"
         return f"{cost}; more than {dollars(rules.cost_over)} needs approval"
     if flavor in rules.flavors:
         return f"runs on {flavor} need approval"
-    if rules.first_run_of_key and is_first_of_key:
-        return "the first run of a key needs approval"
+    if rules.first_run_of_user and is_first_of_user:
+        return "the first run of a user needs approval"
     return None

@@ -5,19 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from service.domain.errors import BrokenRule, NotAvailable, UnknownField
+from service.domain.errors import BrokenRule, UnknownField
 from service.domain.text import is_carried
 
 
 class Body(BaseModel):
-    """`not_available` names fields of the contract that this release refuses rather than ignores, with the reason."""
+    """Frozen, and strict about types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    not_available: ClassVar[dict[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -29,13 +28,6 @@ class Body(BaseModel):
                 "a text holds NUL or half of a surrogate pair", "Send text that UTF-8 can carry, without NUL."
             )
         for name in value:
-            if name in cls.not_available:
-                raise BrokenRule(
-                    f"'{name}' is not built yet: {cls.not_available[name]}",
-                    f"Leave '{name}' out.",
-                    at=name,
-                    kind=NotAvailable,
-                )
             if name not in cls.model_fields:
                 raise BrokenRule(
                     f"there is no field '{name}'", cls.suggestion(str(name)), at=str(name), kind=UnknownField

@@ -80,6 +80,12 @@ class IdempotencyConflict(Conflict):
     code, title = "idempotency_key_reused", "The Idempotency-Key was used with another body"
 
 
+class TeamArchived(Conflict):
+    """The team takes no more runs."""
+
+    code, title = "team_archived", "The team is archived"
+
+
 class Invalid(ServiceError):
     """A value that cannot be right."""
 
@@ -109,12 +115,6 @@ def together(found: Sequence[Invalid]) -> Invalid:
     first = found[0]
     first.extra["errors"] = [{"field": one.field, "rule": one.detail, "remedy": one.remedy} for one in found]
     return first
-
-
-class NotAvailable(Invalid):
-    """A field of the contract that this release does not have yet."""
-
-    code, title = "not_available", "Not available in this release"
 
 
 class SecretInText(Invalid):

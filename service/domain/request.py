@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from service.domain.access import UserName
 from service.domain.body import AwareMoment, Usd
 from service.domain.checkpoints import MOUNT_PATH, Asked
 from service.domain.checkpoints import refusal as checkpoints_refusal
@@ -56,10 +57,6 @@ class RunRequest(ClearBody):
     """One supervised fine-tuning run. `timeout` or `max_cost_usd` must be given; with only the latter, the timeout is
     the longest that the money allows."""
 
-    not_available: ClassVar[dict[str, str]] = {
-        "on_behalf_of": "a run belongs to the key that submits it",
-    }
-
     recipe: Recipe
     flavor: FlavorName = Field(
         description="Hugging Face hardware; GET /flavors lists it with prices. `auto` takes the cheapest that fits",
@@ -86,6 +83,10 @@ class RunRequest(ClearBody):
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     after: list[Annotated[str, StringConstraints(max_length=64)]] = Field(
         default_factory=list, max_length=100, description="Runs that must have succeeded before this one starts"
+    )
+    on_behalf_of: UserName | None = Field(
+        None,
+        description="The user whose run it is, for keys with the scope `runs:on_behalf_of`; the key's own if left out",
     )
     start_before: AwareMoment | None = Field(None, description="A run not started by then is cancelled")
     reuse: Literal["never", "allow"] = Field(

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain import gpus
-from service.domain.errors import IdempotencyConflict, ImageNotAllowed, Invalid
+from service.domain.errors import IdempotencyConflict, ImageNotAllowed, Invalid, NotAllowed
 from service.domain.flavor_name import AUTO
 from service.domain.image import image_refusal
 from service.domain.money import to_micro_usd
@@ -32,7 +32,7 @@ from service.flow.follow_up import queue_after, then
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
-from service.store import flavors, holds, idempotency, runs, scripts
+from service.store import flavors, holds, idempotency, runs, scripts, teams, users
 from service.store.describe import describe_run
 from service.store.ids import new_id
 from service.store.tables import Run
@@ -43,10 +43,12 @@ Find = Callable[[Session, str], Run | None]
 
 @dataclass(frozen=True)
 class Submitter:
-    """Who submits, for which team, and the idempotency key that came with it."""
+    """Who submits, for which team, and the idempotency key that came with it; and whether they may name another user
+    of the team, whose run it is then."""
 
     team: str
     name: str
+    may_name_others: bool = False
     idempotency_key: str | None = None
     body_hmac: str = ""
 
@@ -74,9 +76,11 @@ def enqueue(
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
             return replay(session, key.run_id, key.body_hmac, submitter.body_hmac, now), True
+    teams.refuse_archived(teams.get(session, run.team))
+    refuse_user(session, run, submitter, now)
     refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
     settled = look_ahead(session, run, now)
-    followers = then(session, run, request.then, submitter.name, now)
+    followers = then(session, run, request.then, run.requested_by, now)
     refuse_impossible(session, run, now)
     if settled is not None:
         refuse_short(run)
@@ -132,6 +136,23 @@ def replay(session: Session, run_id: str, stored_hmac: str, body_hmac: str, now:
     return describe_run(session, run, now)
 
 
+def refuse_user(session: Session, run: Run, submitter: Submitter, now: datetime) -> None:
+    """Raise NotAllowed where the run is another user's and the submitter may name none, or where that user is shut
+    out; a user who is new to the team is there afterwards."""
+    if run.submitted_by is None:
+        return
+    if not submitter.may_name_others:
+        raise NotAllowed(
+            "this key submits for its own user only",
+            field="on_behalf_of",
+            remedy="Leave it out, or take a key with the scope 'runs:on_behalf_of'.",
+        )
+    if users.ensure(session, run.team, run.requested_by, now).shut_out_at is not None:
+        raise NotAllowed(
+            f"the user '{run.requested_by}' is shut out", field="on_behalf_of", remedy="Ask a lead of the team."
+        )
+
+
 def namespace_of(request: RunRequest, own: str | None) -> str:
     """The namespace that pays; raises Invalid where none is named, or another than the installation's own."""
     if own is None and request.namespace is None:
@@ -171,7 +192,8 @@ def run_of(
         state=RunState.QUEUED.value,
         reason=Reason.CHECKING.value,
         message="just arrived; the gates are checked next",
-        requested_by=submitter.name,
+        requested_by=request.on_behalf_of or submitter.name,
+        submitted_by=None if request.on_behalf_of in (None, submitter.name) else submitter.name,
         recipe=kept,
         parked=scripts.PARKED if has_url else None,
         image=image,

@@ -61,7 +61,7 @@ def weigh(
         run.requested_timeout_seconds = (run.estimate or {}).get("timeout_seconds")
     if run.output_repo is not None:  # may be left out here
         with _told(found):
-            then(session, run, request.then, submitter.name, now)
+            then(session, run, request.then, run.requested_by, now)
     if run.requested_timeout_seconds is not None or run.max_cost_micro_usd is not None:
         with _told(found):
             refuse_impossible(session, run, now)

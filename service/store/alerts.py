@@ -19,15 +19,17 @@ from service.store.tables import Budget, BudgetWindow, Event, LedgerEntry
 
 def tell(session: Session, budget: Budget, event_type: str, now: datetime, **data: Any) -> None:
     """An event of a budget; `data` joins what says whose it is."""
-    session.add_all([budget, _event(budget, event_type, now, **data)])
-    session.flush()
+    session.add(budget)
+    events.add(session, [_event(budget, event_type, now, **data)])
 
 
 def reset_all(session: Session, opened: Iterable[tuple[Budget, BudgetWindow]], now: datetime) -> None:
     """Tell of windows that began anew, all at once."""
+    new = []
     for budget, window in opened:
-        session.add_all([budget, _event(budget, "budget.reset", now, **window_json(session, budget, window))])
-    session.flush()
+        session.add(budget)
+        new.append(_event(budget, "budget.reset", now, **window_json(session, budget, window)))
+    events.add(session, new)
 
 
 def _event(budget: Budget, event_type: str, now: datetime, **data: Any) -> Event:

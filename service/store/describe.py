@@ -152,6 +152,7 @@ def run_object(
         "is_terminal": state.is_terminal,
         "team": run.team,
         "requested_by": run.requested_by,
+        "submitted_by": run.submitted_by or run.requested_by,
         "recipe": run.recipe,
         "flavor": run.flavor,
         "timeout_seconds": run.timeout_seconds,

@@ -13,6 +13,7 @@ from service.store.ids import new_id
 from service.store.tables import Event
 
 MAX_STAMPED = 500
+TOLD = "told"
 
 
 def append(
@@ -25,12 +26,24 @@ def append(
     now: datetime,
 ) -> None:
     """Tell of a change, in the transaction that made it. `sequence` counts the subject's events without gaps."""
-    session.add(made(subject, team, sequence, event_type, data, now))
+    add(session, [made(subject, team, sequence, event_type, data, now)])
+
+
+def add(session: Session, new: Sequence[Event]) -> None:
+    """What `made` has made, all at once."""
+    session.info.setdefault(TOLD, []).extend(new)
+    session.add_all(new)
     session.flush()
 
 
+def of_this_transaction(session: Session) -> list[Event]:
+    """What was told of so far in the work that this session is of."""
+    told: list[Event] = session.info.get(TOLD, [])
+    return told
+
+
 def made(subject: str, team: str | None, sequence: int, event_type: str, data: dict[str, Any], now: datetime) -> Event:
-    """What `append` adds, for whoever adds many at once."""
+    """What `append` adds, for whoever adds many at once with `add`."""
     return Event(
         id=new_id("evt", now),
         subject=subject,

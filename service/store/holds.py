@@ -49,7 +49,7 @@ def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
     """Ask for approval where the team's rules want it."""
     team = session.get(Team, run.team)
     rules = rules_of(team)
-    is_first = rules.first_run_of_key and not _was_let_through(session, run)
+    is_first = rules.first_run_of_user and not _was_let_through(session, run)
     run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
     if run.approval_why is None and (run.pilot or {}).get("confirm") and not run.open_dependencies:
         run.approval_why = "it was changed after its pilot, whose numbers were to be confirmed"
@@ -59,7 +59,7 @@ def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
 
 
 def _was_let_through(session: Session, run: Run) -> bool:
-    """Whether another run of the same key was approved, or admitted. That one was submitted says nothing yet."""
+    """Whether another run of the same user was approved, or admitted. That one was submitted says nothing yet."""
     others = exists().where(
         col(Run.team) == run.team,
         col(Run.requested_by) == run.requested_by,
@@ -86,7 +86,7 @@ def rules_of(team: Team | None) -> ApprovalRules:
     return ApprovalRules(
         kept["cost_over_micro_usd"],
         frozenset(kept["flavors"]),
-        kept["first_run_of_key"],
+        kept["first_run_of_user"],
         timedelta(seconds=kept["expires_after_seconds"]),
     )
 

@@ -1,15 +1,17 @@
-"""Teams, their keys and limits."""
+"""Teams: made, held, and in the end archived. A team is never removed: its runs and its ledger stay."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, exists, select, update
 
-from service.store.ids import new_id
-from service.store.tables import ApiKey, Team
+from service.domain.errors import TeamArchived
+from service.domain.moment import iso
+from service.store import changes, keys
+from service.store.tables import Endpoint, Run, Team
+
+ARCHIVE = "archive"
 
 
 def get(session: Session, name: str) -> Team | None:
@@ -36,42 +38,48 @@ def insert(session: Session, name: str, now: datetime) -> Team | None:
     return team
 
 
-def insert_key(session: Session, team: str | None, name: str, role: str, now: datetime) -> tuple[ApiKey, str]:
-    """A new key: its row, and the key itself, which is not kept."""
-    secret = "tg_" + secrets.token_urlsafe(32)
-    key = ApiKey(id=new_id("key", now), team=team, name=name, role=role, hash=hash_of(secret), created_at=now)
-    session.add(key)
-    session.flush()
-    return key, secret
+def refuse_archived(team: Team | None) -> None:
+    """Raise TeamArchived for a team that takes no more runs and makes no more keys."""
+    if team is not None and team.archiving_at is not None:
+        raise TeamArchived(
+            f"team {team.name} is archived: it takes nothing new", remedy=f"POST /teams/{team.name}/unarchive opens it."
+        )
 
 
-def key_by_secret(session: Session, secret: str) -> ApiKey | None:
-    """The key that a caller presented, unless it was revoked."""
-    key = session.exec(select(ApiKey).where(ApiKey.hash == hash_of(secret))).first()
-    return key if key is not None and key.revoked_at is None else None
+def archive(session: Session, team: Team, by: str, now: datetime, stop: bool) -> None:
+    """Let a team that the caller holds take no more runs, or (`stop` False) take them again. The keys that were revoked
+    when it was closed stay revoked."""
+    before = state_json(team)
+    if stop:
+        team.archiving_at = team.archiving_at or now
+        team.archived_by = team.archived_by or by
+    else:
+        team.archiving_at = team.archived_at = team.archived_by = None
+    changes.tell(session, team, "team.archiving" if stop else "team.unarchived", by, before, state_json(team), now)
 
 
-def keys_of(session: Session, team: str) -> list[ApiKey]:
-    """A team's keys, oldest first, revoked ones included."""
-    return list(session.exec(select(ApiKey).where(ApiKey.team == team).order_by(col(ApiKey.id))))
+def to_close(session: Session) -> list[str]:
+    """Teams that take no more runs and have none under way, and are still open to their keys."""
+    has_live = exists().where(col(Run.team) == Team.name, col(Run.finished_at).is_(None))
+    waiting = (col(Team.archiving_at).is_not(None)) & (col(Team.archived_at).is_(None))
+    return list(session.exec(select(Team.name).where(waiting, ~has_live).order_by(col(Team.name))))
 
 
-def has_key(session: Session, team: str, key_id: str) -> bool:
-    """Whether a key is, or was, a team's."""
-    key = session.get(ApiKey, key_id)
-    return key is not None and key.team == team
-
-
-def revoke_key(session: Session, team: str, key_id: str, now: datetime) -> bool:
-    """End a key at once; False where the team has no such key."""
-    key = session.get(ApiKey, key_id)
-    if key is None or key.team != team:
+def close(session: Session, name: str, now: datetime) -> bool:
+    """End a team's keys and endpoints; False where it has been opened again, or has a run under way, meanwhile."""
+    team = lock(session, name)
+    if team is None or name not in to_close(session):
         return False
-    key.revoked_at = key.revoked_at or now
-    session.add(key)
+    before, team.archived_at = state_json(team), now
+    keys.revoke_all(session, name, ARCHIVE, now)
+    changes.tell(session, team, "team.archived", team.archived_by or ARCHIVE, before, state_json(team), now)
+    is_open = (col(Endpoint.team) == name) & col(Endpoint.disabled_at).is_(None)
+    session.exec(update(Endpoint).where(is_open).values(disabled_at=now))
     return True
 
 
-def hash_of(secret: str) -> str:
-    """How a key is kept: it has 256 random bits, so a plain SHA-256 cannot be searched back."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def state_json(team: Team) -> dict[str, str | None]:
+    """Whether a team is open, is being archived or is archived, since when, and by whom."""
+    state = "archived" if team.archived_at else "archiving" if team.archiving_at else "open"
+    since = team.archived_at or team.archiving_at
+    return {"state": state, "since": None if since is None else iso(since), "by": team.archived_by}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.api import money_schemas, schemas, series, team_schemas, usage_schemas, watch_schemas
+from service.api import key_schemas, money_schemas, schemas, series, team_schemas, usage_schemas, watch_schemas
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -26,6 +26,15 @@ LEAST = {
     ("POST", "/teams/{team}/keys"): "lead",
     ("GET", "/teams/{team}/keys"): "lead",
     ("DELETE", "/teams/{team}/keys/{key_id}"): "lead",
+    ("POST", "/organisation/keys"): "admin",
+    ("GET", "/organisation/keys"): "admin",
+    ("POST", "/organisation/keys/{key_id}/rotate"): "admin",
+    ("DELETE", "/organisation/keys/{key_id}"): "admin",
+    ("GET", "/teams/{team}/users"): "lead",
+    ("PUT", "/teams/{team}/users/{user}"): "lead",
+    ("POST", "/teams/{team}/archive"): "admin",
+    ("POST", "/teams/{team}/unarchive"): "admin",
+    ("GET", "/audit"): "lead",
     ("PUT", "/teams/{team}/limits"): "lead",
     ("PUT", "/teams/{team}/budget"): "admin",
     ("DELETE", "/teams/{team}/budget"): "admin",
@@ -61,6 +70,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs/{run_id}/then"): {"then": [{"kind": "smoke_test"}]},
     ("POST", "/teams"): {"name": "third"},
     ("POST", "/teams/{team}/keys"): {"name": "x", "role": "member"},
+    ("POST", "/organisation/keys"): {"name": "x"},
+    ("PUT", "/teams/{team}/users/{user}"): {"shut_out": False},
     ("PUT", "/teams/{team}/limits"): {"max_concurrent_runs": 3},
     ("PUT", "/teams/{team}/budget"): {"limit_usd": 1},
     ("POST", "/teams/{team}/budget/grants"): {"amount_usd": 1},
@@ -90,6 +101,7 @@ def fill(path: str, **ids: str) -> str:
             "other_id": "run_y",
             "attempt": "1",
             "token": "x",
+            "user": "somebody",
             **ids,
         }
     )
@@ -249,7 +261,7 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
         *((schemas.EventObject, event) for event in api("GET", f"/runs/{run_id}/events").json()["data"]),
         *((schemas.LedgerEntryObject, entry) for entry in api("GET", f"/runs/{run_id}/ledger").json()["data"]),
         *((schemas.FlavorObject, flavor) for flavor in api("GET", "/flavors").json()["data"]),
-        *((team_schemas.KeyObject, key) for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]),
+        *((key_schemas.KeyObject, key) for key in api("GET", "/teams/research/keys", as_="lead").json()["data"]),
     ]
     for schema, value in answers:
         assert set(value) == set(schema.model_fields), schema

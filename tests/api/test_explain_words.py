@@ -73,7 +73,7 @@ def test_a_pilot_and_other_runs_are_named(api: Api) -> None:
 
 
 def test_pauses_and_approvals_say_who_and_how(api: Api) -> None:
-    api("PUT", "/teams/research/approval-rules", as_="lead", json={"first_run_of_key": True})
+    api("PUT", "/teams/research/approval-rules", as_="lead", json={"first_run_of_user": True})
     run_id = submit(api)["id"]
     preflight.run_once(api.world.gate)
     found = told(api, run_id, Reason.AWAITING_APPROVAL)
@@ -91,7 +91,7 @@ def test_pauses_and_approvals_say_who_and_how(api: Api) -> None:
         )
         api("POST", f"{path}/resume", as_=who)
     gates = {gate["gate"]: gate["message"] for gate in api("GET", f"/runs/{run_id}/explain").json()["gates"]}
-    assert gates["approval"].startswith("approved by key_")
+    assert gates["approval"].startswith("approved by lead")
 
 
 def test_an_output_a_slot_and_a_next_try(api: Api) -> None:

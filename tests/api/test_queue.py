@@ -83,7 +83,7 @@ def test_a_slot_that_is_missing_names_the_flavor_that_would_start_now(api: Api) 
 
 
 def test_a_held_run_says_what_opens_its_gate_and_what_comes_then(api: Api) -> None:
-    api("PUT", "/teams/research/approval-rules", as_="lead", json={"first_run_of_key": True})
+    api("PUT", "/teams/research/approval-rules", as_="lead", json={"first_run_of_user": True})
     run_id = submit(api)["id"]
     told = explain(api, run_id)
     assert closed(told) == ["approval"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.store import events, teams
+from service.store import events
 from tests.api.conftest import Api
 from tests.api.test_runs import submit
 
@@ -28,7 +28,7 @@ def test_a_lead_approves_or_refuses_with_a_comment(api: Api) -> None:
     assert put.json() == {
         "cost_over_usd": 0.0001,
         "flavors": [],
-        "first_run_of_key": False,
+        "first_run_of_user": False,
         "expires_after_seconds": 604800,
     }
     good, bad = submit(api)["id"], submit(api)["id"]
@@ -39,7 +39,7 @@ def test_a_lead_approves_or_refuses_with_a_comment(api: Api) -> None:
     assert api("POST", f"/runs/{good}/approve", as_="lead").json()["code"] == "conflict"
     told = api("POST", f"/runs/{bad}/refuse", as_="lead", json={"comment": "too dear"}).json()
     assert (told["state"], told["reason"], told["approval"]["state"]) == ("queued", "approval_refused", "refused")
-    assert told["message"].startswith("being stopped: refused by key_")
+    assert told["message"].startswith("being stopped: refused by lead")
     assert told["message"].endswith(": too dear")
     assert told["approval"]["comment"] == "too dear"
     api.world.pass_all()
@@ -110,17 +110,10 @@ def audited(api: Api, subject: str) -> list[tuple[str, str, Any, Any]]:
     ]
 
 
-def key_of(api: Api, caller: str) -> str:
-    with api.world.db.read() as session:
-        found = teams.key_by_secret(session, api.keys[caller] or "")
-    assert found is not None
-    return found.id
-
-
 def test_what_a_person_decides_of_a_run_is_told_with_who_and_in_its_sequence(api: Api) -> None:
     api("PUT", "/teams/research/approval-rules", as_="lead", json={"cost_over_usd": 0.0001})
     good, bad = submit(api)["id"], submit(api)["id"]
-    member, lead = key_of(api, "member"), key_of(api, "lead")
+    member, lead = "member", "lead"
     free, paused = ({"paused": stop, "paused_by": by} for stop, by in ((False, None), (True, member)))
     for verb in ("pause", "resume", "resume"):
         assert api("POST", f"/runs/{good}/{verb}").status_code == 200
@@ -139,7 +132,7 @@ def test_what_a_person_decides_of_a_run_is_told_with_who_and_in_its_sequence(api
 
 
 def test_pauses_and_limits_and_rules_are_told_with_who_before_and_after(api: Api) -> None:
-    lead = key_of(api, "lead")
+    lead = "lead"
     none = {"max_concurrent_runs": None, "max_concurrent_runs_per_user": None}
     free, paused = ({"paused": stop, "paused_by": by} for stop, by in ((False, None), (True, lead)))
     for verb in ("pause", "resume", "resume"):

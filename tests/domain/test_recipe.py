@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.domain import job
-from service.domain.errors import BrokenRule, Invalid, NotAvailable, UnknownField
+from service.domain.errors import BrokenRule, Invalid, UnknownField
 from service.domain.request import RunRequest
 from service.domain.script import Script
 from service.domain.trl_sft import STORED, TrlSft
@@ -221,12 +221,6 @@ def broken(body: dict[str, Any]) -> BrokenRule:
     found = caught.value.errors()[0]["ctx"]["error"]
     assert isinstance(found, BrokenRule)
     return found
-
-
-@pytest.mark.parametrize("field", ["on_behalf_of"])
-def test_fields_of_the_contract_that_are_not_built_are_refused_not_ignored(field: str) -> None:
-    found = broken({**TUTORIAL, field: {}})
-    assert (found.kind, found.at) == (NotAvailable, field)
 
 
 @pytest.mark.parametrize(

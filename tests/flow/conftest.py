@@ -14,7 +14,21 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 
 from service.domain.request import RunRequest
-from service.flow import admit, cancel, hold, logs, measure, preflight, prepare, prices, recover, submit, sweep, watch
+from service.flow import (
+    admit,
+    archive,
+    cancel,
+    hold,
+    logs,
+    measure,
+    preflight,
+    prepare,
+    prices,
+    recover,
+    submit,
+    sweep,
+    watch,
+)
 from service.flow.enqueue import Submitter, enqueue
 from service.flow.gate import Gate, Limits, Start
 from service.hub.client import HubClient
@@ -146,7 +160,7 @@ class World:
 
     def pass_all(self) -> None:
         """One pass of every step, in the order of a run's life."""
-        for step in (recover, cancel, hold, prepare, preflight, admit, submit, watch, logs, measure):
+        for step in (recover, archive, cancel, hold, prepare, preflight, admit, submit, watch, logs, measure):
             step.run_once(self.gate)
 
     def until_end(self, *run_ids: str, most: int = 60, **turn: float) -> None:

@@ -276,7 +276,7 @@ def test_a_run_that_goes_on_is_followed_and_what_was_there_stays(world: World) -
 
 def test_the_teams_rules_of_approval_are_asked_when_the_model_is_there(world: World) -> None:
     run_id, (test,) = submit(world, [{"kind": "smoke_test", "flavor": "cpu-basic"}])
-    rules = {"cost_over_micro_usd": 1, "flavors": [], "first_run_of_key": False, "expires_after_seconds": 3600}
+    rules = {"cost_over_micro_usd": 1, "flavors": [], "first_run_of_user": False, "expires_after_seconds": 3600}
 
     def work(session: Session) -> None:
         team = session.get(Team, "research")

@@ -34,7 +34,7 @@ def rules(world: World, **changed: Any) -> None:
     values = {
         "cost_over_micro_usd": None,
         "flavors": [],
-        "first_run_of_key": False,
+        "first_run_of_user": False,
         "expires_after_seconds": 3600,
         **changed,
     }
@@ -94,7 +94,7 @@ def test_what_has_ended_already_counts_at_once(world: World) -> None:
     [
         ({"cost_over_micro_usd": 1000}, "more than $0.001 needs approval"),
         ({"flavors": ["cpu-basic"]}, "runs on cpu-basic need approval"),
-        ({"first_run_of_key": True}, "the first run of a key"),
+        ({"first_run_of_user": True}, "the first run of a user"),
     ],
 )
 def test_a_run_awaits_approval_until_its_time_is_over(world: World, rule: dict[str, Any], says: str) -> None:
@@ -118,12 +118,12 @@ def test_no_rule_no_approval(world: World) -> None:
     run_id = world.enqueue(seconds=5)
     assert world.show(run_id)["approval"] is None
     world.until_end(run_id)
-    rules(world, first_run_of_key=True)
+    rules(world, first_run_of_user=True)
     world.until_end(world.enqueue(seconds=5))
 
 
 def test_every_run_of_a_key_waits_until_one_was_let_through(world: World) -> None:
-    rules(world, first_run_of_key=True)
+    rules(world, first_run_of_user=True)
     first, second = world.enqueue(seconds=5), world.enqueue(seconds=5)
     admit.run_once(world.gate)
     assert [world.run(run_id).reason for run_id in (first, second)] == ["awaiting_approval"] * 2

@@ -116,7 +116,7 @@ def draw_rules(chance: Random) -> dict[str, Any]:
     return {
         "cost_over_usd": chance.choice((None, 0.002, 0.02)),
         "flavors": chance.choice(([], ["t4-small"])),
-        "first_run_of_key": chance.random() < 0.3,
+        "first_run_of_user": chance.random() < 0.3,
         "expires_after": chance.choice((60, 3_600, 86_400)),
     }
 

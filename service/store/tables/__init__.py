@@ -3,17 +3,19 @@
 `table=True` models validate nothing: what comes from outside is validated by the wire models before it gets here.
 """
 
+from service.store.tables.audit import AuditEntry
 from service.store.tables.facts import HubFact
 from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
-from service.store.tables.owners import ApiKey, Installation, Organisation, Team
+from service.store.tables.owners import ApiKey, Installation, Organisation, Team, User
 from service.store.tables.strays import Stray
 from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run
 
 __all__ = [
     "ApiKey",
     "Attempt",
+    "AuditEntry",
     "BillingReading",
     "Budget",
     "BudgetWindow",
@@ -36,4 +38,5 @@ __all__ = [
     "Run",
     "Stray",
     "Team",
+    "User",
 ]

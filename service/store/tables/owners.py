@@ -32,7 +32,7 @@ class Organisation(SQLModel, table=True):
     paused_by: str | None = None
     # whether jobs that did not come through the gate count against its budgets
     counts_outside: bool = False
-    # of the events that tell of its changes (`store.audit`)
+    # of the events that tell of its changes (`store.changes`)
     sequence: int = 0
 
 
@@ -51,8 +51,25 @@ class Team(SQLModel, table=True):
     approval_rules: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     paused_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paused_by: str | None = None
+    # takes no more runs; and since the last one has ended, nobody has a key to it any more
+    archiving_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    archived_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    archived_by: str | None = None
     sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class User(SQLModel, table=True):
+    """Somebody, or something, of a team: who runs, keys and budgets belong to. Made where the name first appears, and
+    kept: what a user spent stays theirs."""
+
+    __tablename__ = "team_user"
+    team: str = Field(primary_key=True, foreign_key="team.name")
+    name: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    # no key, sign-in or `on_behalf_of` of a user who is shut out works
+    shut_out_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    shut_out_by: str | None = None
 
 
 class ApiKey(SQLModel, table=True):
@@ -61,8 +78,18 @@ class ApiKey(SQLModel, table=True):
     __tablename__ = "api_key"
     id: str = Field(primary_key=True)
     team: str | None = Field(default=None, foreign_key="team.name", index=True)
+    user: str
     name: str
     role: str
+    # null: whatever the role allows
+    scopes: list[str] | None = Field(default=None, sa_type=JSON)
     hash: str = Field(unique=True)
     created_at: datetime = Field(sa_type=UtcDateTime)
+    created_by: str
+    # noted once a minute
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    revoked_by: str | None = None
+    # the key that was made in its place
+    replaced_by: str | None = None

@@ -82,7 +82,9 @@ class Run(SQLModel, table=True):
     state: str
     reason: str | None = None
     message: str | None = None
+    # whose it is; and who sent it, where that was somebody else
     requested_by: str
+    submitted_by: str | None = None
     # A child run belongs to another one, and says what it is for: `pilot`, or a follow-up's kind.
     parent: str | None = Field(default=None, foreign_key="run.id", index=True)
     kind: str | None = None

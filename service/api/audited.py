@@ -1,0 +1,35 @@
+"""What a caller changes: the change and its entry in the audit log, in one transaction. Every route that changes
+something writes through here (`tests/test_shape.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from sqlmodel import Session
+
+from service.api.auth import Caller
+from service.api.state import State
+from service.store import audit
+
+T = TypeVar("T")
+
+
+def write(app: State, caller: Caller, work: Callable[[Session], T]) -> T:
+    """The value of a work once it is durable, and so is its entry; raises what the work raises, and Busy."""
+    return submit(app, caller, work).result()
+
+
+def submit(app: State, caller: Caller, work: Callable[[Session], T]) -> Future[T]:
+    """The same without waiting: for routes on the event loop."""
+    deed, now = caller.deed, app.now()
+    assert deed is not None, "`authenticate` made this caller"
+
+    def entered(session: Session) -> T:
+        team = audit.team_of(session, deed)
+        value = work(session)
+        audit.enter(session, deed, team, now)
+        return value
+
+    return app.gate.db.submit(entered)
