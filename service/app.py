@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from service.api import (
     anew,
@@ -42,6 +43,8 @@ from service.api.contract import keep_to_contract
 from service.api.edge import Edge
 from service.api.problems import Problem
 from service.api.state import State
+from service.web import sign_in
+from service.web.pages import STATIC
 
 # in the order in which the API is described
 RESOURCES = (
@@ -103,4 +106,6 @@ def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_
     idempotency.install(app)
     for module in RESOURCES:
         app.include_router(module.router)
+    app.include_router(sign_in.router)
+    app.mount("/static", StaticFiles(directory=STATIC))
     return app

@@ -11,8 +11,10 @@ from functools import partial
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from service.api.issuer import Issuer, Terms
 from service.api.state import State
 from service.app import create_app
+from service.domain.grants import read_grant
 from service.domain.stray import Policy
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
@@ -99,6 +101,8 @@ def assemble(settings: Settings) -> Assembly:
         wake=worker.wake,
         ages=worker.ages,
         is_leading=leader.is_leading,
+        issuer=_issuer(settings),
+        session_lasts=timedelta(hours=settings.session_hours),
     )
 
     def stop() -> None:
@@ -121,6 +125,24 @@ def home_of(settings: Settings) -> home.Home:
 def leader_for(settings: Settings, gate: Gate) -> Leader:
     """A lock on a file for SQLite, a lease row for PostgreSQL."""
     return FileLeader(settings.home) if settings.is_sqlite else LeaseLeader(gate.db, gate.boot, gate.clock)
+
+
+def _issuer(settings: Settings) -> Issuer | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    return Issuer(
+        Terms(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=_value(settings.oidc_client_secret),
+            audiences=settings.oidc_audiences or (settings.oidc_client_id,),
+            user_claim=settings.oidc_user_claim,
+            claim=settings.oidc_claim,
+            scope=settings.oidc_scope,
+            grants=tuple(map(read_grant, settings.oidc_grants)),
+        ),
+        now,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

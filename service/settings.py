@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.domain.grants import read_grant
 from service.domain.image import DEFAULT_ALLOWED
 
 # Public endpoints and the dataset viewers that go with them.
 VIEWERS = {"https://huggingface.co": "https://datasets-server.huggingface.co"}
+LOOPBACK = re.compile(r"http://(127\.[0-9.]+|localhost|\[::1\])([:/]|$)")
 
 
 class Settings(BaseSettings):
@@ -92,10 +95,25 @@ class Settings(BaseSettings):
         None,
         description="Address under which jobs reach this service: scripts may then report their progress to it.",
     )
+    oidc_issuer: str | None = Field(
+        None, description="An OpenID Connect issuer whose tokens are taken beside keys, and by which people sign in."
+    )
+    oidc_client_id: str | None = Field(None, description="What this service is called at the issuer.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret there; a public client has none.")
+    oidc_audiences: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="For whom a bearer token may be made, comma-separated; the client id if unset."
+    )
+    oidc_user_claim: str = Field("email", description="The claim that names a user.")
+    oidc_claim: str = Field("groups", description="The claim whose values `OIDC_GRANTS` names.")
+    oidc_scope: str = Field("openid email profile", description="What a sign-in asks the issuer for.")
+    oidc_grants: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="What each group may do: `GROUP=TEAM:ROLE` or `GROUP=admin`, comma-separated."
+    )
+    session_hours: float = Field(12, gt=0, description="How long a sign-in in a browser lasts.")
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
-    @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key")
+    @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key", "oidc_client_secret")
     @classmethod
     def _without_line_end(cls, value: SecretStr | None) -> SecretStr | None:
         # a secret that comes from a file brings the file's last newline with it
@@ -115,7 +133,14 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (http:// for the sandbox)")
         return None if value is None else value.rstrip("/")
 
-    @field_validator("webhook_allowed_targets", "script_allowed_targets", "image_allowlist", mode="before")
+    @field_validator(
+        "webhook_allowed_targets",
+        "script_allowed_targets",
+        "image_allowlist",
+        "oidc_audiences",
+        "oidc_grants",
+        mode="before",
+    )
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         parts = value.split(",") if isinstance(value, str) else value
@@ -130,6 +155,26 @@ class Settings(BaseSettings):
             if "/" in target:
                 ip_network(target)  # raises ValueError with the reason
         return targets
+
+    @field_validator("oidc_grants")
+    @classmethod
+    def _are_grants(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            read_grant(text)  # raises ValueError with the rule
+        return texts
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_an_issuer(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith("https://") or LOOPBACK.match(value)):
+            raise ValueError("must begin with https:// (http:// only on this machine)")
+        return value
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Settings:
+        if self.oidc_issuer is not None and (self.oidc_client_id is None or not self.oidc_grants):
+            raise ValueError("TUNEGATE_OIDC_ISSUER needs TUNEGATE_OIDC_CLIENT_ID and TUNEGATE_OIDC_GRANTS beside it")
+        return self
 
     @property
     def viewer(self) -> str | None:

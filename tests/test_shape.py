@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "migrate": {"migrate", "store"},
     "leader": {"leader", "store"},
     "worker": {"worker", "leader", "flow", "hub", "store", "domain"},
-    "app": {"app", "api"},
+    "app": {"app", "api", "web"},
     "assembly": {"assembly", "app", "api", "worker", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
     "cli": {"cli", "assembly", "leader", "worker", "migrate", "settings", "log", "sandbox", "store", "domain"},
     "__main__": {"cli"},
@@ -44,11 +44,13 @@ MAY_IMPORT = {
 # Libraries that have one home.
 HOMES = {
     "huggingface_hub": {"hub", "sandbox", "follow_ups"},  # the last are scripts of jobs
-    "httpx2": {"hub", "sandbox", "flow", "cli"},
-    "fastapi": {"api", "app", "assembly"},
-    "starlette": {"api", "sandbox"},
+    "httpx2": {"hub", "sandbox", "flow", "cli", "api"},
+    "fastapi": {"api", "app", "assembly", "web"},
+    "starlette": {"api", "sandbox", "web"},
     "apscheduler": {"worker"},
     "prometheus_client": {"api"},
+    "joserfc": {"api"},
+    "jinja2": {"web"},
     "typer": {"cli"},
     "pydantic_settings": {"settings"},
 }

@@ -480,6 +480,24 @@ def upgrade() -> None:
         batch_op.create_index("ix_run_to_check", ["state", "checked_at", "rank", "id"], unique=False)
 
     op.create_table(
+        "sign_in",
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=True),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("via", sa.String(), nullable=False),
+        sa.Column("key_id", sa.String(), nullable=True),
+        sa.Column("admin_key_hash", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["key_id"], ["api_key.id"], name=op.f("fk_sign_in_key_id_api_key")),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_sign_in_team_team")),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_sign_in")),
+    )
+    with op.batch_alter_table("sign_in", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_in_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "attempt",
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -673,6 +691,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_attempt_finished_at")
 
     op.drop_table("attempt")
+    with op.batch_alter_table("sign_in", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_in_expires_at"))
+
+    op.drop_table("sign_in")
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.drop_index("ix_run_to_check")
         batch_op.drop_index(

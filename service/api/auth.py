@@ -3,24 +3,23 @@ scope of a key it needs (`AREAS`): both are asked here and nowhere else."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
-import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from service.api.credentials import by_cookie, by_secret
+from service.api.same_site import COOKIE, refuse_foreign
 from service.api.state import State, get_state
 from service.domain.access import Area, Role, Scope, held, scope_of
 from service.domain.errors import Invalid, NotAllowed, NotAuthenticated, NotFound
-from service.store import keys, users
 from service.store.audit import Deed
-from service.store.tables import ApiKey, User
+from service.store.sign_ins import Who
 
-log = structlog.get_logger()
-BEARER = HTTPBearer(auto_error=False, description="An API key, `tg_…`")
+BEARER = HTTPBearer(auto_error=False, description="An API key (`tg_…`), or a token of the OpenID Connect issuer")
+TEAM_HEADER = "tunegate-team"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_AGENT = 200
 
@@ -45,7 +44,7 @@ AREAS = {
 
 @dataclass(frozen=True)
 class Caller:
-    """A user, by the key that they hold. Admins belong to no team: `team` is None. `scopes` are those of the key, None
+    """A user, and what they came with. Admins belong to no team: `team` is None. `scopes` are those of the key, None
     where it has whatever the role allows; `may` is what they come to."""
 
     role: Role
@@ -85,53 +84,32 @@ def authenticate(
     state: Annotated[State, Depends(get_state)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> Caller:
-    """The caller of a request; raises NotAuthenticated."""
-    if credentials is None:
+    """The caller of a request, by their key, their token or their session; raises NotAuthenticated, NotAllowed for a
+    changing request of a session that is not the session's own, and IssuerDown."""
+    if credentials is not None:
+        who = by_secret(state, credentials.credentials, request.headers.get(TEAM_HEADER))
+    elif (cookie := request.cookies.get(COOKIE)) is not None:
+        if request.method not in READING:
+            refuse_foreign(request.headers, cookie)
+        who = by_cookie(state, cookie)
+    else:
         raise NotAuthenticated("the request carries no key", remedy="Send 'Authorization: Bearer tg_…'.")
-    caller = _holder(state, credentials.credentials)
-    return replace(caller, deed=_deed(request, caller))
+    return Caller(who.role, who.team, who.user, who.via, who.key_id, who.scopes, deed_of(request, who))
 
 
-def _holder(state: State, secret: str) -> Caller:
-    if hmac.compare_digest(secret.encode(), state.admin_key.encode()):
-        return Caller(Role.ADMIN, None, "admin", via="setting")
-    with state.gate.db.read() as session:
-        key = keys.by_secret(session, secret)
-        user = None if key is None or key.team is None else users.get(session, key.team, key.user)
-    if key is None:
-        raise NotAuthenticated("the key is not valid")
-    refuse_ended(key, user, state)
-    if key.last_used_at is None or state.now() - key.last_used_at > keys.NOTED_EVERY:
-        state.gate.db.submit(lambda session: keys.note_use(session, key.id, state.now()))
-    scopes = None if key.scopes is None else tuple(map(Scope, key.scopes))
-    return Caller(Role(key.role), key.team, key.user, key_id=key.id, scopes=scopes)
-
-
-def refuse_ended(key: ApiKey, user: User | None, state: State) -> None:
-    """Raise NotAuthenticated for a key that holds no more, or whose user is shut out."""
-    if (ended := keys.end_of(key, state.now())) is not None:
-        raise NotAuthenticated(f"the key {ended}", remedy="Ask a lead of the team for a new one.")
-    refuse_shut_out(user)
-
-
-def refuse_shut_out(user: User | None) -> None:
-    """Raise NotAuthenticated for a user who is shut out."""
-    if user is not None and user.shut_out_at is not None:
-        raise NotAuthenticated(f"the user '{user.name}' is shut out", remedy="Ask a lead of the team.")
-
-
-def _deed(request: Request, caller: Caller) -> Deed:
+def deed_of(request: Request, who: Who) -> Deed:
+    """What a request is about to do, for the audit log."""
     route = request.scope.get("route")
     agent = request.headers.get("user-agent")
     return Deed(
-        actor=caller.name,
-        role=caller.role.value,
-        via=caller.via,
-        team=caller.team,
+        actor=who.user,
+        role=who.role.value,
+        via=who.via,
+        team=who.team,
         action=f"{request.method} {getattr(route, 'path', request.url.path)}",
         path=request.url.path,
         parameters=dict(request.path_params),
-        key_id=caller.key_id,
+        key_id=who.key_id,
         address=None if request.client is None else request.client.host,
         user_agent=None if agent is None else agent[:LONGEST_AGENT],
     )

@@ -30,7 +30,7 @@ MEANT = {
 async def keep_to_contract(request: Request) -> None:
     """Raises UnknownField, Invalid, WrongMediaType or NotAcceptable."""
     route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute) or not route.include_in_schema:  # pages are no part of the contract
         return
     operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
     _check_query(request, operation)

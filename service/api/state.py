@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.issuer import Issuer
 from service.api.streams import OpenStreams
 from service.flow.gate import Gate
 
@@ -23,6 +24,9 @@ class State:
     wake: Callable[..., None]
     ages: Callable[[], dict[str, float | None]]
     is_leading: Callable[[], bool]
+    # whose tokens are taken beside keys; None where nobody's are
+    issuer: Issuer | None = None
+    session_lasts: timedelta = timedelta(hours=12)
     streams: OpenStreams = field(default_factory=OpenStreams)
 
     def now(self) -> datetime:

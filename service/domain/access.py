@@ -8,14 +8,12 @@ from typing import Annotated
 
 from service.domain.form import Form
 
-UserName = Annotated[
-    str,
-    Form(
-        r"[^\x00-\x1f\x7f/]{1,100}",
-        "a user's name is 1 to 100 characters, without '/' and line breaks",
-        "Write it as 'alice@acme.com'.",
-    ),
-]
+USER = Form(
+    r"[^\x00-\x1f\x7f/]{1,100}",
+    "a user's name is 1 to 100 characters, without '/' and line breaks",
+    "Write it as 'alice@acme.com'.",
+)
+UserName = Annotated[str, USER]
 
 
 class Role(StrEnum):

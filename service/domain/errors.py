@@ -175,6 +175,12 @@ class HubDown(ServiceError):
     status, code, title = 503, "hub_unavailable", "Hugging Face did not answer"
 
 
+class IssuerDown(ServiceError):
+    """The OpenID Connect issuer did not say by which keys it signs."""
+
+    status, code, title = 503, "issuer_unavailable", "The identity provider did not answer"
+
+
 class Busy(ServiceError):
     """Several processes changed the same at the same time, again and again; nothing was changed by this one."""
 

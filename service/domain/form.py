@@ -30,20 +30,21 @@ class Form:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "pattern": f"^{self.pattern}$"}
 
+    def fits(self, text: str) -> bool:
+        """Whether a text is of the form."""
+        return re.fullmatch(self.pattern, text, re.ASCII) is not None
+
     def check(self, text: str) -> str:
         """The text as it is; raises BrokenRule for one of another form."""
-        if self._is(text):
+        if self.fits(text):
             return text
-        if self._is(plain := _plain(text)):
+        if self.fits(plain := _plain(text)):
             raise BrokenRule(self.rule, f"Send '{plain}': letters are those from a to z.")
         for pattern, remedy in self.near:
             for one in (text, plain):
-                if (found := re.fullmatch(pattern, one)) and ("{}" not in remedy or self._is(found[1])):
+                if (found := re.fullmatch(pattern, one)) and ("{}" not in remedy or self.fits(found[1])):
                     raise BrokenRule(self.rule, remedy.format(*found.groups()))
         raise BrokenRule(self.rule, self.remedy)
-
-    def _is(self, text: str) -> bool:
-        return re.fullmatch(self.pattern, text, re.ASCII) is not None
 
 
 def _plain(text: str) -> str:

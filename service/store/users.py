@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from service.domain.errors import NotAuthenticated
 from service.store.tables import User
 from service.store.upsert import insert_unless_there
 
@@ -21,6 +22,12 @@ def ensure(session: Session, team: str, name: str, now: datetime) -> User:
         insert_unless_there(session, User, {"team": team, "name": name, "created_at": now})
         user = session.get_one(User, (team, name))
     return user
+
+
+def refuse_shut_out(user: User | None) -> None:
+    """Raise NotAuthenticated for a user who is shut out."""
+    if user is not None and user.shut_out_at is not None:
+        raise NotAuthenticated(f"the user '{user.name}' is shut out", remedy="Ask a lead of the team.")
 
 
 def page(session: Session, team: str, after: str | None, limit: int) -> list[User]:
