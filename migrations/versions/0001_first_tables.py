@@ -590,6 +590,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_ledger_entry_run_id_run")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
         sa.UniqueConstraint("submission", "kind", name=op.f("uq_ledger_entry_submission_kind")),
+        info={"append_only": True},
     )
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.create_index("ix_ledger_entry_kind_at", ["kind", "at"], unique=False)
@@ -655,6 +656,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_report_attempt", ["run_id", "attempt", "id"], unique=False)
 
     op.append_only("audit_entry")
+    op.append_only("ledger_entry")
     # ### end Alembic commands ###
 
 

@@ -73,7 +73,7 @@ async def submitter(request: Request, caller: Member, app: App, idempotency_key:
 
 def as_submitter(caller: Caller, team: str) -> Submitter:
     """A caller who submits for a team."""
-    return Submitter(team, caller.name, Scope.RUNS_ON_BEHALF_OF in caller.may)
+    return Submitter(team, caller.name, may_name_others=Scope.RUNS_ON_BEHALF_OF in caller.may)
 
 
 def keyed(request: Request, app: State, who: Submitter, key: str | None, body: Mapping[str, Any]) -> Submitter:

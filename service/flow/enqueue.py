@@ -48,9 +48,9 @@ class Submitter:
 
     team: str
     name: str
-    may_name_others: bool = False
     idempotency_key: str | None = None
     body_hmac: str = ""
+    may_name_others: bool = False
 
 
 def enqueue(

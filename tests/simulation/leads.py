@@ -13,6 +13,7 @@ from service.api import limits, steering
 from service.api.auth import Caller
 from service.api.steering_schemas import ApprovalRulesPut, Decision, RunPatch, TeamStop
 from service.api.team_schemas import LimitsPut, OrganisationPatch, TeamPatch
+from service.domain.access import Role
 from service.domain.budget import Period
 from service.domain.errors import ServiceError
 from service.store import budgets
@@ -21,7 +22,7 @@ from tests.factories import make_team
 from tests.simulation.process import NAMESPACE
 from tests.simulation.world import World
 
-ADMIN = Caller("admin", None, "admin")
+ADMIN = Caller(Role.ADMIN, None, "admin")
 
 
 @dataclass

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, select
 
 from service.domain.budget import Period
@@ -156,3 +157,14 @@ def _one(session: Session, clock: Clock, price: int, ceiling_minutes: int, used:
     elif used is not None:
         ledger.settle(session, attempt, used, clock.now)
     return attempt
+
+
+@pytest.mark.parametrize("statement", ["UPDATE ledger_entry SET amount_micro_usd = 0", "DELETE FROM ledger_entry"])
+def test_the_database_refuses_to_change_an_entry(db: Database, clock: Clock, statement: str) -> None:
+    def spend(session: Session) -> None:
+        make_team(session, clock.now, budget_micro_usd=1_000_000)
+        admit(session, clock, 167, 11)
+
+    db.write(spend)
+    with pytest.raises(DBAPIError, match="append-only"):
+        db.write(lambda session: session.execute(text(statement)))

@@ -85,8 +85,8 @@ class ReservationWindow(SQLModel, table=True):
 
 
 class LedgerEntry(SQLModel, table=True):
-    """Append-only. For each submission: charge + release = reserve + overrun once it is closed. A `stray` entry has a
-    submission of its own."""
+    """Append-only, which the database itself sees to. For each submission: charge + release = reserve + overrun once it
+    is closed. A `stray` entry has a submission of its own."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (
@@ -96,6 +96,7 @@ class LedgerEntry(SQLModel, table=True):
         UniqueConstraint("submission", "kind"),
         # What was spent in a period.
         Index("ix_ledger_entry_kind_at", "kind", "at"),
+        {"info": {"append_only": True}},
     )
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     run_id: str = Field(foreign_key="run.id", index=True)
