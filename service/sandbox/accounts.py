@@ -13,6 +13,7 @@ from typing import Any
 from service.sandbox.wire import Refusal, Request
 
 REPO_RIGHTS = ("repo.content.read", "repo.access.read", "repo.write")
+CONTROL_RIGHTS = ("job.write", *REPO_RIGHTS)
 CREATED = "2026-01-01T00:00:00.000Z"
 
 
@@ -33,32 +34,58 @@ class User:
 
 @dataclass(frozen=True)
 class Token:
-    """A token's value, owner and rights: `role` is `write`, `read` or `fineGrained` (then `permissions` count)."""
+    """A token's value, owner and rights: `role` is `write`, `read` or `fineGrained`. Then `permissions` count, on the
+    namespaces in `scopes` (all of its user's where there are none), and `own` beside them on the user itself."""
 
     value: str
     user: User
     role: str
     name: str
     permissions: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
     def may(self, permission: str, namespace: str) -> bool:
         """Whether this token carries a permission on a namespace."""
         if namespace not in self.user.namespaces:
             return False
         if self.role == "fineGrained":
-            return permission in self.permissions
+            return permission in self.scoped().get(namespace, ())
         return self.role == "write" or permission.endswith(".read")
+
+    def scoped(self) -> dict[str, tuple[str, ...]]:
+        """A fine-grained token's permissions by namespace."""
+        found = dict.fromkeys(self.scopes or self.user.namespaces, self.permissions)
+        if self.own:
+            found[self.user.name] = (*found.get(self.user.name, ()), *self.own)
+        return found
 
 
 SANDBOX = User("sandbox", "5f0000000000000000000001", ("acme",))
 BROKE = User("broke", "5f0000000000000000000002", has_credit=False)
-ORG_IDS = {"acme": "5f00000000000000000000a1"}
+MIRA = User("mira", "5f0000000000000000000003", ("labs", "acme"))
+ORG_IDS = {"acme": "5f00000000000000000000a1", "labs": "5f00000000000000000000a2"}
 
 TOKENS = (
     Token("hf_sandbox", SANDBOX, "fineGrained", "control", ("job.write", "user.billing.read", *REPO_RIGHTS)),
     Token("hf_sandbox_job", SANDBOX, "fineGrained", "job", REPO_RIGHTS),
     Token("hf_sandbox_read", SANDBOX, "read", "read"),
     Token("hf_sandbox_broke", BROKE, "write", "broke"),
+    # what a team of its own brings: an organisation that `sandbox` is no member of, and one that both are
+    Token("hf_labs", MIRA, "fineGrained", "labs control", CONTROL_RIGHTS, ("labs",), ("user.billing.read",)),
+    Token("hf_labs_job", MIRA, "fineGrained", "labs job", REPO_RIGHTS, ("labs",)),
+    Token("hf_mira", MIRA, "fineGrained", "mira control", CONTROL_RIGHTS, ("acme",)),
+    Token("hf_mira_job", MIRA, "fineGrained", "mira job", REPO_RIGHTS, ("acme",)),
+    Token(
+        "hf_labs_broad",
+        MIRA,
+        "fineGrained",
+        "labs with too much",
+        ("job.write", "inference.serverless.write", *REPO_RIGHTS),
+        ("labs", "acme"),
+        ("user.billing.read", "user.webhooks.write"),
+    ),
+    Token("hf_labs_write", MIRA, "write", "labs classic"),
 )
 
 
@@ -115,9 +142,9 @@ def whoami(token: Token) -> dict[str, Any]:
                         "type": "user" if name == token.user.name else "org",
                         "name": name,
                     },
-                    "permissions": list(token.permissions),
+                    "permissions": list(permissions),
                 }
-                for name in token.user.namespaces
+                for name, permissions in token.scoped().items()
             ],
         }
     return {

@@ -100,10 +100,10 @@ def greeting(url: str, tokens: tuple[Token, ...] = TOKENS) -> str:
     """What a user needs to begin: the URL, the tokens with their rights, the commands to try."""
     lines = [f"The sandbox speaks the Hugging Face protocol at {url}", "", "Tokens:"]
     for token in tokens:
-        rights = ", ".join(token.permissions) if token.role == "fineGrained" else f"role {token.role}"
+        rights = ", ".join((*token.permissions, *token.own)) if token.role == "fineGrained" else f"role {token.role}"
         credit = "" if token.user.has_credit else "; out of credit: every job is refused with 402"
-        owner = " + ".join(token.user.namespaces)
-        lines.append(f"  {token.value:<18} {owner:<14} {rights}{credit}")
+        owner = " + ".join(token.scopes or token.user.namespaces)
+        lines.append(f"  {token.value:<18} {owner:<19} {rights}{credit}")
     return "\n".join(
         [
             *lines,
