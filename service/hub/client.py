@@ -5,6 +5,7 @@ field that it cannot parse.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from service.hub.paths import JOB_ID, job_path, jobs_path
 from service.hub.readme import Readme
 from service.hub.session import HubSession, check, read_json
 from service.hub.streams import Streams
+from service.hub.tokens import Tokens
 
 MAX_PAGES = 1000
 NOTHING_WAS_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
@@ -48,20 +50,34 @@ class HubClient:
     ) -> None:
         self.endpoint = endpoint
         self.timeout_seconds = timeout_seconds
-        self._session = HubSession(endpoint, clock, timeout_seconds, transport)
-        self.governor = self._session.governor
+        self._datasets_server = datasets_server
+        session = HubSession(endpoint, clock, timeout_seconds, transport)
+        # huggingface_hub's own session waits for ever by default. It is one for the whole process: each call names its
+        # token.
+        set_client_factory(lambda: session.new_http(follow_redirects=True))
+        self._hold(session, control_token, job_token)
+
+    def with_tokens(self, control_token: str, job_token: str) -> HubClient:
+        """The same endpoint for those who hold other tokens: nothing is shared but its connections."""
+        other = copy.copy(self)
+        other._hold(self._session.for_other_tokens(), control_token, job_token)
+        return other
+
+    def _hold(self, session: HubSession, control_token: str, job_token: str) -> None:
+        """Make all parts, each for its token."""
+        self._session = session
+        self.governor = session.governor
         # what was last learnt of the job token, by namespace: when, and whether it is too broad
         self.job_token_checks: dict[str, tuple[datetime, bool]] = {}
         self._control_token = control_token
         self.job_token = job_token
-        self.readme = Readme(self._session, job_token)
-        self.outputs = Outputs(self._session, job_token)
-        self.streams = Streams(self._session, control_token)
-        self.lookup = Lookup(self._session, control_token, job_token, datasets_server)
-        # huggingface_hub's own session waits for ever by default.
-        set_client_factory(lambda: self._session.new_http(follow_redirects=True))
-        self._repos = HfApi(endpoint=endpoint, token=job_token)
-        self.buckets = Buckets(self._session, job_token)
+        self.readme = Readme(session, job_token)
+        self.outputs = Outputs(session, job_token)
+        self.streams = Streams(session, control_token)
+        self.lookup = Lookup(session, control_token, job_token, self._datasets_server)
+        self.tokens = Tokens(session, control_token, job_token)
+        self._repos = HfApi(endpoint=self.endpoint, token=job_token)
+        self.buckets = Buckets(session, job_token)
 
     @property
     def trouble(self) -> str | None:
@@ -69,9 +85,8 @@ class HubClient:
         return self._session.trouble
 
     def close(self) -> None:
-        """Close the connections."""
-        self._session.http.close()
-        self.streams.close()
+        """Close the connections, also of clients with other tokens."""
+        self._session.close()
 
     def create_job(self, namespace: str, spec: JobSpec) -> Job:
         """Start a paid job. Raises HubRefused or HubUnavailable where it is certain that none was made, and HubUnclear
@@ -181,26 +196,13 @@ class HubClient:
             return None
         return RepoState(info.sha, tuple(map(_file, info.siblings or ())))
 
+    def job_token_may_start_jobs(self, namespace: str) -> bool:
+        """Whether the token that jobs are given could start jobs itself. Raises HubFault."""
+        return self.tokens.job_token_may_start_jobs(namespace)
+
     def repo_url(self, repo: str, revision: str) -> str:
         """A model's page at a commit."""
         return f"{self.endpoint}/{repo}/tree/{revision}"
-
-    def job_token_may_start_jobs(self, namespace: str) -> bool:
-        """Whether the token that jobs are given could start jobs itself. `auth-check` decides, unless `whoami` lists
-        the token's rights and this one is not among them; without `auth-check` only a listed right counts. Raises
-        HubFault where neither could be asked."""
-        try:
-            check_answer = self._session.send("POST", f"{jobs_path(namespace)}/auth-check/write", self.job_token)
-            if check_answer.status_code in (401, 403):
-                return False
-            whoami = self._session.send("GET", "/api/whoami-v2", self.job_token)
-        except httpx2.HTTPError as error:
-            raise connection_fault(error) from None
-        for answer in (check_answer, whoami):
-            if answer.status_code >= 500 or answer.status_code in (408, 429):
-                check(answer)
-        listed = _lists_job_write(whoami, namespace)
-        return check_answer.is_success if listed is None else listed
 
 
 def _file(sibling: RepoSibling) -> File:
@@ -230,15 +232,3 @@ def _volume(volume: Volume) -> dict[str, Any]:
     body = {"type": volume.type, "source": volume.source, "mountPath": volume.mount_path}
     more = {"revision": volume.revision, "path": volume.path}
     return {**body, "readOnly": volume.is_read_only, **{name: value for name, value in more.items() if value}}
-
-
-def _lists_job_write(answer: httpx2.Response, namespace: str) -> bool | None:
-    """Whether a fine-grained token's listed rights hold `job.write` on a namespace; None for tokens without a list."""
-    try:
-        token = answer.json()["auth"]["accessToken"]
-        if token["role"] == "read":
-            return False
-        scoped = token["fineGrained"]["scoped"]
-        return any(one["entity"].get("name") == namespace and "job.write" in one["permissions"] for one in scoped)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None

@@ -6,8 +6,10 @@ job's secrets, to wherever an answer points.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +28,8 @@ DEFAULT_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20
 
 
 class HubSession:
-    """Sends requests below one endpoint. `transport` is for tests and simulations; every call has a timeout."""
+    """Sends requests below one endpoint. `transport` is for tests and simulations; every call has a timeout. No
+    answer's cookie is kept: who is asking, a call's own token says."""
 
     def __init__(
         self,
@@ -43,14 +46,31 @@ class HubSession:
         self._clock = clock
         self._transport = transport
         self.http = self.new_http(follow_redirects=False)
+        # streams are held for hours: each has a connection of its own, so that no other call waits for one of them
+        self.streaming = self.new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
 
     def new_http(self, *, follow_redirects: bool, limits: httpx2.Limits = DEFAULT_LIMITS) -> httpx2.Client:
         """A client with this session's timeouts."""
         connect = min(CONNECT_SECONDS, self.timeout_seconds)
         timeout = httpx2.Timeout(self.timeout_seconds, connect=connect, pool=connect)
         return httpx2.Client(
-            timeout=timeout, follow_redirects=follow_redirects, transport=self._transport, limits=limits
+            timeout=timeout,
+            follow_redirects=follow_redirects,
+            transport=self._transport,
+            limits=limits,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+    def for_other_tokens(self) -> HubSession:
+        """A session over the same connections for those who hold other tokens, and have a rate limit of their own."""
+        other = copy.copy(self)
+        other.governor, other.trouble = Governor(), None
+        return other
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+        self.streaming.close()
 
     def read(self, url: str, token: str, *, follow: bool = False) -> httpx2.Response:
         """GET a path, or a page's absolute URL; `follow` redirects. Raises HubFault for anything but a success."""

@@ -40,12 +40,6 @@ class Streams:
     def __init__(self, session: HubSession, token: str) -> None:
         self._session = session
         self._token = token
-        # streams are held for hours: each has a connection of its own, so that no other call waits for one of them
-        self._http = session.new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def log(
         self,
@@ -100,7 +94,7 @@ class Streams:
     @contextmanager
     def _open(self, path: str, params: dict[str, int], silence_seconds: float) -> Iterator[Iterator[dict[str, Any]]]:
         timeout = httpx2.Timeout(self._session.timeout_seconds, connect=5, read=silence_seconds)
-        with self._http.stream(
+        with self._session.streaming.stream(
             "GET", self._session.endpoint + path, params=params, headers=headers(self._token), timeout=timeout
         ) as response:
             if response.status_code != 200:
