@@ -21,6 +21,7 @@ from service.api import (
     flavors,
     follow_ups,
     health,
+    hf_credentials,
     idempotency,
     keys,
     ledger,
@@ -34,6 +35,7 @@ from service.api import (
     series,
     steering,
     strays,
+    team_secrets,
     teams,
     usage,
     users,
@@ -46,7 +48,10 @@ from service.api.state import State
 from service.web import sign_in
 from service.web.pages import STATIC
 
-# in the order in which the API is described
+DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
+allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
+
+# One file of routes each, in the order in which the OpenAPI document has them.
 RESOURCES = (
     runs,
     anew,
@@ -65,6 +70,8 @@ RESOURCES = (
     keys,
     users,
     audit,
+    hf_credentials,
+    team_secrets,
     limits,
     budgets,
     usage,
@@ -76,9 +83,6 @@ RESOURCES = (
     health,
     metrics,
 )
-
-DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
-allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
 
 
 def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_stop: Callable[[], None]) -> FastAPI:

@@ -90,12 +90,12 @@ def assemble(settings: Settings) -> Assembly:
     AlreadyRunning where another process runs the steps on this SQLite file."""
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
-    followers = Followers(gate.hub.streams, settings.log_followers)
-    gate = replace(gate, verify_lead=leader.verify, followers=followers)
-    worker = Worker(gate, leader, settings.poll_seconds, settings.sweep_seconds)
+    followers = Followers(lambda job: gate.hub_of(job.credentials).streams, settings.log_followers)
+    led = replace(gate, verify_lead=leader.verify, followers=followers)
+    worker = Worker(led, leader, settings.poll_seconds, settings.sweep_seconds)
     runs_steps = settings.role != "api"
     state = State(
-        gate=gate,
+        gate=led,
         admin_key=_value(settings.admin_key) or home.kept_secret(settings.home, "admin.key"),
         namespace=settings.hf_namespace,
         wake=worker.wake,
@@ -114,7 +114,7 @@ def assemble(settings: Settings) -> Assembly:
     app = create_app(state, on_start=worker.start if runs_steps else lambda: None, on_stop=stop)
     if runs_steps:
         leader.start()
-    return Assembly(gate, leader, worker, app)
+    return Assembly(led, leader, worker, app)
 
 
 def home_of(settings: Settings) -> home.Home:

@@ -34,6 +34,7 @@ from service.flow import (
     submit,
     sweep,
     tidy,
+    tokens,
     watch,
 )
 from service.flow.gate import Gate
@@ -75,7 +76,8 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("saving", saving.run_once, 5),
         Step("tidy", tidy.run_once, 60),
         Step("retain", retain.run_once, 3600, repeats=True),
-        # looks into the database whether an hour has passed
+        # look themselves whether an hour has passed
+        Step("tokens", tokens.run_once, 60),
         Step("billing", billing.run_once, 60, wakes=("notify",)),
         Step("notify", notify.run_once, 2, repeats=True),
     )

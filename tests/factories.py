@@ -9,11 +9,13 @@ from sqlmodel import Session
 
 from service.domain.budget import Period
 from service.domain.run import RunState
-from service.store import budgets, flavors, runs, teams
+from service.store import budgets, credentials, flavors, runs, team_secrets, teams
 from service.store.budgets import Owner, Terms
+from service.store.credentials import Brought
 from service.store.flavors import Listed
 from service.store.ids import new_id
-from service.store.tables import Budget, Run, Team
+from service.store.tables import Budget, Run, Team, TeamCredential
+from service.store.vault import Vault
 
 
 def make_team(session: Session, now: datetime, name: str = "research", budget_micro_usd: int | None = None) -> Team:
@@ -68,3 +70,18 @@ def make_prices(session: Session, now: datetime, **prices: int) -> None:
     """The price list: cpu-basic at its real price, and others as given (`a10g_large=25_000`)."""
     listed = {"cpu-basic": 167, **{name.replace("_", "-"): price for name, price in prices.items()}}
     flavors.replace_all(session, [Listed(name, price, {"name": name}) for name, price in listed.items()], now)
+
+
+def make_credentials(
+    session: Session, vault: Vault, now: datetime, team: str, tokens: tuple[str, str], *namespaces: str
+) -> TeamCredential:
+    """A team's own control and job token, unchecked."""
+    sealed = vault.seal({"control_token": tokens[0], "job_token": tokens[1]})
+    look = {"account": "mira", "role": "fineGrained", "warnings": []}
+    found = {"control": look, "job": look, "problems": []}
+    return credentials.put(session, team, Brought(sealed, namespaces, False, found), "key_lead", now)
+
+
+def make_secret(session: Session, vault: Vault, now: datetime, team: str, name: str, value: str) -> None:
+    """A named secret of a team's."""
+    team_secrets.put(session, team, name, vault.seal({"value": value}), "key_lead", now)

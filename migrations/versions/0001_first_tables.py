@@ -34,11 +34,11 @@ def upgrade() -> None:
 
     op.create_table(
         "billing_reading",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("credentials", sa.String(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("problem", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_billing_reading")),
+        sa.PrimaryKeyConstraint("credentials", name=op.f("pk_billing_reading")),
     )
     op.create_table(
         "event",
@@ -76,10 +76,11 @@ def upgrade() -> None:
     op.create_table(
         "hub_fact",
         sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("read_as", sa.String(), nullable=False),
         sa.Column("fact", sa.JSON(), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("subject", name=op.f("pk_hub_fact")),
+        sa.PrimaryKeyConstraint("subject", "read_as", name=op.f("pk_hub_fact")),
     )
     with op.batch_alter_table("hub_fact", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_hub_fact_good_until"), ["good_until"], unique=False)
@@ -210,6 +211,7 @@ def upgrade() -> None:
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("flavor", sa.String(), nullable=False),
         sa.Column("namespace", sa.String(), nullable=False),
+        sa.Column("credentials", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_lane_team_team")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lane")),
     )
@@ -220,6 +222,7 @@ def upgrade() -> None:
         "stray",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("namespace", sa.String(), nullable=False),
+        sa.Column("credentials", sa.String(), nullable=True),
         sa.Column("hub_job_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
@@ -257,6 +260,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_stray_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_stray_team"), ["team"], unique=False)
 
+    op.create_table(
+        "team_credential",
+        sa.Column("team", sa.String(), nullable=False),
+        sa.Column("sealed_tokens", sa.LargeBinary(), nullable=False),
+        sa.Column("namespaces", sa.JSON(), nullable=False),
+        sa.Column("allow_broad_job_token", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("found", sa.JSON(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_team_credential_team_team")),
+        sa.PrimaryKeyConstraint("team", name=op.f("pk_team_credential")),
+    )
+    op.create_table(
+        "team_secret",
+        sa.Column("team", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sealed_value", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_team_secret_team_team")),
+        sa.PrimaryKeyConstraint("team", "name", name=op.f("pk_team_secret")),
+    )
     op.create_table(
         "team_user",
         sa.Column("team", sa.String(), nullable=False),
@@ -339,12 +368,15 @@ def upgrade() -> None:
         sa.Column("ceiling_micro_usd", sa.BigInteger(), nullable=True),
         sa.Column("output_repo", sa.String(), nullable=True),
         sa.Column("namespace", sa.String(), nullable=False),
+        sa.Column("credentials", sa.String(), nullable=True),
         sa.Column("image", sa.String(), nullable=True),
         sa.Column("volumes", sa.JSON(), nullable=False),
         sa.Column("resource_group", sa.String(), nullable=True),
         sa.Column("env", sa.JSON(), nullable=False),
         sa.Column("secret_names", sa.JSON(), nullable=False),
         sa.Column("sealed_secrets", sa.LargeBinary(), nullable=True),
+        sa.Column("secret_refs", sa.JSON(), nullable=False),
+        sa.Column("sealed_given", sa.LargeBinary(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("preflight", sa.JSON(), nullable=True),
@@ -744,6 +776,8 @@ def downgrade() -> None:
     op.drop_table("delivery")
     op.drop_table("budget_window")
     op.drop_table("team_user")
+    op.drop_table("team_secret")
+    op.drop_table("team_credential")
     with op.batch_alter_table("stray", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stray_team"))
         batch_op.drop_index(batch_op.f("ix_stray_run_id"))

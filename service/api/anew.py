@@ -20,7 +20,7 @@ from service.api.state import App, State
 from service.api.steering_schemas import RunRescue, RunRetry
 from service.domain.request import RunRequest
 from service.flow.clone import body_of
-from service.flow.enqueue import Submitter, enqueue
+from service.flow.enqueue import Submitter, enqueue, place_anew
 from service.flow.rescue import rescue
 from service.store import runs, teams
 from service.store.describe import describe_run
@@ -63,8 +63,7 @@ def _retry(
     run = runs.get(session, run_id)
     assert run is not None, "runs are never deleted"
     again = body_of(run, body.overrides, body.secrets, with_remedy=body.with_remedy)
-    if app.namespace is not None:
-        again.pop("namespace", None)
+    again["namespace"] = place_anew(session, again["namespace"], run.team, app.namespace)
     request = RunRequest.model_validate(again)
     return enqueue(session, request, submitter, app.namespace, app.gate.vault, now, app.gate.limits, retry_of=run_id)
 

@@ -15,7 +15,7 @@ from service.api.estimate_schemas import EstimateObject
 from service.api.examples import RUN_EXAMPLES
 from service.api.idempotency import as_submitter
 from service.api.problems import responses
-from service.api.state import App
+from service.api.state import App, State
 from service.domain.errors import HubDown, Invalid
 from service.domain.estimate.bounds import Bounds
 from service.domain.estimate.wire import flavor_json
@@ -26,13 +26,15 @@ from service.domain.pilot import TIMEOUT_SECONDS, Pilot, pilot_recipe
 from service.domain.preflight import check_inputs
 from service.domain.request import RunRequest
 from service.domain.settle import Settled, batch_offers, settle
+from service.domain.subject import Fact, Subject
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
-from service.domain.wanted import wanted_of
+from service.domain.wanted import Wanted, wanted_of
 from service.flow.facts import gather
 from service.flow.foresee import Expectation, expectation, pilot_bound
 from service.flow.weigh import weigh
-from service.store import flavors
+from service.hub.faults import HubFault
+from service.store import credentials, flavors
 
 router = APIRouter(tags=["estimates"])
 
@@ -68,13 +70,14 @@ def estimate_run(
             "nothing is known of what a script needs", field="recipe.kind", remedy="Estimate trl_sft recipes."
         )
     recipe, wanted = request.recipe, wanted_of(request.recipe, request.volumes, request.image)
+    whose = (caller.team_or(request.team) if request.team is not None else caller.team or team) or ""
     with app.gate.db.read() as session:
         _refuse_unknown(session, request)
-    known = gather(app.gate, wanted.subjects(), is_step=False)
+        own = credentials.get(session, whose)
+    known = _gathered(app, None if own is None else own.team, wanted)
     if known is None:
         raise HubDown("too few calls are left in Hugging Face's rate limit", remedy="Try again in a few minutes.")
     with app.gate.db.read() as session:
-        whose = (caller.team_or(request.team) if request.team is not None else caller.team or team) or ""
         expect = expectation(session, known, whose, app.now(), request.timeout)
         submitter, gate = as_submitter(caller, whose), app.gate
         refusals = weigh(session, request, submitter, app.namespace, gate.vault, app.now(), gate.limits)
@@ -82,6 +85,14 @@ def estimate_run(
     told = _answer(request, recipe, expect, problems)
     told["warnings"] += [_refused(one) for one in refusals]
     return JSONResponse(told)
+
+
+def _gathered(app: State, whose: str | None, wanted: Wanted) -> dict[Subject, Fact] | None:
+    """As the tokens see it that a run of the team would use."""
+    try:
+        return gather(app.gate, whose, wanted.subjects(), is_step=False)
+    except HubFault as error:
+        raise HubDown(error.message, remedy="An admin or a lead looks at the team's hf-credentials.") from None
 
 
 def _refused(refusal: Invalid) -> str:

@@ -26,7 +26,7 @@ from service.api.team_schemas import (
 )
 from service.api.teams import held_team, team_json, visible_team
 from service.domain.errors import Invalid
-from service.store import changes, flavors, organisation, runs
+from service.store import changes, credentials, flavors, organisation, runs
 from service.store.tables import Organisation, Team
 
 router = APIRouter(tags=["limits"])
@@ -135,7 +135,8 @@ def _refuse_idle(session: Session, body: OrganisationPatch, namespace: str | Non
     """A limit of a flavor or namespace in which nothing can run would look like protection."""
     for flavor in body.max_concurrent_runs_by_flavor or ():
         flavors.refuse_unknown(session, flavor, "max_concurrent_runs_by_flavor")
-    if namespace is not None and (others := sorted((body.max_concurrent_runs_by_namespace or {}).keys() - {namespace})):
+    known = {namespace, *(place.namespace for place in credentials.places(session))}
+    if namespace is not None and (others := sorted((body.max_concurrent_runs_by_namespace or {}).keys() - known)):
         raise Invalid(
             f"this service starts jobs in '{namespace}' only, not in '{others[0]}'",
             field="max_concurrent_runs_by_namespace",

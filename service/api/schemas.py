@@ -98,6 +98,8 @@ class RunObject(BaseModel):
     approval: ApprovalObject | None
     env: dict[str, str]
     secrets: list[str] = Field(description="Names only; values are never shown")
+    secret_refs: dict[str, str] = Field(description="Which of them are named secrets of the team's, and of what name")
+    hf_credentials: str | None = Field(description="The team whose own tokens it uses; null: the service's")
     namespace: str
     image: str
     volumes: list[dict[str, Any]]

@@ -16,7 +16,8 @@ from service.domain.flavor_name import FlavorName
 from service.domain.follow_up import MOST_FOLLOW_UPS, FollowUp
 from service.domain.hub_name import RepoId
 from service.domain.remedy import CHANGEABLE
-from service.domain.request import RunRequest, Text, check_labels
+from service.domain.request import RunRequest, check_labels
+from service.domain.secret_ref import Secrets
 
 
 class Decision(Body):
@@ -55,8 +56,10 @@ class RunRetry(Body):
         description="Fields of POST /runs in place of the run's own; of `recipe` and its `args`, those named alone",
         examples=[{"timeout": "4h", "recipe": {"args": {"learning_rate": 1e-5}}}],
     )
-    secrets: dict[str, Text] = Field(
-        default_factory=dict, max_length=100, description="Their values again: they were wiped when the run ended"
+    secrets: Secrets = Field(
+        default_factory=dict,
+        description="Their values again, which were wiped when the run ended; or others. What it took by the name of a "
+        "secret of the team's needs no repeating",
     )
 
     @field_validator("overrides")

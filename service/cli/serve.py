@@ -79,7 +79,7 @@ def step(
         str,
         typer.Argument(
             help="prices, recover, sweep, cancel, hold, prepare, preflight, admit, submit, watch, card, logs, "
-            "guard, measure, saving, tidy, retain, billing, archive or notify"
+            "guard, measure, saving, tidy, retain, tokens, billing, archive or notify"
         ),
     ],
 ) -> None:

@@ -39,8 +39,11 @@ def refuse_secrets(body: Mapping[str, Any]) -> None:
     secrets = body.get("secrets")
     secrets = secrets if isinstance(secrets, dict) else {}
     parts = leak.secret_parts(value for value in secrets.values() if isinstance(value, str))
-    for name in secrets:
+    for name, value in secrets.items():
         _refuse("secrets", name, ())
+        if isinstance(value, dict):  # the name of a secret of the team's
+            for path, text, _ in _texts(value):
+                _refuse(f"secrets.{name}.{path}", text, ())
     for path, text, is_name in _texts({name: value for name, value in body.items() if name != "secrets"}):
         _refuse(path, text, () if is_name or not path.startswith(FREE) else parts)
 

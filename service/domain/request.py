@@ -24,6 +24,7 @@ from service.domain.job import LABEL_PREFIX
 from service.domain.pilot import Pilot
 from service.domain.recipe import Recipe, auto_refusal
 from service.domain.repair import Retry
+from service.domain.secret_ref import SecretRef, Secrets, plain_in
 from service.domain.trl.flags import release
 from service.domain.trl.names import place_meant
 from service.domain.trl.places import missing_file
@@ -78,7 +79,10 @@ class RunRequest(ClearBody):
         None, description="Id of the organisation's resource group that the job belongs to"
     )
     env: dict[str, Text] = Field(default_factory=dict, max_length=100)
-    secrets: dict[str, Text] = Field(default_factory=dict, max_length=100)
+    secrets: Secrets = Field(
+        default_factory=dict,
+        description="Values, encrypted and wiped when the run ends; or names of secrets that the team keeps",
+    )
     priority: int = Field(50, ge=0, le=100, description="Higher starts first, within the team")
     labels: dict[str, str] = Field(default_factory=dict, max_length=50)
     after: list[Annotated[str, StringConstraints(max_length=64)]] = Field(
@@ -129,8 +133,8 @@ class RunRequest(ClearBody):
 
     @field_validator("secrets")
     @classmethod
-    def _secrets(cls, secrets: dict[str, str]) -> dict[str, str]:
-        check_secrets(secrets)
+    def _secrets(cls, secrets: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+        check_secrets({**dict.fromkeys(secrets), **plain_in(secrets)})
         return secrets
 
     @field_validator("after")
@@ -171,6 +175,10 @@ class RunRequest(ClearBody):
             )
         return self
 
+    def _given(self) -> dict[str, str | None]:
+        """The secrets as far as the body says."""
+        return {**dict.fromkeys(self.secrets), **plain_in(self.secrets)}
+
     def lacks(self) -> Invalid | None:
         """What the recipe needs and the job will not have, as the body stands; None where there is nothing."""
         if not isinstance(self.recipe, TrlSft):
@@ -178,7 +186,7 @@ class RunRequest(ClearBody):
         flags = self.recipe.flags()
         if (found := missing_file(flags, [volume.mount_path for volume in self.volumes])) is not None:
             return Invalid(found[1], field=self.recipe.field_of(found[0]), remedy=found[2])
-        if (refusal := reporting_refusal(flags, self.env, self.secrets)) is not None:
+        if (refusal := reporting_refusal(flags, self.env, self._given())) is not None:
             return Invalid(refusal[1], field=refusal[0], remedy=refusal[2])
         return None
 
@@ -205,7 +213,7 @@ class RunRequest(ClearBody):
         recipe = self.recipe
         if not isinstance(recipe, TrlSft):
             return
-        if (offline := goes_offline({**self.env, **self.secrets})) is not None:
+        if (offline := goes_offline({**self.env, **plain_in(self.secrets)})) is not None:
             raise _broken(
                 f"{'env' if offline in self.env else 'secrets'}.{offline}",
                 "without the Hub there is no model to begin from, and nowhere to publish the trained one",

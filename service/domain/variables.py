@@ -77,21 +77,28 @@ def check_env(env: Mapping[str, str]) -> None:
             )
 
 
-def check_secrets(secrets: Mapping[str, str]) -> None:
-    """Raise BrokenRule for a secret that a job is not given, in words that hold no part of its value."""
+def check_secrets(secrets: Mapping[str, str | None]) -> None:
+    """Raise BrokenRule for a secret that a job is not given, in words that hold no part of its value. None: the value
+    is kept elsewhere."""
     for name, value in secrets.items():
         _check_name(name, SECRET_NAME, "a letter, then letters, digits and underscores")
-        _check_size(name, value)
-        if not value.strip():
-            raise BrokenRule("the secret is empty", "Send its value, or leave it out.", at=name)
-        if UNFILLED.fullmatch(value.strip()):
-            raise BrokenRule("this stands where a secret was to be filled in", "Send the secret's own value.", at=name)
-        if "\n" not in value.strip() and value != value.strip():
-            raise BrokenRule(
-                "the secret begins or ends with blanks or a line break, and no header can carry it so",
-                "Send it without them: a file's last line break is not part of it.",
-                at=name,
-            )
+        if value is not None:
+            check_secret_value(value, name)
+
+
+def check_secret_value(value: str, at: str | None = None) -> None:
+    """Raise BrokenRule for a value that can be no secret, in words that hold no part of it."""
+    _check_size(at, value)
+    if not value.strip():
+        raise BrokenRule("the secret is empty", "Send its value, or leave it out.", at=at)
+    if UNFILLED.fullmatch(value.strip()):
+        raise BrokenRule("this stands where a secret was to be filled in", "Send the secret's own value.", at=at)
+    if "\n" not in value.strip() and value != value.strip():
+        raise BrokenRule(
+            "the secret begins or ends with blanks or a line break, and no header can carry it so",
+            "Send it without them: a file's last line break is not part of it.",
+            at=at,
+        )
 
 
 def goes_offline(env: Mapping[str, str]) -> str | None:
@@ -110,6 +117,6 @@ def _check_name(name: str, form: re.Pattern[str], rule: str) -> None:
             raise BrokenRule(f"'{name}' cannot be set: {why}", remedy, at=name)
 
 
-def _check_size(name: str, value: str) -> None:
+def _check_size(name: str | None, value: str) -> None:
     if len(value.encode()) > MAX_VALUE_BYTES:
         raise BrokenRule(f"a value has at most {MAX_VALUE_BYTES} bytes", "Send less; files come by 'volumes'.", at=name)

@@ -19,6 +19,7 @@ from service.domain.admission import Admit, Reject, Wait, price_change
 from service.domain.board import Board
 from service.domain.diagnosis import Failure, Retry
 from service.domain.money import dollars
+from service.domain.place import Place
 from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
@@ -33,18 +34,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass is given. `troubles`: why a namespace takes no jobs just now, by namespace."""
+    """What one pass is given. `troubles`: why a place takes no jobs just now."""
 
     most_active: int
-    troubles: Mapping[str, str | None]
+    troubles: Mapping[Place, str | None]
     now: datetime
 
 
 def run_once(gate: Gate) -> int:
     """One pass over the heads of every team's queue; how many runs were admitted or refused."""
     with gate.db.read() as session:
-        namespaces = board.queued_namespaces(session)
-    troubles = {namespace: job_token_trouble(gate, namespace) for namespace in namespaces}
+        places = board.queued_places(session)
+    troubles = {place: job_token_trouble(gate, place) for place in places}
     work = partial(admit, given=Pass(gate.limits.max_concurrent_runs, troubles, gate.clock()))
     moved = gate.write(work)
     for run_id, outcome in moved:
@@ -91,7 +92,7 @@ def _open_heads(
     told: list[runs.Told] = []
     for team, queue in heads.items():
         for one in queue:
-            if (trouble := given.troubles.get(one.candidate.namespace)) is not None:
+            if (trouble := given.troubles.get(one.place)) is not None:
                 told += _news(one, Reason.BACKING_OFF, trouble)
             else:
                 queues.setdefault(team, []).append(one)

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
-from service.store import billing
+from service.store import billing, credentials
 from service.store.billing import Recorded
 
 log = structlog.get_logger()
@@ -26,22 +26,29 @@ NOT_ALLOWED = frozenset({401, 403, 404})
 
 
 def run_once(gate: Gate) -> int:
-    """Read the bills, once an hour across restarts; how many were new. A token that may not read them is no fault: it
-    is tried again the next day."""
+    """Read the bills of all tokens, each once an hour across restarts; how many were new. A token that may not read
+    them is no fault: it is tried again the next day."""
+    with gate.db.read() as session:
+        everyone = [None, *(row.team for row in credentials.every(session))]
+    return sum(_read(gate, whose) for whose in everyone)
+
+
+def _read(gate: Gate, whose: str | None) -> int:
     now = gate.clock()
     with gate.db.read() as session:
-        next_at = billing.next_reading(session)
+        next_at = billing.next_reading(session, whose)
     # A time far ahead was noted by a clock that went wrong: it must not silence this for ever.
     if next_at is not None and now < next_at <= now + MAY_BE_ALLOWED:
         return 0
-    if not gate.hub.governor.may_poll(now):
-        return 0  # the rest of this rate-limit window is kept for submissions and cancels
     try:
-        bills = gate.hub.billed_jobs()
+        hub = gate.hub_of(whose)
+        if not hub.governor.may_poll(now):
+            return 0  # the rest of this rate-limit window is kept for submissions and cancels
+        bills = hub.billed_jobs()
     except HubFault as error:
-        _not_read(gate, error, now)
+        _not_read(gate, whose, error, now)
         return 0
-    recorded = gate.write(partial(_apply, bills=bills, now=now))
+    recorded = gate.write(partial(_apply, whose=whose, bills=bills, now=now))
     tell(recorded, "hub")
     return recorded.changed
 
@@ -53,16 +60,17 @@ def tell(recorded: Recorded, source: str) -> None:
         log.warning("billing_drift", hub_job_id=hub_job_id, source=source)
 
 
-def _apply(session: Session, bills: Mapping[str, int], now: datetime) -> Recorded:
-    billing.note_reading(session, now, now + READ_AGAIN, None)
+def _apply(session: Session, whose: str | None, bills: Mapping[str, int], now: datetime) -> Recorded:
+    billing.note_reading(session, whose, now, now + READ_AGAIN, None)
     return billing.record(session, bills, "hub", now)
 
 
-def _not_read(gate: Gate, error: HubFault, now: datetime) -> None:
+def _not_read(gate: Gate, whose: str | None, error: HubFault, now: datetime) -> None:
     if error.status in NOT_ALLOWED:
-        log.info("bills_not_readable", status=error.status, problem=error.message)
+        log.info("bills_not_readable", team=whose, status=error.status, problem=error.message)
         pause = MAY_BE_ALLOWED
     else:
-        log.warning("bills_unavailable", status=error.status, problem=error.message)
+        log.warning("bills_unavailable", team=whose, status=error.status, problem=error.message)
         pause = ASK_AGAIN
-    gate.write(partial(billing.note_reading, now=now, next_at=now + pause, problem=error.message))
+    work = partial(billing.note_reading, credentials=whose, now=now, next_at=now + pause, problem=error.message)
+    gate.write(work)

@@ -60,7 +60,7 @@ def run_once(gate: Gate) -> int:
 def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:
     match RunState(run.state):
         case RunState.SUBMITTING if attempt is not None and attempt.called_at is None:
-            if not gate.start.lets(run.namespace):
+            if not gate.start.lets(run.place):
                 return False  # a restored backup may not know that it was called: the sweep comes first
             return gate.write(partial(_cancel_uncalled, loaded=attempt, now=gate.clock()))
         case RunState.STARTING | RunState.RUNNING if attempt is not None:
@@ -75,7 +75,7 @@ def _cancel_job(gate: Gate, run: Run, attempt: Attempt) -> bool:
     # Noted first: a stage CANCELED that nobody here asked for means something else.
     gate.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN))
     try:
-        gate.hub.cancel_job(run.namespace, attempt.hub_job_id)
+        gate.hub_of(run.credentials).cancel_job(run.namespace, attempt.hub_job_id)
     except HubFault as error:
         log.warning("cancel_failed", run_id=run.id, hub_job_id=attempt.hub_job_id, problem=error.message)
         gate.write(partial(_note_cancel, loaded=attempt, now=gate.clock(), pause=ASK_AGAIN_AFTER_FAULT))

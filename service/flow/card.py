@@ -43,13 +43,14 @@ def write_one(gate: Gate, run: Run) -> bool:
     section = lineage(shown, None if made is run else run.id)
     problem = None
     try:
-        state = gate.hub.repo_state(repo)
+        hub = gate.hub_of(made.credentials)
+        state = hub.repo_state(repo)
         if state is None:
             problem = "the repository is gone"
         else:
-            before = gate.hub.readme.read(repo, state.sha)
+            before = hub.readme.read(repo, state.sha)
             if (after := with_lineage(before, section)) != before:
-                gate.hub.readme.write(repo, after, state.sha, f"{TITLE}{run.id}")
+                hub.readme.write(repo, after, state.sha, f"{TITLE}{run.id}")
     except HubFault as error:
         problem = error.message
     if problem is not None:

@@ -19,6 +19,7 @@ from sqlmodel import Session
 from service.domain.budget import NEVER
 from service.domain.job import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_RUN, LABEL_SUBMISSION, LABEL_TEAM
 from service.domain.money import ceiling
+from service.domain.place import Place
 from service.domain.run import RunState
 from service.domain.stray import DUPLICATED
 from service.flow.charge import charge
@@ -38,14 +39,15 @@ USUAL_PRIORITY = 50
 MAX_ATTEMPT = 1000
 
 
-def catch_up(gate: Gate, namespace: str) -> int:
-    """Give the namespace's runs the jobs that the database forgot; how many. Raises HubFault where that cannot be
+def catch_up(gate: Gate, place: Place) -> int:
+    """Give the runs of a place the jobs that the database forgot; how many. Raises HubFault where that cannot be
     known just now: then nothing may be submitted there yet."""
     with gate.db.read() as session:
-        since = strays.oldest_unfinished(session, namespace)
+        since = strays.oldest_unfinished(session, place.namespace)
     if since is None:
         return 0
-    listed = gate.hub.list_jobs(namespace, {LABEL_INSTALLATION: gate.installation}, since=since - CLOCKS)
+    hub, labels = gate.hub_of(place.credentials), {LABEL_INSTALLATION: gate.installation}
+    listed = hub.list_jobs(place.namespace, labels, since=since - CLOCKS)
     by_run: dict[str, list[Job]] = defaultdict(list)
     for job in listed:
         by_run[job.labels.get(LABEL_RUN, "")].append(job)
@@ -60,10 +62,10 @@ def catch_up(gate: Gate, namespace: str) -> int:
     return moved
 
 
-def adopt_unknown(gate: Gate, namespace: str, job: Job) -> bool:
+def adopt_unknown(gate: Gate, place: Place, job: Job) -> bool:
     """Make a run from the labels of a job whose run the database does not know. False: they do not suffice, or its
-    team is not here."""
-    return gate.write(partial(_make_run, gate=gate, namespace=namespace, job=job, now=gate.clock()))
+    team is not here, or another one's tokens found it."""
+    return gate.write(partial(_make_run, gate=gate, place=place, job=job, now=gate.clock()))
 
 
 def _newest_unknown(jobs: Sequence[Job], known: set[str]) -> Job | None:
@@ -178,7 +180,7 @@ def _attempt(session: Session, run: Run, job: Job, now: datetime) -> Attempt:
     return attempt
 
 
-def _make_run(session: Session, gate: Gate, namespace: str, job: Job, now: datetime) -> bool:
+def _make_run(session: Session, gate: Gate, place: Place, job: Job, now: datetime) -> bool:
     run_id, team = job.labels.get(LABEL_RUN, ""), job.labels.get(LABEL_TEAM, "")
     submission = job.labels.get(LABEL_SUBMISSION, "")
     if not run_id.startswith("run_") or not submission.startswith("sub_"):
@@ -187,6 +189,7 @@ def _make_run(session: Session, gate: Gate, namespace: str, job: Job, now: datet
         job.flavor is None
         or job.timeout_seconds is None
         or teams.get(session, team) is None
+        or place.credentials not in (None, team)
         or runs.get(session, run_id) is not None
     ):
         return False
@@ -202,7 +205,8 @@ def _make_run(session: Session, gate: Gate, namespace: str, job: Job, now: datet
         flavor=job.flavor,
         requested_timeout_seconds=job.timeout_seconds,
         timeout_seconds=job.timeout_seconds,
-        namespace=namespace,
+        namespace=place.namespace,
+        credentials=place.credentials,
         env={},
         secret_names=[],
         priority=USUAL_PRIORITY,

@@ -5,9 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlmodel import Session
+
+from service.domain.errors import Conflict
 from service.domain.run import Reason, RunState
+from service.store import credentials
 from service.store.ids import new_id
 from service.store.tables import Run
+
+
+def refuse_gone(session: Session, parent: Run) -> None:
+    """Raise Conflict where the tokens are gone that a child of this run would be made with."""
+    if parent.credentials is not None and credentials.held(session, parent.credentials) is None:
+        raise Conflict(
+            f"it used tokens of team {parent.credentials}'s own, which were taken away",
+            remedy=f"PUT /teams/{parent.credentials}/hf-credentials brings some again; or submit a new run.",
+        )
 
 
 def child_of(parent: Run, kind: str, timeout_seconds: int, now: datetime, **own: Any) -> Run:
@@ -28,6 +41,7 @@ def child_of(parent: Run, kind: str, timeout_seconds: int, now: datetime, **own:
         requested_timeout_seconds=timeout_seconds,
         timeout_seconds=timeout_seconds,
         namespace=parent.namespace,
+        credentials=parent.credentials,
         resource_group=parent.resource_group,
         priority=parent.priority,
         labels=parent.labels,

@@ -39,7 +39,7 @@ def next_rung(means: Means, recipe: TrlSft) -> Try | None:
     so what is estimated of a change is taken for that much too low. Where no change does, the cheapest flavor that
     fits; where nothing can be estimated, the first change."""
     session, run = means.session, means.run
-    known = facts.known(session, wanted_of(recipe).subjects(), None)
+    known = facts.known(session, run.credentials, wanted_of(recipe).subjects(), None)
     expect = expectation(session, known, run.team, means.now, run.timeout_seconds)
     flavor = next((one for one in expect.cards if one.name == run.flavor), None)
     if flavor is None or flavor.card is None:

@@ -10,12 +10,13 @@ from service.domain.follow_up import FOLLOW_UPS
 from service.domain.money import to_usd
 from service.domain.recipe import read
 from service.domain.run import RunState
+from service.domain.secret_ref import SecretRef
 from service.domain.trl_sft import TrlSft
 from service.store.tables import Run
 
 
 def body_of(
-    run: Run, overrides: Mapping[str, Any], secrets: Mapping[str, str], *, with_remedy: bool = False
+    run: Run, overrides: Mapping[str, Any], secrets: Mapping[str, str | SecretRef], *, with_remedy: bool = False
 ) -> dict[str, Any]:
     """The run as it would be sent now. `overrides` are fields of POST /runs in place of its own, but for `recipe` and
     its `args`, of which only those that are named are replaced. `with_remedy`: with the change that its failure offers.
@@ -75,14 +76,17 @@ def _recipe(run: Run) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude_none=True, exclude={"sha256"})
 
 
-def _secrets(run: Run, given: Mapping[str, str]) -> dict[str, str]:
-    if missing := [name for name in run.secret_names if name not in given]:
+def _secrets(run: Run, given: Mapping[str, str | SecretRef]) -> dict[str, Any]:
+    """As they are sent: what the team keeps is taken by its name again, where nothing else was given."""
+    again = {name: {"ref": ref} for name, ref in run.secret_refs.items()}
+    if missing := [name for name in run.secret_names if name not in {**again, **given}]:
         raise Invalid(
             f"the values of {', '.join(missing)} were wiped when the run ended",
             field="secrets",
-            remedy="Send them again in 'secrets'.",
+            remedy="Send them again in 'secrets', or name secrets of the team's.",
         )
-    return dict(given)
+    sent = {name: one.model_dump() if isinstance(one, SecretRef) else one for name, one in given.items()}
+    return {**again, **sent}
 
 
 def _remedy(run: Run) -> Sequence[Mapping[str, Any]]:

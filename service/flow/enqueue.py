@@ -19,11 +19,13 @@ from service.domain.flavor_name import AUTO
 from service.domain.image import image_refusal
 from service.domain.money import to_micro_usd
 from service.domain.pilot import Pilot
+from service.domain.place import Place
 from service.domain.recipe import stored
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
 from service.domain.script_url import script_url_refusal
+from service.domain.secret_ref import plain_in, refs_in
 from service.domain.trl.preset import fill
 from service.domain.trl_sft import TrlSft
 from service.flow.cap import refuse_together
@@ -32,13 +34,15 @@ from service.flow.follow_up import queue_after, then
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
-from service.store import flavors, holds, idempotency, runs, scripts, teams, users
+from service.flow.run_secrets import refuse_refs
+from service.store import credentials, flavors, holds, idempotency, runs, scripts, teams, users
 from service.store.describe import describe_run
 from service.store.ids import new_id
-from service.store.tables import Run
+from service.store.tables import Run, TeamCredential
 from service.store.vault import Vault
 
 Find = Callable[[Session, str], Run | None]
+FindCredential = Callable[[Session, str], TeamCredential | None]
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def enqueue(
     UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
     """
     gpu_count = gpus.count(flavors.hardware(session, request.flavor))
-    run = run_of(request, submitter, namespace_of(request, namespace), vault, gpu_count, now)
+    place = place_of(session, request.namespace, submitter.team, namespace)
+    run = run_of(request, submitter, place, vault, gpu_count, now)
     run.retry_of = retry_of
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
@@ -79,6 +84,7 @@ def enqueue(
     teams.refuse_archived(teams.get(session, run.team))
     refuse_user(session, run, submitter, now)
     refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
+    refuse_refs(session, request, run.team, vault)
     settled = look_ahead(session, run, now)
     followers = then(session, run, request.then, run.requested_by, now)
     refuse_impossible(session, run, now)
@@ -153,13 +159,34 @@ def refuse_user(session: Session, run: Run, submitter: Submitter, now: datetime)
         )
 
 
-def namespace_of(request: RunRequest, own: str | None) -> str:
-    """The namespace that pays; raises Invalid where none is named, or another than the installation's own."""
-    if own is None and request.namespace is None:
+def place_of(
+    session: Session, named: str | None, team: str, own: str | None, find: FindCredential = credentials.held
+) -> Place:
+    """The namespace that pays, and with whose tokens: a team's own where it has some, else the service's. Raises
+    Invalid where no namespace is named, or one that those are not for; `own` is the installation's."""
+    if (credential := find(session, team)) is not None:
+        if named is not None and named not in credential.namespaces:
+            taken = ", ".join(credential.namespaces)
+            raise Invalid(
+                f"team {team} has tokens of its own, and they start jobs in {taken}",
+                field="namespace",
+                remedy=f"Name {' or '.join(credential.namespaces)}, or leave 'namespace' out.",
+            )
+        return Place(team, named or credential.namespaces[0])
+    if own is None and named is None:
         raise Invalid("no namespace is configured", field="namespace", remedy="Name the namespace that pays the job.")
-    if own is not None and request.namespace not in (None, own):
+    if own is not None and named not in (None, own):
         raise Invalid(f"this service starts jobs in '{own}' only", field="namespace", remedy="Leave 'namespace' out.")
-    return own or request.namespace or ""
+    return Place(None, own or named or "")
+
+
+def place_anew(session: Session, was: object, team: str, own: str | None) -> object:
+    """The namespace in which another try of a run is to be: where that one was, or None where the tokens that are there
+    now are for others."""
+    credential = credentials.get(session, team)
+    if credential is not None:
+        return was if was in credential.namespaces else None
+    return was if own is None else None
 
 
 def refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
@@ -177,14 +204,13 @@ def refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
             raise Invalid(found[0], field="recipe.url", remedy=found[1])
 
 
-def run_of(
-    request: RunRequest, submitter: Submitter, namespace: str, vault: Vault, gpu_count: int, now: datetime
-) -> Run:
+def run_of(request: RunRequest, submitter: Submitter, place: Place, vault: Vault, gpu_count: int, now: datetime) -> Run:
     """The run that a request asks for, of a flavor with so many GPUs; not stored, and nothing of it decided yet."""
     recipe = request.recipe
     if isinstance(recipe, TrlSft):
         recipe = fill(recipe, request.flavor, gpus=gpu_count)
     kept, image = stored(recipe, request.image)
+    plain = plain_in(request.secrets)
     has_url = isinstance(recipe, Script) and recipe.url is not None
     return Run(
         id=new_id("run", now),
@@ -204,10 +230,12 @@ def run_of(
         timeout_seconds=request.timeout,
         max_cost_micro_usd=None if request.max_cost_usd is None else to_micro_usd(request.max_cost_usd),
         output_repo=request.output_repo,
-        namespace=namespace,
+        namespace=place.namespace,
+        credentials=place.credentials,
         env=request.env,
         secret_names=sorted(request.secrets),
-        sealed_secrets=vault.seal(request.secrets) if request.secrets else None,
+        sealed_secrets=vault.seal(plain) if plain else None,
+        secret_refs=refs_in(request.secrets),
         priority=request.priority,
         labels=request.labels,
         start_before=request.start_before,

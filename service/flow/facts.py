@@ -1,7 +1,7 @@
 """Facts from the Hub for those who decide by them: from the database while they are good, else asked anew.
 
-Answers are shared by all runs and replicas. Calls come from the same rate budget as everything else, and stop before
-they would take from what cancels and submissions need.
+Answers are shared by all runs and replicas that ask with the same tokens. Calls come from the same rate budget as
+everything else, and stop before they would take from what cancels and submissions need.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import structlog
 from service.domain.facts import Outcome
 from service.domain.subject import FACTS, Fact, Kind, Subject
 from service.flow.gate import Gate
+from service.hub.client import HubClient
+from service.hub.lookup import Lookup
 from service.store import facts
+from service.store.credentials import version
 
 log = structlog.get_logger()
 
@@ -30,38 +33,42 @@ GOOD_FOR: Mapping[Outcome, timedelta] = {
 }
 
 
-def gather(gate: Gate, subjects: Sequence[Subject], *, is_step: bool = True) -> dict[Subject, Fact] | None:
-    """A fact for each subject; None where Hugging Face should not be asked just now. Of the steps only the leader's
-    keep what they read; a request's answer is kept by whichever process it came to."""
+def gather(
+    gate: Gate, credentials: str | None, subjects: Sequence[Subject], *, is_step: bool = True
+) -> dict[Subject, Fact] | None:
+    """A fact for each subject, as a team's own tokens see it (None: the service's); None where Hugging Face should not
+    be asked just now. Of the steps only the leader's keep what they read; a request's answer is kept by whichever
+    process it came to. Raises HubUnavailable where there are no such tokens any more."""
     with gate.db.read() as session:
-        found = facts.known(session, list(subjects), gate.clock())
+        found = facts.known(session, credentials, list(subjects), gate.clock())
+        read_as = version(session, credentials)
+    hub = gate.hub_of(credentials)
     fresh: dict[Subject, Fact] = {}
     for subject in subjects:
         if subject in found or subject in fresh:
             continue
-        if not gate.hub.governor.may_poll(gate.clock()):
+        if not hub.governor.may_poll(gate.clock()):
             break
-        fresh[subject] = ask(gate, subject)
+        fresh[subject] = ask(hub, subject)
     if fresh:
         now = gate.clock()
         kept = {subject: (fact, now + GOOD_FOR[fact.outcome]) for subject, fact in fresh.items()}
-        (gate.write if is_step else gate.db.write)(partial(facts.keep, found=kept, now=now))
+        (gate.write if is_step else gate.db.write)(partial(facts.keep, read_as=read_as, found=kept, now=now))
     found |= fresh
     return found if len(found) == len(set(subjects)) else None
 
 
-def ask(gate: Gate, subject: Subject) -> Fact:
+def ask(hub: HubClient, subject: Subject) -> Fact:
     """One question to the Hub; never raises. What nobody foresaw in an answer is an unknown fact, too."""
     try:
-        return _ask(gate, subject)
+        return _ask(hub.lookup, subject)
     except Exception as error:
         log.exception("fact_not_read", subject=subject.name)
         message = f"the service could not read what the Hub said ({type(error).__name__})"
         return FACTS[subject.kind](outcome=Outcome.UNKNOWN, message=message)
 
 
-def _ask(gate: Gate, subject: Subject) -> Fact:
-    lookup = gate.hub.lookup
+def _ask(lookup: Lookup, subject: Subject) -> Fact:
     match subject.kind:
         case Kind.MODEL:
             return lookup.model(subject.id, subject.revision)

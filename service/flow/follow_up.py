@@ -34,7 +34,7 @@ from service.domain.recipe import read
 from service.domain.run import RunState
 from service.flow.cap import refuse_more, spoken_for
 from service.flow.ceiling import refuse_impossible
-from service.flow.child import child_of
+from service.flow.child import child_of, refuse_gone
 from service.store import flavors, holds, runs
 from service.store.tables import Run
 
@@ -77,6 +77,7 @@ def then(session: Session, run: Run, asked: Sequence[AnyFollowUp], by: str, now:
 def then_of_stored(session: Session, run: Run, asked: Sequence[AnyFollowUp], by: str, now: datetime) -> None:
     """`then` of a run that is stored and held, whatever it has come to; also stores what follows it. Raises Invalid,
     too, where its cap does not hold that with what is spent and may be."""
+    refuse_gone(session, run)
     spoken = spoken_for(session, run)
     planned = then(session, run, asked, by, now)
     refuse_more(run, spoken, sum(one.run.ceiling_micro_usd or 0 for one in planned))

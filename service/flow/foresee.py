@@ -76,7 +76,7 @@ def settle_run(session: Session, run: Run, now: datetime) -> Settled | None:
     recipe = read(run.recipe)
     if not isinstance(recipe, TrlSft):
         return None
-    known = facts.known(session, wanted_of(recipe).subjects(), None)
+    known = facts.known(session, run.credentials, wanted_of(recipe).subjects(), None)
     model, _ = inputs_in(known)
     if model is None or not model.is_found:
         return None

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from cryptography.fernet import InvalidToken
 from sqlmodel import Session
 
 from service.domain.image import DEFAULT_ALLOWED
+from service.domain.place import Place
 from service.domain.stray import Policy
 from service.hub.client import HubClient
+from service.hub.faults import HubUnavailable
 from service.hub.follower import Followers
+from service.store import credentials as store
 from service.store import organisation
 from service.store.db import Database
+from service.store.tables import TeamCredential
 from service.store.vault import Vault
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -43,18 +50,27 @@ class Limits:
 
 @dataclass
 class Start:
-    """Namespaces that the sweep has yet to look at since this process started; None: it has not begun."""
+    """Places that the sweep has yet to look at since this process started; None: it has not begun."""
 
-    unswept: set[str] | None = None
+    unswept: set[Place] | None = None
 
-    def lets(self, namespace: str) -> bool:
+    def lets(self, place: Place) -> bool:
         """Whether a job may be made there: what a restored backup forgot has been looked for."""
-        return self.unswept is not None and namespace not in self.unswept
+        return self.unswept is not None and place not in self.unswept
+
+
+@dataclass
+class TeamHubs:
+    """Clients with teams' own tokens, made when they are first asked for: those of a version of the credentials."""
+
+    by_team: dict[str, tuple[str, HubClient]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One installation. `boot` names this start of the process: a create call made under another boot is unclear."""
+    """One installation. `boot` names this start of the process: a create call made under another boot is unclear. `hub`
+    has the service's own tokens; whatever belongs to a run or a team is asked by `hub_of`."""
 
     db: Database
     hub: HubClient
@@ -79,6 +95,33 @@ class Gate:
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 
+    # When tokens were last looked at, by whose they are.
+    looked_at: dict[str, datetime] = field(default_factory=dict)
+    # Its clients with teams' own tokens.
+    team_hubs: TeamHubs = field(default_factory=TeamHubs)
+
+    def hub_of(self, credentials: str | None) -> HubClient:
+        """The client with a team's own tokens as they are in the database now, or the service's (None). Raises
+        HubUnavailable where the team has none any more, or they cannot be opened here."""
+        if credentials is None:
+            return self.hub
+        with self.db.read() as session:
+            row = store.get(session, credentials)
+        if row is None:
+            raise HubUnavailable(f"team {credentials} has no tokens of its own any more")
+        with self.team_hubs.lock:
+            version, hub = self.team_hubs.by_team.get(credentials, (None, self.hub))
+            if version != row.version:
+                hub = self.hub.with_tokens(**self._tokens(row))
+                self.team_hubs.by_team[credentials] = row.version, hub
+        return hub
+
+    def _tokens(self, row: TeamCredential) -> dict[str, str]:
+        try:
+            return self.vault.open(row.sealed_tokens)
+        except InvalidToken:
+            raise HubUnavailable(f"the tokens of team {row.team} cannot be opened with the secret key here") from None
+
     def write(self, work: Callable[[Session], T]) -> T:
         """What a step applies: `work` in one durable transaction, in which this process still leads. The organisation's
         row is held from the start: nobody who changes money or many runs can have taken what the work takes in another
@@ -90,3 +133,24 @@ class Gate:
             return work(session)
 
         return self.db.write(led)
+
+
+def pollable(gate: Gate, items: Iterable[Item], credentials: Callable[[Item], str | None]) -> list[Item]:
+    """Of these those whose tokens have calls to spare: the rest of a rate-limit window is kept for submissions and
+    cancels. Those whose tokens are gone are left out too."""
+    may: dict[str | None, bool] = {}
+
+    def is_free(whose: str | None) -> bool:
+        try:
+            return gate.hub_of(whose).governor.may_poll(gate.clock())
+        except HubUnavailable:
+            return False
+
+    found = []
+    for item in items:
+        whose = credentials(item)
+        if whose not in may:
+            may[whose] = is_free(whose)
+        if may[whose]:
+            found.append(item)
+    return found

@@ -69,10 +69,13 @@ def _is_still(gate: Gate, run: Run, attempt: Attempt, reader: Reader, now: datet
     known = next((note for note in attempt.warnings if note["guard"] == Guard.STALL), None)
     if known is not None and known["ended_at"] is None and not is_old(known, now):
         return True
-    if attempt.hub_job_id is None or not gate.hub.governor.may_poll(now):
+    if attempt.hub_job_id is None:
         return False
     try:
-        lines, _ = gate.hub.streams.log(
+        hub = gate.hub_of(run.credentials)
+        if not hub.governor.may_poll(now):
+            return False
+        lines, _ = hub.streams.log(
             run.namespace, attempt.hub_job_id, tail=TAIL, silence_seconds=SILENCE_SECONDS, max_seconds=MAX_SECONDS
         )
     except HubFault as error:

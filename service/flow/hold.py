@@ -26,7 +26,9 @@ def run_once(gate: Gate) -> int:
     """Draw every conclusion that is due; how many runs it concerned."""
     moved = 0
     if gate.start.unswept is not None:
-        moved += gate.write(partial(holds.expire, now=gate.clock(), without=tuple(gate.start.unswept)))
+        moved += gate.write(
+            partial(holds.expire, now=gate.clock(), without=tuple({place.namespace for place in gate.start.unswept}))
+        )
     with gate.db.read() as session:
         ended = holds.ended_dependencies(session)
     for one in ended:

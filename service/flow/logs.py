@@ -23,12 +23,12 @@ from service.domain.progress import Reader
 from service.domain.run import RunState
 from service.flow import callback
 from service.flow.each import each
-from service.flow.gate import Gate
+from service.flow.gate import Gate, pollable
 from service.flow.masking import masked, secret_values
 from service.flow.progress import hints_of, note
 from service.hub.faults import HubFault
 from service.hub.follower import JobLog, Start
-from service.hub.streams import Until
+from service.hub.streams import Streams, Until
 from service.store import logs, reports, runs
 from service.store.tables import Attempt, Run
 
@@ -80,21 +80,22 @@ def run_once(gate: Gate) -> int:
 def rest_of_log(gate: Gate, run: Run, attempt: Attempt) -> tuple[News, bool]:
     """What an ended job has said since its log was last stored, and whether that is all of it. Raises HubFault."""
     job, secrets, resume = job_log(run, attempt), secret_values(gate, run), resume_of(gate, run, attempt)
-    read, until = _read_to_end(gate, job)
+    streams = gate.hub_of(job.credentials).streams
+    read, until = _read_to_end(streams, job)
     lines = resume.new(read) + resume.at_end()
     if until is Until.LIMIT:  # far too long: its end is worth more than its middle
-        last, (tail, _) = lines[-1:], gate.hub.streams.log(job.namespace, job.job_id, tail=TAIL)
+        last, (tail, _) = lines[-1:], streams.log(job.namespace, job.job_id, tail=TAIL)
         lines += [line for line in tail if not last or (line.at and last[0].at and line.at > last[0].at)]
     return _news(run, attempt, lines, secrets), until is Until.END
 
 
-def _read_to_end(gate: Gate, job: JobLog) -> tuple[list[LogLine], Until]:
+def _read_to_end(streams: Streams, job: JobLog) -> tuple[list[LogLine], Until]:
     """A silence is no end: a connection may be dead without a word. Where it is there again after as many lines,
     nothing more is coming."""
-    read, until = gate.hub.streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
+    read, until = streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
     if until is not Until.SILENCE:
         return read, until
-    again, until = gate.hub.streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
+    again, until = streams.log(job.namespace, job.job_id, most_lines=MOST_LINES)
     is_all = until is Until.SILENCE and len(again) == len(read)
     return max(read, again, key=len), Until.END if is_all else until
 
@@ -123,7 +124,7 @@ def nothing_new(attempt: Attempt) -> News:
 def job_log(run: Run, attempt: Attempt) -> JobLog:
     """Whose log it is."""
     assert attempt.hub_job_id is not None
-    return JobLog(run.namespace, attempt.hub_job_id)
+    return JobLog(run.namespace, attempt.hub_job_id, run.credentials)
 
 
 def resume_of(gate: Gate, run: Run, attempt: Attempt) -> Resume:
@@ -162,8 +163,7 @@ def _fetched(gate: Gate, job: JobLog, run: Run, attempt: Attempt) -> News | None
 
 
 def _polled(gate: Gate, running: list[tuple[Run, Attempt]]) -> list[News | None]:
-    if not gate.hub.governor.may_poll(gate.clock()):
-        return []
+    running = pollable(gate, running, lambda pair: pair[0].credentials)
     running.sort(key=lambda pair: pair[1].log_read_at or pair[1].admitted_at)
     return [each("logs", run.id, partial(_poll, gate, run, attempt)) for run, attempt in running[:POLLED_PER_PASS]]
 
@@ -172,7 +172,7 @@ def _poll(gate: Gate, run: Run, attempt: Attempt) -> News | None:
     job, resume, secrets = job_log(run, attempt), resume_of(gate, run, attempt), secret_values(gate, run)
     lines: list[LogLine] = []
     try:
-        read, _ = gate.hub.streams.log(
+        read, _ = gate.hub_of(job.credentials).streams.log(
             job.namespace, job.job_id, silence_seconds=SILENCE_SECONDS, max_seconds=MAX_SECONDS
         )
         lines = _without_an_open_end(resume.new(read) + resume.at_end(), secrets)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from service.domain.machine import Machine
 from service.domain.run import RunState
 from service.flow.each import each
-from service.flow.gate import Gate
+from service.flow.gate import Gate, pollable
 from service.hub.faults import HubFault
 from service.hub.models import MachineUse
 from service.store import metrics, runs
@@ -28,10 +28,9 @@ PILOT_EVERY = timedelta(seconds=10)
 def run_once(gate: Gate) -> int:
     """Read the use of those jobs that were looked at longest ago; how many told something."""
     now = gate.clock()
-    if not gate.hub.governor.may_poll(now):
-        return 0
     with gate.db.read() as session:
         running = [pair for pair in runs.in_states(session, [RunState.RUNNING], 1000) if _is_due(*pair, now)]
+    running = pollable(gate, running, lambda pair: pair[0].credentials)
     running.sort(key=lambda pair: pair[1].measured_at or pair[1].admitted_at)
     chosen = running[:SAMPLED_PER_PASS]
     return sum(bool(each("measure", run.id, partial(_sample, gate, run, attempt))) for run, attempt in chosen)
@@ -45,7 +44,7 @@ def _is_due(run: Run, attempt: Attempt, now: datetime) -> bool:
 def _sample(gate: Gate, run: Run, attempt: Attempt) -> bool:
     assert attempt.hub_job_id is not None
     try:
-        use = gate.hub.streams.use(run.namespace, attempt.hub_job_id)
+        use = gate.hub_of(run.credentials).streams.use(run.namespace, attempt.hub_job_id)
     except HubFault as error:
         log.info("use_unavailable", run_id=run.id, problem=error.message)
         use = None

@@ -65,6 +65,7 @@ def pilot_of(parent: Run, pilot: Pilot, gpu_count: int, now: datetime) -> Run:
         env=parent.env,
         secret_names=parent.secret_names,
         sealed_secrets=parent.sealed_secrets,
+        secret_refs=parent.secret_refs,
         start_before=parent.start_before,
     )
 

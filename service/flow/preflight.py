@@ -44,6 +44,7 @@ from service.flow.follow_up import go_along
 from service.flow.foresee import settle_run
 from service.flow.gate import Gate
 from service.flow.look_ahead import judge_time, take_over
+from service.hub.faults import HubFault
 from service.store import checking, flavors, holds, runs
 from service.store.lease import LeadLost
 from service.store.tables import Run
@@ -72,7 +73,7 @@ def check_one(gate: Gate, run: Run) -> bool:
     wanted = Wanted()
     try:
         wanted = _wanted(run)
-        facts = gather(gate, subjects_of(run, wanted))
+        facts = gather(gate, run.credentials, subjects_of(run, wanted))
         if facts is None:
             return False  # no calls to spare: the next pass comes soon
         pins = pins_of(run, wanted, facts, gate.clock())
@@ -80,8 +81,10 @@ def check_one(gate: Gate, run: Run) -> bool:
     except (LeadLost, Busy):
         raise
     except Exception as error:
-        log.exception("preflight_broke", run_id=run.id)
-        broke = unknown("preflight", f"the service could not check this run ({type(error).__name__})")
+        why = error.message if isinstance(error, HubFault) else type(error).__name__
+        if not isinstance(error, HubFault):
+            log.exception("preflight_broke", run_id=run.id)
+        broke = unknown("preflight", f"the service could not check this run ({why})")
         pins = pins_of(run, wanted, facts or {}, gate.clock())
         return _apply_to(gate, run, [broke], pins, run.created_at + PATIENCE, foresees=False)
 
@@ -120,7 +123,7 @@ def is_pinned(gate: Gate, run: Run) -> bool:
         return True
     wanted = _wanted(run)
     missing = {name: subject for name, subject in wanted.to_pin().items() if name not in run.pins}
-    facts = gather(gate, list(missing.values())) if missing else None
+    facts = gather(gate, run.credentials, list(missing.values())) if missing else None
     return not _commits(missing, facts or {})
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from cryptography.fernet import InvalidToken
 from pydantic import ValidationError
 from sqlmodel import Session
 
@@ -29,6 +28,7 @@ from service.domain.run import Reason, RunState
 from service.flow.each import each
 from service.flow.fetch_script import Fetched, ScriptRefused, ScriptUnreachable, fetch
 from service.flow.gate import Gate
+from service.flow.run_secrets import SecretsLost, values_of
 from service.store import runs, scripts
 from service.store.tables import Run
 
@@ -92,7 +92,7 @@ def _apply(gate: Gate, run: Run, outcome: Outcome) -> bool:
         prepared = (
             _refusal(str(outcome), outcome.remedy) if isinstance(outcome, ScriptRefused) else _check(gate, run, outcome)
         )
-    except InvalidToken:  # its secrets were sealed under another key: an admin's task, and none for every second
+    except SecretsLost:  # they were sealed under another key: an admin's task, and none for every second
         log.error("secrets_unreadable", run_id=run.id)
         return gate.write(partial(_again, run_id=run.id, problem="its secrets cannot be read here", now=now))
     if isinstance(prepared, Failure):
@@ -104,7 +104,7 @@ def _apply(gate: Gate, run: Run, outcome: Outcome) -> bool:
 
 def _check(gate: Gate, run: Run, fetched: Fetched) -> Prepared | Failure:
     """All rules that a script in `source` is held to when it is sent."""
-    secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
+    secrets = values_of(gate, run)
     if (found := secret_in(fetched.source, leak.secret_parts(secrets.values()))) is not None:
         return _refusal(f"the script {found}", REMEDY)
     try:

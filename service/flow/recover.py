@@ -17,6 +17,7 @@ import structlog
 from sqlmodel import Session, col
 
 from service.domain.job import LABEL_RUN, LABEL_SUBMISSION
+from service.domain.place import Place
 from service.domain.run import RunState
 from service.domain.stray import DUPLICATED, Kind
 from service.flow.each import each
@@ -49,15 +50,15 @@ def run_once(gate: Gate) -> int:
     """Look once for the job of every open call; how many runs were cleared up."""
     with gate.db.read() as session:
         called = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_not(None))
-    by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
+    by_place: dict[Place, list[tuple[Run, Attempt]]] = defaultdict(list)
     for run, attempt in called:
         if is_open(gate, attempt):
-            by_namespace[run.namespace].append((run, attempt))
-    return sum(_recover_namespace(gate, opened) for opened in by_namespace.values())
+            by_place[run.place].append((run, attempt))
+    return sum(_recover_place(gate, opened) for opened in by_place.values())
 
 
-def _recover_namespace(gate: Gate, opened: list[tuple[Run, Attempt]]) -> int:
-    """Where listings fail one after the other, the rest waits for the next pass: other namespaces' calls go first."""
+def _recover_place(gate: Gate, opened: list[tuple[Run, Attempt]]) -> int:
+    """Where listings fail one after the other, the rest waits for the next pass: other places' calls go first."""
     moved = failed = 0
     for run, attempt in opened:
         asked = Asked(gate.clock(), gate.monotonic())
@@ -81,7 +82,7 @@ def is_open(gate: Gate, attempt: Attempt) -> bool:
 def _list(gate: Gate, run: Run) -> list[Job] | None:
     """Every job of a run; None where Hugging Face does not say."""
     try:
-        return gate.hub.list_jobs(run.namespace, {LABEL_RUN: run.id})
+        return gate.hub_of(run.credentials).list_jobs(run.namespace, {LABEL_RUN: run.id})
     except HubFault as error:
         log.info("recover_listing_failed", run_id=run.id, problem=error.message)
         return None
@@ -102,7 +103,7 @@ def _clear_up(gate: Gate, run: Run, attempt: Attempt, listed: list[Job], asked: 
     for other in others:
         # Two answers to one call were not promised, so a second job may exist. The sweep asks again until it has ended.
         kind = Kind.SECOND_JOB if other.initiator_type != DUPLICATED else Kind.STARTED_BY_JOB
-        note(gate, run.namespace, finding(gate, other, kind, run))
+        note(gate, run.place, finding(gate, other, kind, run))
     return moved
 
 

@@ -19,7 +19,7 @@ from service.domain.repair.again import Again
 from service.domain.run import Reason, RunState
 from service.domain.trl_sft import TrlSft
 from service.flow.ceiling import refuse_impossible
-from service.flow.child import child_of
+from service.flow.child import child_of, refuse_gone
 from service.flow.means import left_of_cap
 from service.store import holds, runs
 from service.store.tables import Run
@@ -57,6 +57,7 @@ def rescue(session: Session, run: Run, by: str, now: datetime, output_repo: str 
         )
     if (other := _rescuer(session, run)) is not None:
         raise Conflict(f"{other.id} does that already, and is {other.state}", remedy="Wait for it.")
+    refuse_gone(session, run)
     child = _child(run, folder, repo, by, now)
     refuse_impossible(session, child, now)
     _refuse_over_cap(session, run, child)

@@ -21,7 +21,7 @@ from service.domain.repair.resume import Rest, rest_of
 from service.domain.run import RunState
 from service.domain.trl_sft import TrlSft
 from service.flow.each import each
-from service.flow.gate import Gate
+from service.flow.gate import Gate, pollable
 from service.hub.faults import HubFault, HubRefused
 from service.store import runs
 from service.store.tables import Attempt, Run
@@ -47,15 +47,15 @@ def prepare(gate: Gate, run: Run, attempt: Attempt) -> Prepared:
     recipe = read(run.recipe)
     if not _is_saving(run, recipe, attempt):
         return Prepared()
-    bucket = bucket_of(run.namespace, run.id)
+    bucket, buckets = bucket_of(run.namespace, run.id), gate.hub_of(run.credentials).buckets
     try:
-        gate.hub.buckets.make(bucket)
+        buckets.make(bucket)
     except HubRefused as error:
         if run.checkpoints == "on":
             raise
         log.warning("bucket_refused", run_id=run.id, problem=error.message)
         return Prepared(why_not=f"Hugging Face made no bucket for them: {error.message}")
-    files = gate.hub.buckets.files(bucket) if attempt.attempt > 1 else None
+    files = buckets.files(bucket) if attempt.attempt > 1 else None
     newest = stored_in(files or ()).newest
     if not isinstance(recipe, TrlSft):
         return Prepared(Saving(bucket, {}), newest)
@@ -75,10 +75,9 @@ def take_over(run: Run, attempt: Attempt, prepared: Prepared) -> None:
 def run_once(gate: Gate) -> int:
     """Look into the buckets of those running jobs that were looked at longest ago; how many had something new."""
     now = gate.clock()
-    if not gate.hub.governor.may_poll(now):
-        return 0
     with gate.db.read() as session:
         running = [pair for pair in runs.in_states(session, [RunState.RUNNING], 1000) if _is_due(pair[0], now)]
+    running = pollable(gate, running, lambda pair: pair[0].credentials)
     running.sort(key=lambda pair: (pair[0].saved or {}).get("read_at") or "")
     chosen = running[:LOOKED_AT_PER_PASS]
     return sum(bool(each("saving", run.id, partial(_look_at, gate, run, attempt))) for run, attempt in chosen)
@@ -89,7 +88,7 @@ def look(gate: Gate, run: Run) -> Stored | None:
     if run.bucket is None:
         return None
     try:
-        return stored_in(gate.hub.buckets.files(run.bucket) or ())
+        return stored_in(gate.hub_of(run.credentials).buckets.files(run.bucket) or ())
     except HubFault as error:
         log.info("bucket_unavailable", run_id=run.id, problem=error.message)
         return None

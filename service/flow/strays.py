@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from service.domain.job import LABEL_INSTALLATION, LABEL_RUN, LABEL_SUBMISSION, LABEL_TEAM
+from service.domain.place import Place
 from service.domain.stray import DUPLICATED, Action, Kind, Seen, decide
 from service.flow.gate import Gate
 from service.hub.faults import HubFault
@@ -54,14 +55,14 @@ def finding(gate: Gate, job: Job, kind: Kind, run: Run | None) -> Finding:
     return Finding(job, kind, action, named.get(LABEL_RUN), named.get(LABEL_TEAM))
 
 
-def note(gate: Gate, namespace: str, found: Finding) -> bool:
+def note(gate: Gate, place: Place, found: Finding) -> bool:
     """Note it as it stands and ask for its end where that is due, each time anew until it has ended. True: news."""
-    row, is_news = gate.write(partial(strays.record, seen=_sighting(namespace, found), now=gate.clock()))
+    row, is_news = gate.write(partial(strays.record, seen=_sighting(place, found), now=gate.clock()))
     if is_news:
         _tell(row)
     if row.action == Action.CANCELLED and row.ended_at is None and not found.job.phase.is_final:
         try:
-            gate.hub.cancel_job(namespace, row.hub_job_id)
+            gate.hub_of(place.credentials).cancel_job(place.namespace, row.hub_job_id)
         except HubFault as error:
             log.error("stray_not_stopped", hub_job_id=row.hub_job_id, problem=error.message)
     return is_news
@@ -73,13 +74,13 @@ def look_again(gate: Gate, row: Stray, job: Job | None) -> bool:
         gate.write(partial(strays.gone, stray_id=row.id, now=gate.clock()))
         log.warning("stray_gone", hub_job_id=row.hub_job_id)
         return True
-    return note(gate, row.namespace, Finding(job, Kind(row.kind), Action(row.action), row.run_id, row.team))
+    return note(gate, strays.place_of(row), Finding(job, Kind(row.kind), Action(row.action), row.run_id, row.team))
 
 
-def _sighting(namespace: str, found: Finding) -> Sighting:
+def _sighting(place: Place, found: Finding) -> Sighting:
     job = found.job
     return Sighting(
-        namespace=namespace,
+        place=place,
         hub_job_id=job.id,
         kind=found.kind,
         action=found.action,

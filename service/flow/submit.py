@@ -8,15 +8,15 @@ when), then made, then its outcome applied. A process that dies in between leave
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from cryptography.fernet import InvalidToken
 from sqlmodel import Session, col
 
-from service.domain import gpus, job, recipe
+from service.domain import gpus, job, leak, recipe
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
 from service.domain.mask import mask
@@ -27,8 +27,9 @@ from service.domain.volume import Volume
 from service.flow import callback, saving
 from service.flow.each import each
 from service.flow.gate import Gate
-from service.flow.masking import secret_values
 from service.flow.preflight import is_pinned
+from service.flow.run_secrets import SecretsLost, values_of
+from service.hub.client import HubClient
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
 from service.store import cancels, flavors, holds, ledger, runs
@@ -54,15 +55,25 @@ REFUSALS = {
 }
 
 
+@dataclass(frozen=True)
+class Call:
+    """What is noted of a create call with its claim: where the output repository is, what the job is given of
+    checkpoints and, sealed, of secrets that may be replaced while it runs."""
+
+    head: str | None
+    prepared: saving.Prepared
+    sealed_given: bytes | None
+
+
 def run_once(gate: Gate) -> int:
     """Make the create call of every run that is due one; how many runs moved. None before the sweep at start: a
     restored backup does not know what was submitted after it was made."""
     with gate.db.read() as session:
         uncalled = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_(None))
     for run, attempt in uncalled:
-        if not gate.start.lets(run.namespace):
+        if not gate.start.lets(run.place):
             gate.write(partial(_hold, loaded=attempt))
-    due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.namespace)]
+    due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.place)]
     return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due[:BATCH])
 
 
@@ -76,24 +87,27 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         except HubRefused as error:
             diagnosis = failure(Reason.HUB_FORBIDDEN, error.message, remedy=NO_BUCKET)
             return gate.write(partial(_fail, loaded=attempt, diagnosis=diagnosis, now=gate.clock()))
-        spec = _spec(gate, run, attempt, prepared)
-        head = _output_head(gate, run)
+        hub = gate.hub_of(run.credentials)
+        spec = _spec(gate, hub, run, attempt, prepared)
+        head = _output_head(hub, run)
     except HubFault as error:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
-    except InvalidToken:
-        return gate.write(partial(_fail, loaded=attempt, diagnosis=failure(Reason.SECRETS_LOST), now=gate.clock()))
+    except SecretsLost as error:
+        diagnosis = failure(Reason.SECRETS_LOST, str(error))
+        return gate.write(partial(_fail, loaded=attempt, diagnosis=diagnosis, now=gate.clock()))
     except Exception:
         # A fault of our own. Nothing was sent: the money goes back, and the next try is later.
         log.exception("job_not_prepared", run_id=run.id, attempt=attempt.attempt)
         return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     claimed_at = gate.monotonic()
-    if not gate.write(partial(_claim, gate=gate, loaded=attempt, head=head, prepared=prepared, now=gate.clock())):
+    call = Call(head, prepared, _to_mask(gate, run, spec.secrets))
+    if not gate.write(partial(_claim, gate=gate, loaded=attempt, call=call, now=gate.clock())):
         return True  # cancelled or un-admitted, or claimed by another process
     if gate.monotonic() - claimed_at > LONGEST_CLAIM_SECONDS:
         # This process slept; another one may have taken the claim for a dead one's. Nothing was sent yet.
         return gate.write(partial(go_back, loaded=attempt, problem=NOT_PREPARED, now=gate.clock()))
     try:
-        created = gate.hub.create_job(run.namespace, spec)
+        created = hub.create_job(run.namespace, spec)
     except HubUnclear as error:
         log.warning("create_unclear", run_id=run.id, attempt=attempt.attempt, problem=error.message)
         gate.open_since[attempt.submission] = claimed_at
@@ -103,14 +117,14 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
     except HubRefused as error:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
-        shown = HubRefused(mask(error.message, secret_values(gate, run)), error.status, error.retry_after_seconds)
+        shown = _without_secrets(gate, run, spec, error)
         return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         # The sweep notes it with its cost, and asks again.
         log.error("job_without_run", run_id=run.id, hub_job_id=created.id)
         with contextlib.suppress(HubFault):
-            gate.hub.cancel_job(run.namespace, created.id)
+            hub.cancel_job(run.namespace, created.id)
         return False
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
     return True
@@ -176,9 +190,7 @@ def go_back(session: Session, loaded: Attempt, problem: HubFault | None, now: da
     )
 
 
-def _claim(
-    session: Session, gate: Gate, loaded: Attempt, head: str | None, prepared: saving.Prepared, now: datetime
-) -> bool:
+def _claim(session: Session, gate: Gate, loaded: Attempt, call: Call, now: datetime) -> bool:
     """Commit that this process now makes the call, or take the run back where it must not be made any more."""
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is None:
         return False
@@ -194,8 +206,9 @@ def _claim(
     attempt.called_at = now
     attempt.call_deadline = now + gate.limits.create_timeout
     attempt.called_by = gate.boot
-    attempt.output_head = head
-    saving.take_over(run, attempt, prepared)
+    attempt.output_head = call.head
+    saving.take_over(run, attempt, call.prepared)
+    run.sealed_given = call.sealed_given
     session.add(run)
     session.add(attempt)
     return True
@@ -244,24 +257,24 @@ def _fail(session: Session, loaded: Attempt, diagnosis: Failure, now: datetime) 
     )
 
 
-def _output_head(gate: Gate, run: Run) -> str | None:
+def _output_head(hub: HubClient, run: Run) -> str | None:
     """The commit that the output repository is at before the job: what comes after it is the job's work."""
     if run.output_repo is None:
         return None
-    state = gate.hub.repo_state(run.output_repo)
+    state = hub.repo_state(run.output_repo)
     return None if state is None else state.sha
 
 
-def _spec(gate: Gate, run: Run, attempt: Attempt, prepared: saving.Prepared) -> job.JobSpec:
+def _spec(gate: Gate, hub: HubClient, run: Run, attempt: Attempt, prepared: saving.Prepared) -> job.JobSpec:
     train = recipe.read(run.recipe)
-    secrets = gate.vault.open(run.sealed_secrets) if run.sealed_secrets is not None else {}
+    secrets = values_of(gate, run)
     return job.JobSpec(
         image=run.image or job.IMAGE,
         command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}, prepared.saving),
         flavor=attempt.flavor,
         timeout_seconds=attempt.timeout_seconds,
         environment=job.environment(train, run.env, run.id, run.output_repo, prepared.saving),
-        secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": gate.hub.job_token},
+        secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": hub.job_token},
         labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
         volumes=(
             *pinned_volumes([Volume.model_validate(one) for one in run.volumes], run.pins or {}),
@@ -269,6 +282,18 @@ def _spec(gate: Gate, run: Run, attempt: Attempt, prepared: saving.Prepared) -> 
         ),
         resource_group=run.resource_group,
     )
+
+
+def _without_secrets(gate: Gate, run: Run, spec: job.JobSpec, error: HubRefused) -> HubRefused:
+    """A refusal in words that hold nothing of what the job was to be given."""
+    parts = leak.secret_parts([*spec.secrets.values(), callback.token_of(gate, run.id, run.attempt)])
+    return HubRefused(mask(error.message, parts), error.status, error.retry_after_seconds)
+
+
+def _to_mask(gate: Gate, run: Run, secrets: Mapping[str, str]) -> bytes | None:
+    """Sealed, what of a job's secrets may be replaced while it runs: its log may show them all the same."""
+    names = [*run.secret_refs, *(["HF_TOKEN"] if run.credentials is not None else [])]
+    return gate.vault.seal({name: secrets[name] for name in names}) if names else None
 
 
 def _gpus(gate: Gate, flavor: str) -> int:

@@ -1,6 +1,6 @@
-"""sweep: the namespace's live jobs are compared with our runs, at start and every few minutes.
+"""sweep: the live jobs of each place are compared with our runs, at start and every few minutes.
 
-One list per namespace, of whatever is live there. A job that no run accounts for is noted with its dollars, and
+One list per place, of whatever is live there. A job that no run accounts for is noted with its dollars, and
 reported, adopted or cancelled by the rules of `domain.stray`. Before the first comparison, `catch_up` gives the runs of
 a restored backup the jobs that it forgot; until that is done, `submit` makes none.
 """
@@ -8,13 +8,14 @@ a restored backup the jobs that it forgot; until that is done, `submit` makes no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 from sqlmodel import Session
 
+from service.domain.place import Place
 from service.domain.run import RunState
 from service.domain.stray import Action, Kind, Known, Seen, classify, kept
 from service.flow.catch_up import adopt_unknown, catch_up
@@ -31,57 +32,62 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Books:
-    """What the database knows of some listed jobs: their runs, which jobs runs pay for, and the strays noted so far."""
+    """What the database knows of some listed jobs: their runs, which jobs runs pay for, and the strays noted so far.
+    `elsewhere`: of those runs the ones that another place's sweep looks after, with the tokens that they are of."""
 
     runs: Mapping[str, tuple[Run, Attempt | None]]
     payers: Mapping[str, str]
     noted: Mapping[str, Stray]
+    elsewhere: frozenset[str]
 
 
 def run_once(gate: Gate) -> int:
-    """Look at every namespace once; how many were cleared for submissions, and strays that are news."""
+    """Look at every place once; how many were cleared for submissions, and strays that are news."""
     with gate.db.read() as session:
-        namespaces = strays.namespaces(session) | ({gate.namespace} if gate.namespace else set())
+        places = strays.places(session) | ({Place(None, gate.namespace)} if gate.namespace else set())
     moved = 0
     if gate.start.unswept is None:
-        gate.start.unswept = set(namespaces)
-        moved += not namespaces
-    if not gate.start.unswept and not gate.hub.governor.may_poll(gate.clock()):
-        log.info("sweep_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
-        return moved
-    for namespace in sorted(namespaces):
+        gate.start.unswept = set(places)
+        moved += not places
+    for place in sorted(places, key=lambda place: (place.credentials or "", place.namespace)):
         try:
-            moved += _sweep(gate, namespace)
+            moved += _sweep(gate, place, places)
         except HubFault as error:
-            log.warning("sweep_failed", namespace=namespace, problem=error.message)
+            log.warning("sweep_failed", namespace=place.namespace, team=place.credentials, problem=error.message)
     moved += gate.write(partial(outside.count, now=gate.clock()))
     return moved
 
 
-def _sweep(gate: Gate, namespace: str) -> int:
+def _sweep(gate: Gate, place: Place, places: Collection[Place]) -> int:
     assert gate.start.unswept is not None
-    moved = 0
-    if namespace in gate.start.unswept:
-        moved += catch_up(gate, namespace)
-        gate.start.unswept.discard(namespace)
-        log.info("start_swept", namespace=namespace)
+    moved, hub = 0, gate.hub_of(place.credentials)
+    if place in gate.start.unswept:
+        moved += catch_up(gate, place)
+        gate.start.unswept.discard(place)
+        log.info("start_swept", namespace=place.namespace, team=place.credentials)
         moved += 1
-    jobs = {job.id: job for job in gate.hub.list_jobs(namespace, {}, only_active=True) if not job.phase.is_final}
+    elif not hub.governor.may_poll(gate.clock()):
+        log.info("sweep_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
+        return moved
+    jobs = {job.id: job for job in hub.list_jobs(place.namespace, {}, only_active=True) if not job.phase.is_final}
     # Read after the list was: what a listed job belongs to was committed before the job was made.
     with gate.db.read() as session:
-        books = _books(session, namespace, jobs)
+        books = _books(session, place, places, jobs)
     for job, kind in _strays_among(gate, jobs, books):
-        moved += bool(each("sweep", job.id, partial(_try_to_deal_with, gate, namespace, job, kind, books)))
+        moved += bool(each("sweep", job.id, partial(_try_to_deal_with, gate, place, job, kind, books)))
     for row in books.noted.values():
-        moved += bool(each("sweep", row.hub_job_id, partial(_follow, gate, row, jobs.get(row.hub_job_id))))
+        if strays.place_of(row) == place:
+            moved += bool(each("sweep", row.hub_job_id, partial(_follow, gate, row, jobs.get(row.hub_job_id))))
     return moved
 
 
-def _books(session: Session, namespace: str, jobs: Mapping[str, Job]) -> Books:
+def _books(session: Session, place: Place, places: Collection[Place], jobs: Mapping[str, Job]) -> Books:
     every = [seen(job) for job in jobs.values()]
     payers = strays.payers(session, [*jobs, *(one.copy_of for one in every if one.copy_of)])
     named = {one.run_id for one in every if one.run_id} | set(payers.values())
-    return Books(strays.runs_named(session, named), payers, strays.open_ones(session, namespace))
+    found = strays.runs_named(session, named)
+    elsewhere = frozenset(run.id for run, _ in found.values() if run.place != place and run.place in places)
+    return Books(found, payers, strays.open_ones(session, place), elsewhere)
 
 
 def _strays_among(gate: Gate, jobs: Mapping[str, Job], books: Books) -> list[tuple[Job, Kind]]:
@@ -93,12 +99,17 @@ def _strays_among(gate: Gate, jobs: Mapping[str, Job], books: Books) -> list[tup
     keep = {
         attempt.submission: _keep(gate, run, attempt, by_submission[attempt.submission])
         for run, attempt in books.runs.values()
-        if attempt is not None and attempt.hub_job_id is not None and attempt.submission in by_submission
+        if run.id not in books.elsewhere
+        and attempt is not None
+        and attempt.hub_job_id is not None
+        and attempt.submission in by_submission
     }
     found = []
     for job in jobs.values():
         one = seen(job)
         run, attempt = books.runs.get(one.run_id or "", (None, None))
+        if run is not None and run.id in books.elsewhere:
+            continue
         known = None if run is None else _known(run, attempt)
         kind = classify(one, gate.installation, known, keep.get(one.submission or ""), books.payers)
         if kind is not None:
@@ -112,7 +123,7 @@ def _keep(gate: Gate, run: Run, attempt: Attempt, live: list[Seen]) -> str:
     keep = kept(attempt.hub_job_id, live)
     if keep == attempt.hub_job_id:
         return keep
-    own = gate.hub.get_job(run.namespace, attempt.hub_job_id)
+    own = gate.hub_of(run.credentials).get_job(run.namespace, attempt.hub_job_id)
     if own is None or own.phase is not JobPhase.WAITING:
         return attempt.hub_job_id
     is_changed = gate.write(partial(_change_job, gate=gate, loaded=attempt, keep=keep))
@@ -126,28 +137,28 @@ def _known(run: Run, attempt: Attempt | None) -> Known:
     return Known(state.is_terminal, attempt.submission, attempt.hub_job_id)
 
 
-def _try_to_deal_with(gate: Gate, namespace: str, job: Job, kind: Kind, books: Books) -> bool:
+def _try_to_deal_with(gate: Gate, place: Place, job: Job, kind: Kind, books: Books) -> bool:
     try:
-        return _deal_with(gate, namespace, job, kind, books)
+        return _deal_with(gate, place, job, kind, books)
     except HubFault as error:
         log.warning("stray_not_seen", hub_job_id=job.id, problem=error.message)
         return False  # the next sweep lists it again
 
 
-def _deal_with(gate: Gate, namespace: str, job: Job, kind: Kind, books: Books) -> bool:
+def _deal_with(gate: Gate, place: Place, job: Job, kind: Kind, books: Books) -> bool:
     """One stray that was listed. The list may be older than what we know, so a new one is asked for by its id."""
     if job.id in books.noted and not _is_to_change(gate, job, kind, books.noted[job.id]):
         return False  # `_follow` looks at it
     if kind is not Kind.OUTSIDE:
-        job = gate.hub.get_job(namespace, job.id) or job
+        job = gate.hub_of(place.credentials).get_job(place.namespace, job.id) or job
     if job.phase.is_final and (job.id in books.payers or kind is Kind.UNKNOWN_RUN):
         return False  # the run's own, which ended meanwhile
     label = seen(job)
     run, _ = books.runs.get(books.payers.get(label.copy_of or "") or label.run_id or "", (None, None))
     found = finding(gate, job, kind, run if kind is not Kind.OUTSIDE else None)
-    if kind is Kind.UNKNOWN_RUN and found.action is Action.ADOPTED and not adopt_unknown(gate, namespace, job):
+    if kind is Kind.UNKNOWN_RUN and found.action is Action.ADOPTED and not adopt_unknown(gate, place, job):
         found = Finding(job, kind, Action.REPORTED, found.run_id, found.team)
-    return note(gate, namespace, found)
+    return note(gate, place, found)
 
 
 def _is_to_change(gate: Gate, job: Job, kind: Kind, row: Stray) -> bool:
@@ -158,7 +169,7 @@ def _is_to_change(gate: Gate, job: Job, kind: Kind, row: Stray) -> bool:
 def _follow(gate: Gate, row: Stray, listed: Job | None) -> bool:
     """A stray from an earlier sweep: what it cost by now, its cancel again, or its end."""
     try:
-        job = listed or gate.hub.get_job(row.namespace, row.hub_job_id)
+        job = listed or gate.hub_of(row.credentials).get_job(row.namespace, row.hub_job_id)
         return look_again(gate, row, job)
     except HubFault as error:
         log.warning("stray_not_seen", hub_job_id=row.hub_job_id, problem=error.message)

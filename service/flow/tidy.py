@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from service.domain.moment import iso
 from service.flow.each import each
-from service.flow.gate import Gate
+from service.flow.gate import Gate, pollable
 from service.hub.faults import HubFault
 from service.store import runs, saved
 from service.store.tables import Run
@@ -23,17 +23,16 @@ BATCH = 50
 def run_once(gate: Gate) -> int:
     """Delete what is due; how many buckets went."""
     now = gate.clock()
-    if not gate.hub.governor.may_poll(now):
-        return 0
     with gate.db.read() as session:
         due = saved.to_delete(session, now - gate.limits.checkpoint_age, BATCH)
+    due = pollable(gate, due, lambda run: run.credentials)
     return sum(bool(each("tidy", run.id, partial(_delete, gate, run))) for run in due)
 
 
 def _delete(gate: Gate, run: Run) -> bool:
     assert run.bucket is not None
     try:
-        gate.hub.buckets.delete(run.bucket)
+        gate.hub_of(run.credentials).buckets.delete(run.bucket)
     except HubFault as error:
         log.warning("bucket_not_deleted", run_id=run.id, bucket=run.bucket, problem=error.message)
         return False

@@ -1,4 +1,4 @@
-"""watch: what became of the jobs. One list per namespace tells of all that are active; a job that has left the list
+"""watch: what became of the jobs. One list per place tells of all that are active; a job that has left the list
 is asked for by its id, which is the truth.
 """
 
@@ -12,6 +12,7 @@ import structlog
 from sqlmodel import Session, col
 
 from service.domain.job import LABEL_INSTALLATION
+from service.domain.place import Place
 from service.domain.run import RunState
 from service.flow.each import each
 from service.flow.gate import Gate
@@ -27,25 +28,26 @@ BATCH = 20_000
 
 def run_once(gate: Gate) -> int:
     """Observe every active job once; how many runs moved."""
-    if not gate.hub.governor.may_poll(gate.clock()):
-        log.info("watch_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
-        return 0
     with gate.db.read() as session:
         active = runs.in_states(session, [RunState.STARTING, RunState.RUNNING], BATCH)
-    by_namespace: dict[str, list[tuple[Run, Attempt]]] = defaultdict(list)
+    by_place: dict[Place, list[tuple[Run, Attempt]]] = defaultdict(list)
     for run, attempt in active:
-        if not gate.start.lets(run.namespace):
+        if not gate.start.lets(run.place):
             continue  # a restored backup may name a job that a later one has followed: the sweep comes first
-        by_namespace[run.namespace].append((run, attempt))
-    return sum(_watch_namespace(gate, namespace, watched) for namespace, watched in by_namespace.items())
+        by_place[run.place].append((run, attempt))
+    return sum(_watch_place(gate, place, watched) for place, watched in by_place.items())
 
 
-def _watch_namespace(gate: Gate, namespace: str, watched: list[tuple[Run, Attempt]]) -> int:
+def _watch_place(gate: Gate, place: Place, watched: list[tuple[Run, Attempt]]) -> int:
     asked_at = gate.clock()
     try:
-        listed = gate.hub.list_jobs(namespace, {LABEL_INSTALLATION: gate.installation}, only_active=True)
+        hub = gate.hub_of(place.credentials)
+        if not hub.governor.may_poll(gate.clock()):
+            log.info("watch_skipped", reason="the rest of this rate-limit window is kept for submissions and cancels")
+            return 0
+        listed = hub.list_jobs(place.namespace, {LABEL_INSTALLATION: gate.installation}, only_active=True)
     except HubFault as error:
-        log.warning("watch_failed", namespace=namespace, problem=error.message)
+        log.warning("watch_failed", namespace=place.namespace, team=place.credentials, problem=error.message)
         return 0
     jobs = {job.id: job for job in listed}
     return sum(
@@ -63,7 +65,7 @@ def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None, asked
             return observe(gate, run, attempt, listed, asked_at)
         assert attempt.hub_job_id is not None, "an active run has its job"
         asked_at, tick = gate.clock(), gate.monotonic()
-        job = gate.hub.get_job(run.namespace, attempt.hub_job_id)
+        job = gate.hub_of(run.credentials).get_job(run.namespace, attempt.hub_job_id)
         if job is not None and not job.phase.is_final:
             return observe(gate, run, attempt, job, asked_at)
         if job is None and _may_be_shown_yet(gate, attempt, tick):

@@ -11,14 +11,15 @@ from sqlmodel import Session
 from service.domain import gpus
 from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
+from service.domain.place import Place
 from service.domain.recipe import auto_refusal
 from service.domain.request import RunRequest
 from service.flow.ceiling import refuse_impossible
 from service.flow.enqueue import (
     Submitter,
-    namespace_of,
     open_dependencies,
     pilot_run,
+    place_of,
     refuse_by_limits,
     refuse_late,
     run_of,
@@ -26,7 +27,8 @@ from service.flow.enqueue import (
 from service.flow.follow_up import then
 from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_short
-from service.store import flavors, runs
+from service.flow.run_secrets import refuse_refs
+from service.store import credentials, flavors, runs
 from service.store.vault import Vault
 
 
@@ -47,13 +49,15 @@ def weigh(
     is_named = "flavor" in request.model_fields_set
     if is_named and request.flavor == AUTO and (refusal := auto_refusal(request.recipe)) is not None:
         found.append(Invalid(refusal[0], field="flavor", remedy=refusal[1]))
-    if request.namespace is not None:
-        with _told(found):
-            namespace_of(request, namespace)
+    place = Place(None, request.namespace or namespace or "")
+    with _told(found if request.namespace is not None else []):
+        place = place_of(session, request.namespace, submitter.team, namespace, credentials.get)
     gpu_count = gpus.count(flavors.hardware(session, request.flavor))
-    run = run_of(request, submitter, request.namespace or namespace or "", vault, gpu_count, now)
+    run = run_of(request, submitter, place, vault, gpu_count, now)
     with _told(found):
         refuse_by_limits(request, run, limits)
+    with _told(found):
+        refuse_refs(session, request, submitter.team, vault, hold=False)
     settled = None
     with _told(found if is_named else []):
         settled = look_ahead(session, run, now)

@@ -28,10 +28,14 @@ MOST_HELD = 20_000
 
 @dataclass(frozen=True)
 class JobLog:
-    """Whose log is followed."""
+    """Whose log is followed, and with whose tokens (None: the service's)."""
 
     namespace: str
     job_id: str
+    credentials: str | None = None
+
+
+StreamsOf = Callable[[JobLog], Streams]
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,12 @@ class Start:
 
 
 class Follower(threading.Thread):
-    """One job's log, over as many connections as it takes: each line once."""
+    """One job's log, over as many connections as it takes: each line once. Each connection asks anew by which streams,
+    since tokens may be replaced."""
 
-    def __init__(self, streams: Streams, job: JobLog, start: Start) -> None:
+    def __init__(self, streams_of: StreamsOf, job: JobLog, start: Start) -> None:
         super().__init__(name=f"log-{job.job_id}", daemon=True)
-        self._streams = streams
+        self._streams_of = streams_of
         self._job = job
         self._known, self._last, self._kept = start.known, start.last, start.kept
         self._lock = threading.Lock()
@@ -87,7 +92,8 @@ class Follower(threading.Thread):
     def _read(self) -> None:
         resume = Resume(self._known, self._last, self._kept)
         try:
-            for line in self._streams.follow(self._job.namespace, self._job.job_id, silence_seconds=SILENCE_SECONDS):
+            streams = self._streams_of(self._job)
+            for line in streams.follow(self._job.namespace, self._job.job_id, silence_seconds=SILENCE_SECONDS):
                 self._take(resume.new([line]))
                 self._has_room.wait()
                 if self._stopping.is_set():
@@ -110,8 +116,8 @@ class Follower(threading.Thread):
 class Followers:
     """The followers of one process, at most `most` of them."""
 
-    def __init__(self, streams: Streams, most: int) -> None:
-        self._streams = streams
+    def __init__(self, streams_of: StreamsOf, most: int) -> None:
+        self._streams_of = streams_of
         self._most = most
         self._by_job: dict[JobLog, Follower] = {}
 
@@ -122,7 +128,7 @@ class Followers:
             self.leave(job)
         for job in wanted:
             if job not in self._by_job and len(self._by_job) < self._most:
-                self._by_job[job] = Follower(self._streams, job, start(job))
+                self._by_job[job] = Follower(self._streams_of, job, start(job))
                 self._by_job[job].start()
 
     def has(self, job: JobLog) -> bool:

@@ -17,7 +17,6 @@ from service.store.batches import batches
 from service.store.tables import Attempt, BillingReading, Event, Run
 
 DRIFT = "billing.drift"
-THE_ONE = 1
 
 
 @dataclass
@@ -50,15 +49,18 @@ def record(session: Session, bills: Mapping[str, int], source: str, now: datetim
     return recorded
 
 
-def next_reading(session: Session) -> datetime | None:
-    """When Hugging Face is to be asked again; None before the first time."""
-    reading = session.get(BillingReading, THE_ONE)
+def next_reading(session: Session, credentials: str | None) -> datetime | None:
+    """When Hugging Face is to be asked again with a team's tokens (None: the service's); None before the first time."""
+    reading = session.get(BillingReading, credentials or "")
     return None if reading is None else reading.next_at
 
 
-def note_reading(session: Session, now: datetime, next_at: datetime, problem: str | None) -> None:
+def note_reading(
+    session: Session, credentials: str | None, now: datetime, next_at: datetime, problem: str | None
+) -> None:
     """Keep when the bills were asked for, when to ask again, and what was wrong if they did not come."""
-    reading = session.get(BillingReading, THE_ONE) or BillingReading(id=THE_ONE, asked_at=now, next_at=next_at)
+    whose = credentials or ""
+    reading = session.get(BillingReading, whose) or BillingReading(credentials=whose, asked_at=now, next_at=next_at)
     reading.asked_at, reading.next_at, reading.problem = now, next_at, problem
     session.add(reading)
 

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board, Candidate
 from service.domain.fairness import decayed
 from service.domain.money import GRACE_MINUTES
+from service.domain.place import Place
 from service.domain.plan import DEPTH
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
@@ -51,6 +52,7 @@ _HEAD = [
     col(Run.attempt),
     col(Run.reason),
     col(Run.message),
+    col(Run.credentials),
 ]
 
 
@@ -66,6 +68,12 @@ class Waiting:
     attempt: int
     reason: str | None
     message: str | None
+    credentials: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where its job would be."""
+        return Place(self.credentials, self.candidate.namespace)
 
 
 def read(session: Session, most_active: int, now: datetime) -> Board:
@@ -94,9 +102,10 @@ def _has_ready_run() -> ColumnElement[bool]:
     return select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
 
 
-def queued_namespaces(session: Session) -> list[str]:
+def queued_places(session: Session) -> list[Place]:
     """Where queued runs would start."""
-    return list(session.exec(select(Lane.namespace).where(_has_ready_run()).distinct()))
+    rows = session.exec(select(Lane.credentials, Lane.namespace).where(_has_ready_run()).distinct())
+    return [Place(*row) for row in rows]
 
 
 def heads(session: Session, depth: int = DEPTH) -> dict[str, list[Waiting]]:
@@ -120,7 +129,7 @@ def heads_and_shortest(session: Session, depth: int = DEPTH) -> dict[str, list[W
 def _by_team(rows: Iterable[Row[Any]]) -> dict[str, list[Waiting]]:
     queues: dict[str, list[Waiting]] = defaultdict(list)
     for row in rows:
-        queues[row.team].append(Waiting(_candidate(row), row.attempt, row.reason, row.message))
+        queues[row.team].append(Waiting(_candidate(row), row.attempt, row.reason, row.message, row.credentials))
     return dict(queues)
 
 

@@ -204,6 +204,8 @@ def _surroundings(run: Run) -> dict[str, Any]:
     return {
         "env": run.env,
         "secrets": run.secret_names,
+        "secret_refs": run.secret_refs,
+        "hf_credentials": run.credentials,
         "namespace": run.namespace,
         "image": run.image or IMAGE,
         "volumes": run.volumes,

@@ -62,8 +62,8 @@ def tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any
 def line_up(session: Session, run: Run) -> None:
     """Give a run its lane and its place there; anew after a change of its flavor or priority."""
     lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
-    name = "/".join(lane.values())
-    insert_unless_there(session, Lane, {"name": name, **lane})
+    name = "/".join(lane.values()) + ("" if run.credentials is None else "/own")
+    insert_unless_there(session, Lane, {"name": name, **lane, "credentials": run.credentials})
     run.lane = name
     run.rank = rank(run.created_at, run.priority)
 
@@ -141,7 +141,7 @@ def advance(
         values["sequence"] = run.sequence + 1
     if to.is_terminal:
         # A run that has ended needs no secrets any more.
-        values = {"finished_at": now, **values, "sealed_secrets": None, "not_before": None}
+        values = {"finished_at": now, **values, "sealed_secrets": None, "sealed_given": None, "not_before": None}
     if not _guarded_update(session, run, values):
         return False
     if to.is_terminal:

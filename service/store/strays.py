@@ -10,9 +10,10 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from service.domain.money import GRACE_MINUTES, elapsed_ms
+from service.domain.place import Place
 from service.domain.run import TERMINAL, RunState
 from service.domain.stray import CHARGED, Action, Kind, bill
-from service.store import budgets, flavors, ledger, organisation, windows
+from service.store import budgets, credentials, flavors, ledger, organisation, windows
 from service.store.batches import batches
 from service.store.budgets import Owner
 from service.store.ids import new_id
@@ -27,7 +28,7 @@ class Sighting:
     """A stray as it was just seen. `ended_at` None although it has ended: Hugging Face gives
     no time. `was_cancelled`: it ended by a cancel."""
 
-    namespace: str
+    place: Place
     hub_job_id: str
     kind: Kind
     action: Action
@@ -78,7 +79,7 @@ def gone(session: Session, stray_id: str, now: datetime) -> None:
     row = session.get(Stray, stray_id)
     assert row is not None
     seen = Sighting(
-        row.namespace,
+        place_of(row),
         row.hub_job_id,
         Kind(row.kind),
         Action(row.action),
@@ -108,21 +109,26 @@ def page(session: Session, kind: str | None, team: str | None, after: str | None
     return list(session.exec(query))
 
 
-def open_ones(session: Session, namespace: str) -> dict[str, Stray]:
-    """Strays that have not ended, by job id."""
-    rows = session.exec(select(Stray).where(Stray.namespace == namespace, col(Stray.ended_at).is_(None)))
+def place_of(row: Stray) -> Place:
+    """Where a stray is, and whose tokens see it."""
+    return Place(row.credentials, row.namespace)
+
+
+def open_ones(session: Session, place: Place) -> dict[str, Stray]:
+    """Strays in a namespace that have not ended, whoever saw them, by job id."""
+    rows = session.exec(select(Stray).where(Stray.namespace == place.namespace, col(Stray.ended_at).is_(None)))
     return {row.hub_job_id: row for row in rows}
 
 
-def namespaces(session: Session) -> set[str]:
-    """Where jobs of ours, or strays, may be live."""
-    of_runs = session.exec(select(Run.namespace).where(col(Run.state).in_(LIVE)).distinct())
-    of_strays = session.exec(select(Stray.namespace).where(col(Stray.ended_at).is_(None)).distinct())
-    return {*of_runs, *of_strays}
+def places(session: Session) -> set[Place]:
+    """Where jobs of ours, or strays, may be live, or will be."""
+    of_runs = session.exec(select(Run.credentials, Run.namespace).where(col(Run.state).in_(LIVE)).distinct())
+    of_strays = session.exec(select(Stray.credentials, Stray.namespace).where(col(Stray.ended_at).is_(None)).distinct())
+    return {Place(*row) for row in (*of_runs, *of_strays)} | credentials.places(session)
 
 
 def oldest_unfinished(session: Session, namespace: str) -> datetime | None:
-    """When the oldest run that has not ended was made."""
+    """When the oldest run that has not ended was made, of a namespace."""
     return session.exec(
         select(func.min(Run.created_at)).where(Run.namespace == namespace, col(Run.state).in_(LIVE))
     ).one()
@@ -167,7 +173,8 @@ def submissions_known(session: Session, submissions: Collection[str]) -> set[str
 def _new(session: Session, seen: Sighting, now: datetime) -> Stray:
     return Stray(
         id=new_id("stray", now),
-        namespace=seen.namespace,
+        namespace=seen.place.namespace,
+        credentials=seen.place.credentials,
         hub_job_id=seen.hub_job_id,
         kind=seen.kind.value,
         action=seen.action.value,

@@ -30,13 +30,16 @@ SCOPE_OF = {
     "/usage": "money",
     "/billing": "money",
     "/webhooks": "webhooks",
+    "/teams/{team}/secrets": "secrets",
+    "/teams/{team}/hf-credentials": "secrets",
+    "/hub": "secrets",
     "/audit": "audit",
     "/strays": "service",
     "/metrics": "service",
 }
 # Steering is about runs, wherever it stands.
 STEERING = re.compile(r"/teams/\{team\}/(pause|resume|cancel-runs|approval-rules)")
-FREE = ("/me", "/flavors", "/recipes", "/hub")
+FREE = ("/me", "/flavors", "/recipes")
 
 
 def make(api: Api, path: str = "/teams/research/keys", *, as_: str = "lead", **body: Any) -> dict[str, Any]:

@@ -120,6 +120,7 @@ class World:
         """A run of ten minutes on cpu-basic, past preflight unless `checked` is False; `seconds`, `exit_code`, `log`
         say how its job will go."""
         namespace, checked = fields.pop("namespace", "acme"), fields.pop("checked", True)
+        team = fields.pop("team", "research")
         env = {
             name: str(fields.pop(field))
             for field, name in (
@@ -134,7 +135,7 @@ class World:
         work = partial(
             enqueue,
             request=RunRequest.model_validate(body),
-            submitter=Submitter("research", "key_test"),
+            submitter=Submitter(team, "key_test"),
             namespace=namespace,
             vault=self.gate.vault,
             now=self.clock.turn(milliseconds=1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlmodel import Session
 
@@ -260,7 +262,7 @@ def test_a_price_that_changed_while_a_run_waited_is_said_where_it_starts(world: 
 
 def test_a_job_token_that_may_start_jobs_holds_every_run(world: World) -> None:
     run_id = world.enqueue(seconds=10)
-    world.hub.job_token = "hf_sandbox"
+    world.gate = replace(world.gate, hub=world.hub.with_tokens("hf_sandbox", "hf_sandbox"))
     assert admit.run_once(world.gate) == 0
     assert reason(world, run_id) == "backing_off"
     assert "could start jobs itself" in (world.run(run_id).message or "")

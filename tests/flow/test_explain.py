@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import Session
 
 from service.domain.budget import Period
+from service.domain.place import Place
 from service.flow import admit, explain
 from service.flow.change import change
 from service.flow.explain import Explanation
@@ -72,7 +73,7 @@ def test_money_that_runs_in_front_take_first_is_no_open_way(world: World) -> Non
 
 def test_a_job_token_that_holds_runs_is_a_gate(world: World) -> None:
     run_id, behind = world.enqueue(), world.enqueue()
-    work = partial(admit.admit, given=admit.Pass(20, {"acme": "the token is too broad"}, world.clock.now))
+    work = partial(admit.admit, given=admit.Pass(20, {Place(None, "acme"): "the token is too broad"}, world.clock.now))
     world.db.write(work)
     for one in (run_id, behind, world.enqueue()):
         told = told_of(world, one)

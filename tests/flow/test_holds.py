@@ -11,6 +11,7 @@ import pytest
 from sqlmodel import Session
 
 from service.domain.errors import Invalid
+from service.domain.place import Place
 from service.flow import admit, hold, submit, watch
 from service.flow.change import change
 from service.flow.gate import Start
@@ -257,7 +258,7 @@ def test_nothing_expires_before_the_sweep_at_start(world: World) -> None:
     unapproved = world.enqueue()
     world.clock.turn(hours=2)
     swept = world.gate
-    for start in (Start(), Start(unswept={"acme"})):
+    for start in (Start(), Start(unswept={Place(None, "acme")})):
         world.gate = replace(swept, start=start)
         assert hold.run_once(world.gate) == 0
     world.gate = swept

@@ -11,6 +11,7 @@ import pytest
 from service.domain.board import Board
 from service.domain.run import RunState
 from service.flow import cancel, recover, settle, submit, sweep
+from service.flow.gate import Gate
 from service.flow.submit import go_back
 from service.store import lease, ledger, runs, standings
 
@@ -149,6 +150,11 @@ def logs_are_kept_as_they_are(patch: Patch) -> None:
     patch.setattr(settle.logs, "masked", lambda lines, _secrets: list(lines))
 
 
+def tokens_are_everybodys(patch: Patch) -> None:
+    """Every run is done with the service's tokens, whatever its team brings."""
+    patch.setattr(Gate, "hub_of", lambda gate, _credentials: gate.hub)
+
+
 RULES = (
     Broken(one_listing_proves_absence, frozenset({3})),
     Broken(call_without_claim, frozenset({3})),
@@ -165,4 +171,5 @@ RULES = (
     Broken(asked_means_cancelled, frozenset({3, 6, 8})),
     Broken(secrets_stay, frozenset({9})),
     Broken(logs_are_kept_as_they_are, frozenset({9})),
+    Broken(tokens_are_everybodys, frozenset({9})),
 )

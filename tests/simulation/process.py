@@ -27,6 +27,9 @@ NAMESPACE = "acme"
 KEY = "the key of the simulation"
 CONTROL_TOKEN = "hf_control_of_the_simulation"
 JOB_TOKEN = "hf_token_that_jobs_get"
+# of a team that has its own
+TEAM_CONTROL_TOKEN = "hf_control_of_the_first_team"
+TEAM_JOB_TOKEN = "hf_token_that_its_jobs_get"
 
 
 class Killed(BaseException):

@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from service import log
+from service.domain.job import LABEL_TEAM
 from service.sandbox.jobs import Job
-from tests.simulation.process import CONTROL_TOKEN, JOB_TOKEN
+from tests.simulation.process import CONTROL_TOKEN, JOB_TOKEN, TEAM_CONTROL_TOKEN, TEAM_JOB_TOKEN
 from tests.simulation.trace import demand
 
 FAILURES = ("run_failed_in_step", "job_not_prepared", "lease_renewal_failed", "Traceback")
@@ -36,7 +37,9 @@ class Secrets:
 
     def __init__(self) -> None:
         TAP.taken()
-        self.values: list[str] = [CONTROL_TOKEN, JOB_TOKEN]
+        self.values: list[str] = [CONTROL_TOKEN, JOB_TOKEN, TEAM_CONTROL_TOKEN, TEAM_JOB_TOKEN]
+        # the team with tokens of its own, if there is one in this world
+        self.own_tokens: str | None = None
 
     def check_log(self) -> None:
         """No secret in the lines logged since the last look; and no step failed in a way that nobody foresaw."""
@@ -49,12 +52,17 @@ class Secrets:
             demand(not failed, 0, f"a step failed: {line[:3000]}")
 
     def check_jobs(self, jobs: Iterable[Job]) -> None:
-        """None in what a job shows to everyone; the control token in no job at all."""
+        """None in what a job shows to everyone; the control tokens in no job at all; no owner's token in another's."""
         for job in jobs:
             shown = repr((job.spec.command, job.spec.arguments, job.spec.environment, job.labels))
             for value in self.values:
                 demand(value not in shown, 9, f"a secret is in the open in job {job.id}")
-            demand(CONTROL_TOKEN not in repr(job.spec.secrets), 9, f"job {job.id} holds the control token")
+            given = repr(job.spec.secrets)
+            for token in (CONTROL_TOKEN, TEAM_CONTROL_TOKEN):
+                demand(token not in given, 9, f"job {job.id} holds a control token")
+            if (team := job.labels.get(LABEL_TEAM)) is not None:
+                others = JOB_TOKEN if team == self.own_tokens else TEAM_JOB_TOKEN
+                demand(others not in given, 9, f"job {job.id} of team {team} holds another owner's token")
 
     def check_database(self, database: sqlite3.Connection) -> None:
         """None in any row of any table, packed logs included."""

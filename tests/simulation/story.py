@@ -13,10 +13,12 @@ from pathlib import Path
 from service.migrate import migrate
 from service.store.budgets import Owner
 from service.store.tables import Endpoint
+from tests.factories import make_credentials
 from tests.simulation.actions import ASIDE, WEIGHTS, Actions, act
 from tests.simulation.drawing import draw_limit, draw_owner, draw_period, draw_terms
 from tests.simulation.leads import Leads
 from tests.simulation.people import People
+from tests.simulation.process import NAMESPACE, TEAM_CONTROL_TOKEN, TEAM_JOB_TOKEN
 from tests.simulation.trace import Violation
 from tests.simulation.verdict import drain, judge
 from tests.simulation.world import World
@@ -89,6 +91,14 @@ def _tell(seed: int, world: World, steps: int) -> Outcome:
     )
 
 
+def _bring_tokens(world: World, team: str) -> None:
+    """From the start on the team has tokens of its own, for the same namespace."""
+    pair = (TEAM_CONTROL_TOKEN, TEAM_JOB_TOKEN)
+    vault, now = world.gate.vault, world.clock.wall()
+    world.gate.db.write(lambda session: make_credentials(session, vault, now, team, pair, NAMESPACE) and None)
+    world.secrets.own_tokens = team
+
+
 def _act_aside(actions: Actions) -> None:
     act(actions, ASIDE)
     actions.world.truth.look(actions.world.witness.runs, actions.world.clock.true)
@@ -112,6 +122,8 @@ def _begin(world: World, leads: Leads) -> None:
     world.gate.db.write(lambda session: session.add(listener))
     for name in world.mood.teams:
         leads.found_team(name)
+        if name == world.mood.teams[0] and world.seed % 2:
+            _bring_tokens(world, name)
         if world.chance.random() < 0.5:
             leads.limit(name, draw_limit(world.chance), draw_limit(world.chance))
         if world.chance.random() < 0.9:

@@ -22,7 +22,15 @@ from service.sandbox.hardware import HARDWARE
 from service.sandbox.jobs import Job
 from tests.simulation.clock import SimulatedClock
 from tests.simulation.mood import draw_mood
-from tests.simulation.process import CONTROL_TOKEN, ENDPOINT, JOB_TOKEN, Process, Surroundings
+from tests.simulation.process import (
+    CONTROL_TOKEN,
+    ENDPOINT,
+    JOB_TOKEN,
+    TEAM_CONTROL_TOKEN,
+    TEAM_JOB_TOKEN,
+    Process,
+    Surroundings,
+)
 from tests.simulation.secrets_kept import Secrets
 from tests.simulation.threads import Threads
 from tests.simulation.trace import Trace
@@ -37,6 +45,8 @@ SOMEBODY = "hf_token_of_somebody_else"
 TOKENS = (
     Token(CONTROL_TOKEN, SANDBOX, "fineGrained", "control", ("job.write", "user.billing.read", *REPO_RIGHTS)),
     Token(JOB_TOKEN, SANDBOX, "fineGrained", "job", REPO_RIGHTS),
+    Token(TEAM_CONTROL_TOKEN, SANDBOX, "fineGrained", "team control", ("job.write", *REPO_RIGHTS)),
+    Token(TEAM_JOB_TOKEN, SANDBOX, "fineGrained", "team job", REPO_RIGHTS),
     Token(SOMEBODY, SANDBOX, "write", "somebody"),
 )
 
@@ -45,6 +55,7 @@ class World:
     """Everything that one seed makes."""
 
     def __init__(self, seed: int, path: Path, replicas: int = 1) -> None:
+        self.seed = seed
         self.chance = Random(seed)
         # two sources more, so that ids and sandbox do not shift what is drawn for the story
         ids = Random(seed + 1)

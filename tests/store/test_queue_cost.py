@@ -38,7 +38,7 @@ class Cost:
 
 
 def one_pass(session: Session, now: datetime) -> int:
-    board.queued_namespaces(session)
+    board.queued_places(session)
     return len(admit(session, Pass(SLOTS, {}, now)))
 
 

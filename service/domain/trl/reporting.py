@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from service.domain.hub_name import PART
 
 Refusal = tuple[str, str, str]
+Secrets = Mapping[str, str | None]
 SPACE = re.compile(rf"({PART}/)?{PART}")
 # wandb/sdk/wandb_login.py: without a terminal a key is needed, but where nothing is sent
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
@@ -20,8 +21,11 @@ SERVER, WRITE_TOKEN = "TRACKIO_SERVER_URL", "TRACKIO_WRITE_TOKEN"
 WITH_TOKEN = "https://trackio.example.com/?write_token=…"
 
 
-def reporting_refusal(flags: Mapping[str, Any], env: Mapping[str, str], secrets: Mapping[str, str]) -> Refusal | None:
-    """The field, the rule and the remedy where the report would end the job; None where it can be made."""
+def reporting_refusal(
+    flags: Mapping[str, Any], env: Mapping[str, str], secrets: Mapping[str, str | None]
+) -> Refusal | None:
+    """The field, the rule and the remedy where the report would end the job; None where it can be made. Of a secret
+    whose value is None, only the name is known."""
     match flags.get("report_to"):
         case "wandb":
             return _wandb_refusal(env, secrets)
@@ -38,7 +42,7 @@ def space_of(flags: Mapping[str, Any]) -> str | None:
     return space
 
 
-def _wandb_refusal(env: Mapping[str, str], secrets: Mapping[str, str]) -> Refusal | None:
+def _wandb_refusal(env: Mapping[str, str], secrets: Secrets) -> Refusal | None:
     is_sent = env.get("WANDB_MODE", "online").lower() not in NOT_SENT and "WANDB_MODE" not in secrets
     if not is_sent or {*env, *secrets} & {*KEYS}:
         return None
@@ -60,15 +64,19 @@ def _space_refusal(flags: Mapping[str, Any]) -> Refusal | None:
     )
 
 
-def _server_refusal(flags: Mapping[str, Any], env: Mapping[str, str], secrets: Mapping[str, str]) -> Refusal | None:
+def _server_refusal(
+    flags: Mapping[str, Any], env: Mapping[str, str], secrets: Mapping[str, str | None]
+) -> Refusal | None:
     """Of a trackio server of one's own. Its address is never quoted: it may hold the token."""
     place = "secrets" if SERVER in secrets else "env"
     address = secrets.get(SERVER, env.get(SERVER))
-    if address is None:
+    if address is None and SERVER not in secrets:
         return None
     for flag in ("trackio_space_id", "trackio_bucket_id"):
         if flags.get(flag) is not None:
             return f"recipe.args.{flag}", f"'{flag}' and {SERVER} are two places to report to", "Give one of the two."
+    if address is None:
+        return None
     query = _query(address)
     if query is None:
         return f"{place}.{SERVER}", f"{SERVER} is no http or https address", f"Write it out: {WITH_TOKEN}"

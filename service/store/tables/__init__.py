@@ -9,6 +9,7 @@ from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team, User
+from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
 from service.store.tables.strays import Stray
 from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run
@@ -40,5 +41,7 @@ __all__ = [
     "SignIn",
     "Stray",
     "Team",
+    "TeamCredential",
+    "TeamSecret",
     "User",
 ]

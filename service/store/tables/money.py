@@ -112,10 +112,11 @@ class LedgerEntry(SQLModel, table=True):
 
 
 class BillingReading(SQLModel, table=True):
-    """The one row that says when Hugging Face's bills were asked for, and when they are to be asked for again."""
+    """When Hugging Face's bills were asked for with a team's own tokens, or the service's (empty), and when they are to
+    be asked for again."""
 
     __tablename__ = "billing_reading"
-    id: int = Field(primary_key=True)
+    credentials: str = Field(primary_key=True)
     asked_at: datetime = Field(sa_type=UtcDateTime)
     next_at: datetime = Field(sa_type=UtcDateTime)
     problem: str | None = None

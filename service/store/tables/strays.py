@@ -25,6 +25,8 @@ class Stray(SQLModel, table=True):
     )
     id: str = Field(primary_key=True)
     namespace: str
+    # whose tokens see it: a team's own, or the service's (null)
+    credentials: str | None = None
     hub_job_id: str = Field(unique=True)
     kind: str
     action: str

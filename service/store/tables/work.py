@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from service.domain.guards import Guards, Policy
+from service.domain.place import Place
 from service.domain.run import RunState
 from service.store.columns import UtcDateTime
 
@@ -42,6 +43,7 @@ class Lane(SQLModel, table=True):
     user: str
     flavor: str
     namespace: str
+    credentials: str | None = None
 
 
 class Run(SQLModel, table=True):
@@ -113,6 +115,8 @@ class Run(SQLModel, table=True):
     ceiling_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
     output_repo: str | None = None
     namespace: str
+    # The team whose own tokens everything of it is done with, to its end; None: the service's.
+    credentials: str | None = None
     # None: the service's own
     image: str | None = None
     volumes: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSON)
@@ -120,6 +124,10 @@ class Run(SQLModel, table=True):
     env: dict[str, str] = Field(sa_type=JSON)
     secret_names: list[str] = Field(sa_type=JSON)
     sealed_secrets: bytes | None = Field(default=None, sa_type=LargeBinary)
+    # of those names, the ones whose value is a secret of the team's, by that one's name
+    secret_refs: dict[str, str] = Field(default_factory=dict, sa_type=JSON)
+    # what its present job was given of secrets, whatever has been replaced since: its log may show them
+    sealed_given: bytes | None = Field(default=None, sa_type=LargeBinary)
     priority: int
     labels: dict[str, str] = Field(sa_type=JSON)
 
@@ -182,6 +190,11 @@ class Run(SQLModel, table=True):
     admitted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    @property
+    def place(self) -> Place:
+        """Where its jobs are, and with whose tokens."""
+        return Place(self.credentials, self.namespace)
 
 
 class Dependency(SQLModel, table=True):
