@@ -47,8 +47,8 @@ class AlreadyRunning(Exception):
 class FileLeader:
     """SQLite: the whole database is one machine's, so a lock on a file beside it decides. A second process refuses."""
 
-    def __init__(self, home: Path) -> None:
-        self._path = home / "worker.lock"
+    def __init__(self, home: Path, name: str = "worker.lock") -> None:
+        self._path = home / name
         self._file: IO[str] | None = None
 
     def start(self) -> None:

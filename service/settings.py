@@ -49,7 +49,9 @@ class Settings(BaseSettings):
         None, description="The first admin's API key; made and kept beside the database if unset."
     )
     secret_key: SecretStr | None = Field(
-        None, description="Encrypts secrets at rest; made and kept beside the database if unset."
+        None,
+        description="Encrypts secrets at rest; made and kept beside the database if unset. Several, by commas: the "
+        "first seals, each opens.",
     )
     installation: str | None = Field(
         None,

@@ -7,6 +7,7 @@ import typer
 from service.cli.claim import claim
 from service.cli.demo import demo
 from service.cli.diagnose import diagnose
+from service.cli.rotate import rotate_secrets
 from service.cli.sandbox import sandbox
 from service.cli.serve import migrate, serve, step
 
@@ -17,5 +18,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for command in (serve, sandbox, demo, migrate, step, claim, diagnose):
+for command in (serve, sandbox, demo, migrate, step, claim, rotate_secrets, diagnose):
     app.command()(command)

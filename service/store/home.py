@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import os
 import secrets
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.fernet import InvalidToken
 from sqlmodel import Session, select
 
 from service.store import organisation
 from service.store.ids import new_id
 from service.store.tables import Installation
-from service.store.vault import Vault
+from service.store.vault import Own, Vault, keys_in
 
 ID_FILE = "installation"
 KEY_FILE = "secret.key"
@@ -47,13 +48,32 @@ class Home:
         path = self.folder / ID_FILE
         return (path.read_text().strip() or None) if path.exists() else None
 
-    def vault(self) -> Vault:
-        """Seals under the key that is here; where there is none, one is made."""
-        return Vault(self.key_setting or kept_secret(self.folder, KEY_FILE))
+    @property
+    def key_file(self) -> Path:
+        """Where the keys are kept that no setting gives."""
+        return self.folder / KEY_FILE
+
+    def vault(self, own: Own | None = None) -> Vault:
+        """Seals under the first key that is here; where there is none, one is made. Keys in the file may change while
+        the vault is used."""
+        if self.key_setting is not None:
+            return Vault(self.key_setting, own)
+        return Vault(kept_secret(self.folder, KEY_FILE), own, self._keys_in_file)
+
+    def keys(self) -> list[str]:
+        """The keys that are here, the one that seals first; made where there is none. Raises ValueError for an empty
+        file."""
+        return keys_in(self.key_setting or kept_secret(self.folder, KEY_FILE))
 
     def has_key(self) -> bool:
         """Whether `vault` would make none."""
-        return self.key_setting is not None or (self.folder / KEY_FILE).exists()
+        return self.key_setting is not None or self.key_file.exists()
+
+    def _keys_in_file(self) -> str | None:
+        try:
+            return self.key_file.read_text().strip() or None
+        except OSError:
+            return None  # what was known before still holds
 
 
 def kept_secret(folder: Path, name: str) -> str:
@@ -61,23 +81,50 @@ def kept_secret(folder: Path, name: str) -> str:
     empty file: sealing under an empty key would look like sealing."""
     path = folder / name
     if not path.exists():
-        _write_once(path, secrets.token_urlsafe(32) + "\n")
+        _write_once(path, new_key() + "\n")
     if not (secret := path.read_text().strip()):
         raise ValueError(f"{path} is empty: put the key back, or remove the file if nothing was ever sealed under it")
     return secret
 
 
+def new_key() -> str:
+    """256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
 def _write_once(path: Path, text: str) -> None:
     """Write a file whole and on disk, or leave it to another process that was first."""
+    draft = _draft(path, text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    os.unlink(draft)
+
+
+def _draft(path: Path, text: str) -> str:
+    """A file beside another one, on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # readable by its owner only
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    os.unlink(draft)
+    return draft
+
+
+def _to_disk(folder: Path) -> None:
+    """What was renamed in a folder stays so, even if the power fails."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_keys(home: Home, keys: Sequence[str]) -> None:
+    """Put these keys into the file, whole and on disk: whoever reads it meanwhile finds the old ones or these."""
+    draft = _draft(home.key_file, "\n".join(keys) + "\n")
+    os.replace(draft, home.key_file)
+    _to_disk(home.folder)
 
 
 def move_in(session: Session, home: Home, now: datetime) -> tuple[str, Vault]:
@@ -90,8 +137,11 @@ def move_in(session: Session, home: Home, now: datetime) -> tuple[str, Vault]:
     organisation.lock(session)  # two replicas that start on an empty database agree on one id
     owner = owner_of(session)
     if owner is None:
-        vault = home.vault()
-        owner = Installation(id=home.installation or new_id("ins", now), key_check=vault.key_check, created_at=now)
+        own = Own.new()
+        vault = home.vault(own)
+        owner = Installation(
+            id=home.installation or new_id("ins", now), sealed_own=vault.seal(asdict(own)), created_at=now
+        )
         session.add(owner)
         if home.installation is None:
             claim(home, owner)
@@ -100,7 +150,7 @@ def move_in(session: Session, home: Home, now: datetime) -> tuple[str, Vault]:
         raise ForeignDatabase(trouble)
     if (trouble := key_trouble(owner, home)) is not None:
         raise WrongKey(trouble)
-    return owner.id, home.vault()
+    return owner.id, home.vault(Own(**home.vault().open(owner.sealed_own)))
 
 
 def owner_of(session: Session) -> Installation | None:
@@ -131,7 +181,8 @@ def key_trouble(owner: Installation, home: Home) -> str | None:
     lost = "if it is lost, `tunegate claim --new-key` goes on without it"
     if not home.has_key():
         return f"there is no {path}: {wanted}; {lost}"
-    if hmac.compare_digest(home.vault().key_check, owner.key_check):
+    with contextlib.suppress(InvalidToken):
+        home.vault().open(owner.sealed_own)
         return None
     if home.key_setting is not None:
         return f"TUNEGATE_SECRET_KEY is not the key under which the secrets of {owner.id} are sealed; {lost}"
@@ -146,9 +197,10 @@ def claim(home: Home, owner: Installation) -> None:
 
 
 def replace_key(session: Session, home: Home) -> None:
-    """Go on under the key that is here. What was sealed under the old one stays shut for good."""
+    """Go on under the key that is here, with new keys of the installation's own. What was sealed under the old one
+    stays shut for good."""
     organisation.lock(session)
     owner = owner_of(session)
     assert owner is not None
-    owner.key_check = home.vault().key_check
+    owner.sealed_own = home.vault().seal(asdict(Own.new()))
     session.add(owner)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from service.store.columns import UtcDateTime
@@ -14,8 +14,8 @@ class Installation(SQLModel, table=True):
 
     __tablename__ = "installation"
     id: str = Field(primary_key=True)
-    # tells whether a secret key is the one under which secrets are sealed here; it opens nothing
-    key_check: str
+    # what it derives from for itself (`store.vault.Own`); a secret key that opens this is one of its own
+    sealed_own: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
