@@ -50,9 +50,11 @@ class Limits:
 
 @dataclass
 class Start:
-    """Places that the sweep has yet to look at since this process started; None: it has not begun."""
+    """Since this process started: places that the sweep has yet to look at (None: it has not begun), and when the
+    service's own tokens were last looked at."""
 
     unswept: set[Place] | None = None
+    tokens_seen_at: datetime | None = None
 
     def lets(self, place: Place) -> bool:
         """Whether a job may be made there: what a restored backup forgot has been looked for."""
@@ -95,8 +97,6 @@ class Gate:
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 
-    # When tokens were last looked at, by whose they are.
-    looked_at: dict[str, datetime] = field(default_factory=dict)
     # Its clients with teams' own tokens.
     team_hubs: TeamHubs = field(default_factory=TeamHubs)
 

@@ -4,9 +4,9 @@ are for, and what they could do beyond it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -72,19 +72,15 @@ def look(hub: HubClient, namespaces: Sequence[str], *, may_be_broad: bool) -> Lo
 
 
 def run_once(gate: Gate) -> int:
-    """Look at the tokens that were looked at longest ago, each once an hour; how many of them are not as they should
-    be."""
-    now, due = gate.clock(), []
+    """Look at the tokens that were not looked at for an hour; of how many pairs one does not do."""
+    now = gate.clock()
     with gate.db.read() as session:
-        for row in credentials.every(session):
-            if now - row.checked_at >= LOOK_AGAIN:
-                due.append(row.team)
-    last = gate.looked_at.get("")
-    moved = 0
+        due = [row.team for row in credentials.every(session) if now - row.checked_at >= LOOK_AGAIN]
+    found = [each("tokens", team, partial(look_again, gate, team)) for team in due]
+    last = gate.start.tokens_seen_at
     if last is None or now - last >= LOOK_AGAIN:
-        gate.looked_at[""] = now
-        moved += bool(each("tokens", "service", partial(_tell_of_service, gate)))
-    return moved + sum(bool(each("tokens", team, partial(look_again, gate, team))) for team in due)
+        found.append(each("tokens", "service", partial(_look_at_service, gate, now)))
+    return sum(one is not None and bool(one.problems) for one in found)
 
 
 def of_service(gate: Gate) -> Looked:
@@ -102,7 +98,10 @@ def look_again(gate: Gate, team: str, *, is_step: bool = True) -> Looked | None:
         return None
     may_be_broad = gate.limits.allow_broad_job_token or row.allow_broad_job_token
     try:
-        found = look(gate.hub_of(team), row.namespaces, may_be_broad=may_be_broad)
+        hub = gate.hub_of(team)
+        if is_step and not hub.governor.may_poll(gate.clock()):
+            return None
+        found = look(hub, row.namespaces, may_be_broad=may_be_broad)
     except HubFault as error:
         log.warning("tokens_not_seen", team=team, problem=error.message)
         return None
@@ -113,15 +112,17 @@ def look_again(gate: Gate, team: str, *, is_step: bool = True) -> Looked | None:
     return found
 
 
-def _tell_of_service(gate: Gate) -> bool:
+def _look_at_service(gate: Gate, now: datetime) -> Looked | None:
+    if not gate.hub.governor.may_poll(now):
+        return None
     try:
         found = of_service(gate)
     except HubFault as error:
         log.warning("tokens_not_seen", team=None, problem=error.message)
-        gate.looked_at.pop("")
-        return False
+        return None
+    gate.start.tokens_seen_at = now
     _tell(found, None)
-    return bool(found.problems)
+    return found
 
 
 def _tell(found: Looked, team: str | None) -> None:
@@ -132,9 +133,9 @@ def _tell(found: Looked, team: str | None) -> None:
             log.warning("token_too_broad", team=team, token=name, account=one.account, problem=warning)
 
 
-def _look_at(ask: Any, name: str, found: Looked) -> tuple[Look, TokenRights | None]:
+def _look_at(ask: Callable[[], TokenRights], name: str, found: Looked) -> tuple[Look, TokenRights | None]:
     try:
-        rights: TokenRights = ask()
+        rights = ask()
     except HubRefused as error:
         if error.status != 401:
             raise HubUnavailable(error.message, error.status) from None
