@@ -88,7 +88,7 @@ def upgrade() -> None:
     op.create_table(
         "installation",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("key_check", sa.String(), nullable=False),
+        sa.Column("sealed_own", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
