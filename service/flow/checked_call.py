@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 from service.domain.target import address_refusal
+from service.flow.lookups import Lookups
 
 PORTS = {"https": 443, "http": 80}
+LOOKUPS = Lookups()
 
 
 class ForbiddenTarget(Exception):
@@ -19,27 +20,33 @@ class ForbiddenTarget(Exception):
 
 
 async def checked_call(
-    method: str, url: str, headers: Mapping[str, str], allowed: Sequence[str], content: bytes | None = None
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    allowed: Sequence[str],
+    content: bytes | None = None,
+    lookups: Lookups = LOOKUPS,
 ) -> dict[str, Any]:
     """The arguments of httpx2's `stream` for this call. Raises ForbiddenTarget, or OSError where the name is not found.
     The name is not looked up again, so that it cannot change its mind between the check and the call."""
     parsed = httpx2.URL(url)
-    port = parsed.port or PORTS.get(parsed.scheme, 443)
-    address = await asyncio.to_thread(_checked_address, parsed.host, port, tuple(allowed))
+    port = PORTS.get(parsed.scheme, 443) if parsed.port is None else parsed.port
+    host = parsed.host.rstrip(".")
+    if (urlsplit(url).hostname or "").rstrip(".").partition("%")[0] != host.partition("%")[0].lower():
+        raise ForbiddenTarget("its host is not read by everybody in the same way")
+    address = _checked(host, await lookups.addresses(host, port), allowed)
     return {
         "method": method,
         "url": parsed.copy_with(host=address),
         "content": content,
         "headers": {"host": parsed.netloc.decode(), **headers},
         # the certificate is checked against the name, although the connection goes to the address
-        "extensions": {"sni_hostname": parsed.host},
+        "extensions": {"sni_hostname": host},
     }
 
 
-def _checked_address(host: str, port: int, allowed: tuple[str, ...]) -> str:
+def _checked(host: str, addresses: Sequence[str], allowed: Sequence[str]) -> str:
     """One address of a host, all of which may be called."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if (refusal := address_refusal(host, addresses, allowed)) is not None:
         raise ForbiddenTarget(refusal)
     return addresses[0]

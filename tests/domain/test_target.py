@@ -27,6 +27,31 @@ from service.domain.target import address_refusal, url_refusal
         "https://localhost/",
         "https://[::127.0.0.1]/",
         "https://[fec0::1]/",
+        "https://2130706433/",
+        "https://0177.0.0.1/",
+        "https://0x7f000001/",
+        "https://0x7f.1/",
+        "https://127.1/",
+        "https://127.0.0.1./",
+        "https://localhost./",
+        "https://a.localhost/",
+        "https://[::ffff:0:127.0.0.1]/",
+        "https://[64:ff9b:1::7f00:1]/",
+        "https://[2002:7f00:1::]/",
+        "https://[fe80::1%eth0]/",
+        "https://@127.0.0.1/",
+        "https://example.com@127.0.0.1/",
+        "https://127.0.0.1\\@example.com/",
+        "https://example.com\\.internal/",
+        "https://exa\nmple.com/",
+        " https://example.com/",
+        "https://example.com/a b",
+        "https://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
+        "https://①②⑦.0.0.1/",
+        "https://127。0。0。1/",
+        "https://bücher.example/",
+        "https://ex%61mple.com/",
+        "https://127.0.0.1%2f.example.com/",
     ],
 )
 def test_private_and_plain_targets_are_refused(url: str) -> None:
@@ -48,3 +73,21 @@ def test_the_operator_may_allow_a_private_target(allowed: str) -> None:
 def test_one_private_address_of_several_is_enough_to_refuse() -> None:
     assert address_refusal("example.com", ["93.184.216.34", "10.0.0.1"], ()) is not None
     assert address_refusal("example.com", ["127.0.0.1", "10.0.0.1"], ("127.0.0.0/8",)) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("https://example.com/", True),
+        ("https://example.com:443/", True),
+        ("https://example.com:8443/", True),
+        ("https://example.com:22/", False),
+        ("https://example.com:0/", False),
+        ("https://10.0.0.1:6379/", True),  # the operator's own
+        ("https://xn--bcher-kva.example/", True),
+        ("https://example.com./", True),
+        ("https://[2606:4700::6810:85e5]/", True),
+    ],
+)
+def test_ports_are_those_of_https_but_for_allowed_targets(url: str, is_taken: bool) -> None:
+    assert (url_refusal(url, ("10.0.0.0/8",), ports=(443, 8443)) is None) == is_taken
