@@ -32,7 +32,7 @@ def test_they_are_checked_kept_and_shown_without_a_token(api: Api) -> None:
     assert told["control"] == {"account": "mira", "role": "fineGrained", "warnings": []}
     assert told["job"] == {"account": "mira", "role": "fineGrained", "warnings": []}
     assert (told["namespaces"], told["problems"], told["live_runs"]) == (["labs"], [], 0)
-    assert shown["updated_by"] == "lead"
+    assert told["updated_by"] == "lead"
     assert told["checked_at"] == told["updated_at"] == "2026-11-24T12:00:00.000Z"
     api.world.clock.turn(minutes=5)
     assert api("POST", f"{PATH}/check", as_="lead").json()["checked_at"] == "2026-11-24T12:05:00.000Z"
