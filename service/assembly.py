@@ -154,6 +154,7 @@ def _limits(settings: Settings) -> Limits:
         max_scheduling=timedelta(seconds=settings.max_scheduling_seconds),
         allow_broad_job_token=settings.allow_broad_job_token,
         webhook_allowed_targets=settings.webhook_allowed_targets,
+        mail=settings.mail,
         script_allowed_targets=settings.script_allowed_targets,
         image_allowlist=settings.image_allowlist,
         log_bytes=round(settings.log_mib * 2**20),

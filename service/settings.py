@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.domain.grants import read_grant
 from service.domain.image import DEFAULT_ALLOWED
+from service.domain.mail_server import MailServer, mail_server
 
 # Public endpoints and the dataset viewers that go with them.
 VIEWERS = {"https://huggingface.co": "https://datasets-server.huggingface.co"}
@@ -76,6 +77,12 @@ class Settings(BaseSettings):
     webhook_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that webhooks may reach although private, and over plain http."
     )
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server for e-mails: `smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS."
+    )
+    smtp_from: str | None = Field(
+        None, pattern=r"^[^@\s<>]+@[^@\s<>]+$", description="Whom e-mails are from; needed where a mail server is set."
+    )
     script_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that scripts may be fetched from although private, and over http."
     )
@@ -115,7 +122,7 @@ class Settings(BaseSettings):
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
-    @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key", "oidc_client_secret")
+    @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key", "oidc_client_secret", "smtp_url")
     @classmethod
     def _without_line_end(cls, value: SecretStr | None) -> SecretStr | None:
         # a secret that comes from a file brings the file's last newline with it
@@ -177,6 +184,20 @@ class Settings(BaseSettings):
         if self.oidc_issuer is not None and (self.oidc_client_id is None or not self.oidc_grants):
             raise ValueError("TUNEGATE_OIDC_ISSUER needs TUNEGATE_OIDC_CLIENT_ID and TUNEGATE_OIDC_GRANTS beside it")
         return self
+
+    @model_validator(mode="after")
+    def _can_send_mail(self) -> Settings:
+        _ = self.mail  # raises ValueError with the reason
+        if self.smtp_url is not None and self.smtp_from is None:
+            raise ValueError("TUNEGATE_SMTP_URL needs TUNEGATE_SMTP_FROM: whom e-mails are from")
+        return self
+
+    @property
+    def mail(self) -> MailServer | None:
+        """The mail server; None where there is none."""
+        if self.smtp_url is None or self.smtp_from is None:
+            return None
+        return mail_server(self.smtp_url.get_secret_value(), self.smtp_from)
 
     @property
     def viewer(self) -> str | None:

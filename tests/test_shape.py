@@ -12,8 +12,8 @@ from typing import get_args
 import pytest
 from hypothesis import settings
 
-from service.api.schemas import EventPattern
 from service.cli import serve
+from service.domain.event_pattern import EventPattern
 from service.domain.run import Reason
 from service.settings import Settings
 from service.worker import steps

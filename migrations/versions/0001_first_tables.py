@@ -180,21 +180,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_budget_team"), ["team"], unique=False)
 
     op.create_table(
-        "endpoint",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("team", sa.String(), nullable=True),
-        sa.Column("url", sa.String(), nullable=False),
-        sa.Column("events", sa.JSON(), nullable=False),
-        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_endpoint_team_team")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_endpoint")),
-    )
-    with op.batch_alter_table("endpoint", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_endpoint_team"), ["team"], unique=False)
-
-    op.create_table(
         "idempotency_key",
         sa.Column("team", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
@@ -314,32 +299,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_window")),
         sa.UniqueConstraint("budget_id", "ends_at", name=op.f("uq_budget_window_budget_id_ends_at")),
     )
-    op.create_table(
-        "delivery",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("endpoint_id", sa.String(), nullable=False),
-        sa.Column("event_id", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("first_failed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_status", sa.Integer(), nullable=True),
-        sa.Column("last_error", sa.String(), nullable=True),
-        sa.Column("last_response", sa.String(), nullable=True),
-        sa.Column("last_latency_ms", sa.Integer(), nullable=True),
-        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", name=op.f("ck_delivery_state_known")),
-        sa.ForeignKeyConstraint(["endpoint_id"], ["endpoint.id"], name=op.f("fk_delivery_endpoint_id_endpoint")),
-        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_delivery_event_id_event")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_delivery_endpoint_id_event_id")),
-    )
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index("ix_delivery_state_next_try_at", ["state", "next_try_at"], unique=False)
-
     op.create_table(
         "run",
         sa.Column("id", sa.String(), nullable=False),
@@ -604,6 +563,37 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "endpoint",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=True),
+        sa.Column("run_id", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=True),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("sealed_address", sa.LargeBinary(), nullable=False),
+        sa.Column("rotated_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resting_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_because", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_endpoint_run_id_run")),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_endpoint_team_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_endpoint")),
+    )
+    with op.batch_alter_table("endpoint", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_endpoint_run_id",
+            ["run_id"],
+            unique=False,
+            sqlite_where=sa.text("run_id IS NOT NULL"),
+            postgresql_where=sa.text("run_id IS NOT NULL"),
+        )
+        batch_op.create_index(batch_op.f("ix_endpoint_team"), ["team"], unique=False)
+
+    op.create_table(
         "ledger_entry",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.String(), nullable=False),
@@ -639,6 +629,35 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("reservation_window", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_reservation_window_window_id"), ["window_id"], unique=False)
+
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("endpoint_id", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("last_response", sa.String(), nullable=True),
+        sa.Column("last_latency_ms", sa.Integer(), nullable=True),
+        sa.CheckConstraint("state IN ('pending', 'delivered', 'failed')", name=op.f("ck_delivery_state_known")),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["endpoint.id"], name=op.f("fk_delivery_endpoint_id_endpoint")),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_delivery_event_id_event")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_delivery_endpoint_id_event_id")),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index("ix_delivery_created_at", ["created_at"], unique=False)
+        batch_op.create_index("ix_delivery_of_subject", ["endpoint_id", "state", "subject", "sequence"], unique=False)
+        batch_op.create_index("ix_delivery_state_next_try_at", ["state", "next_try_at"], unique=False)
 
     op.create_table(
         "log_chunk",
@@ -701,6 +720,12 @@ def downgrade() -> None:
     op.drop_table("report")
     op.drop_table("metric_point")
     op.drop_table("log_chunk")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_delivery_state_next_try_at")
+        batch_op.drop_index("ix_delivery_of_subject")
+        batch_op.drop_index("ix_delivery_created_at")
+
+    op.drop_table("delivery")
     with op.batch_alter_table("reservation_window", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_window_window_id"))
 
@@ -710,6 +735,15 @@ def downgrade() -> None:
         batch_op.drop_index("ix_ledger_entry_kind_at")
 
     op.drop_table("ledger_entry")
+    with op.batch_alter_table("endpoint", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_endpoint_team"))
+        batch_op.drop_index(
+            "ix_endpoint_run_id",
+            sqlite_where=sa.text("run_id IS NOT NULL"),
+            postgresql_where=sa.text("run_id IS NOT NULL"),
+        )
+
+    op.drop_table("endpoint")
     with op.batch_alter_table("dependency", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_dependency_ended",
@@ -770,10 +804,6 @@ def downgrade() -> None:
         )
 
     op.drop_table("run")
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index("ix_delivery_state_next_try_at")
-
-    op.drop_table("delivery")
     op.drop_table("budget_window")
     op.drop_table("team_user")
     op.drop_table("team_secret")
@@ -791,10 +821,6 @@ def downgrade() -> None:
 
     op.drop_table("lane")
     op.drop_table("idempotency_key")
-    with op.batch_alter_table("endpoint", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_endpoint_team"))
-
-    op.drop_table("endpoint")
     with op.batch_alter_table("budget", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_budget_team"))
 

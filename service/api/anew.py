@@ -19,7 +19,7 @@ from service.api.schemas import RunObject
 from service.api.state import App, State
 from service.api.steering_schemas import RunRescue, RunRetry
 from service.domain.request import RunRequest
-from service.flow.clone import body_of
+from service.flow.clone import body_of, endpoints_of
 from service.flow.enqueue import Submitter, enqueue, place_anew
 from service.flow.rescue import rescue
 from service.store import runs, teams
@@ -48,7 +48,8 @@ async def retry_run(
 ) -> Response:
     """A new run with what one that has ended was asked for, and changes: `overrides` are fields of POST /runs,
     `with_remedy` makes the change that `failure.repair` offers. It is checked, and goes through the queue, as any
-    other; `retry_of` names the old one, which stays as it is."""
+    other; `retry_of` names the old one, which stays as it is. Its own webhooks go along, with
+    their secrets, as long as they are there (a week after its end)."""
     with app.gate.db.read() as session:
         team = visible(session, caller, run_id).team
     sent = {"retry": run_id, **body.model_dump(mode="json")}
@@ -62,7 +63,8 @@ def _retry(
 ) -> tuple[dict[str, Any], bool]:
     run = runs.get(session, run_id)
     assert run is not None, "runs are never deleted"
-    again = body_of(run, body.overrides, body.secrets, with_remedy=body.with_remedy)
+    webhooks = () if "webhooks" in body.overrides else endpoints_of(session, run, app.gate.vault)
+    again = body_of(run, body.overrides, body.secrets, webhooks=webhooks, with_remedy=body.with_remedy)
     again["namespace"] = place_anew(session, again["namespace"], run.team, app.namespace)
     request = RunRequest.model_validate(again)
     return enqueue(session, request, submitter, app.namespace, app.gate.vault, now, app.gate.limits, retry_of=run_id)

@@ -12,10 +12,11 @@ from service.api.auth import Viewer
 from service.api.pages import MAX_DIGITS, After, Limit, Page, decode_number, encode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import visible
-from service.api.schemas import EventObject, EventPattern
+from service.api.schemas import EventObject
 from service.api.state import App, State
 from service.api.streams import EVENT_STREAM, frame, wants_stream
 from service.domain.errors import Invalid
+from service.domain.event_pattern import EventPattern
 from service.domain.moment import iso
 from service.domain.run import RunState
 from service.store import events, runs

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from service.api.attempt_schemas import AttemptObject, CheckpointsObject, HubJob, RepairObject
 from service.api.preflight_schemas import Cost, FollowUpObject, PilotObject, PreflightObject
 from service.api.use_schemas import UseObject
 from service.api.watch_schemas import ProgressObject, WarningObject
-from service.domain.body import Body
+from service.api.webhook_schemas import RunEndpointObject
 from service.domain.guards import Guards
 from service.domain.repair import Retry
 
@@ -129,6 +129,7 @@ class RunObject(BaseModel):
     retry_of: str | None = Field(description="The run that this one was submitted anew from")
     pilot: PilotObject | None
     follow_ups: list[FollowUpObject]
+    webhooks: list[RunEndpointObject] = Field(description="Endpoints of its own, without their secrets")
     created_at: datetime
     admitted_at: datetime | None
     started_at: datetime | None
@@ -169,92 +170,6 @@ class FlavorObject(BaseModel):
     price_read_at: datetime
     price_is_fresh: bool
     hardware: dict[str, Any]
-
-
-EventPattern = Literal[
-    "*",
-    "run.*",
-    "run.queued",
-    "run.submitted",
-    "run.started",
-    "run.retrying",
-    "run.succeeded",
-    "run.failed",
-    "run.cancelled",
-    "run.rescued",
-    "run.warning",
-    "run.awaiting_approval",
-    "run.approved",
-    "run.refused",
-    "run.paused",
-    "run.resumed",
-    "budget.*",
-    "budget.changed",
-    "budget.granted",
-    "budget.threshold_reached",
-    "budget.exhausted",
-    "budget.overrun",
-    "budget.reset",
-    "billing.*",
-    "billing.drift",
-    "limits.changed",
-    "approval_rules.changed",
-    "team.*",
-    "team.changed",
-    "team.paused",
-    "team.resumed",
-    "team.archiving",
-    "team.archived",
-    "team.unarchived",
-    "organisation.changed",
-    "queue.*",
-    "queue.paused",
-    "queue.resumed",
-]
-
-
-class EndpointCreate(Body):
-    """A new webhook endpoint."""
-
-    url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-    events: list[EventPattern] = Field(["run.*"], min_length=1, max_length=50)
-    team: str | None = Field(None, description="For admins; without it the endpoint is told of every team")
-
-
-class EndpointObject(BaseModel):
-    """An endpoint without its secret."""
-
-    id: str
-    team: str | None
-    url: str
-    events: list[str]
-    created_at: datetime
-    disabled_at: datetime | None
-
-
-class NewEndpointObject(EndpointObject):
-    """An endpoint with its signing secret, shown this once."""
-
-    secret: str
-
-
-class DeliveryObject(BaseModel):
-    """One event for one endpoint, and what the last try brought."""
-
-    id: str
-    event_id: str
-    event_type: str
-    subject: str = Field(description="The run's or budget's id; for `billing.drift` Hugging Face's job id")
-    sequence: int
-    state: Literal["pending", "delivered", "failed"]
-    tries: int
-    next_try_at: datetime | None
-    created_at: datetime
-    delivered_at: datetime | None
-    status: int | None
-    error: str | None
-    response: str | None
-    latency_ms: int | None
 
 
 class Readiness(BaseModel):

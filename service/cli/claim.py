@@ -82,8 +82,8 @@ def _take_over(db: Database, owner: Installation, here: Home, yes: bool, new_key
     if key_trouble and new_key:
         typer.echo(
             f"The database's secrets cannot be opened: {key_trouble}. To go on under another key means that queued "
-            f"runs with secrets fail (secrets_lost), that webhook endpoints have to be made anew, and that an "
-            f"Idempotency-Key from before is answered as a conflict. Stop every process of {owner.id} first."
+            f"runs with secrets fail (secrets_lost), that webhook endpoints need a new secret or to be made anew, and "
+            f"that an Idempotency-Key from before is answered as a conflict. Stop every process of {owner.id} first."
         )
     if not yes:
         typer.echo("Nothing was changed. Say it again with --yes to do it.")

@@ -15,6 +15,8 @@ from service.domain.errors import SecretInText
 
 # Free text of the caller's: here no value of the run's own secrets may stand. (A namespace may be one's user name.)
 FREE = ("env", "labels", "recipe.args", "recipe.dependencies", "recipe.source", "recipe.url", "then")
+# What is encrypted as it comes in, and never shown.
+SEALED = ("secrets", "webhooks")
 REMEDY = (
     "Send it in 'secrets', whose values are encrypted and never shown, and read it in the job from the environment. "
     "If it is a real one, revoke it: it has travelled in clear."
@@ -22,8 +24,8 @@ REMEDY = (
 
 
 class ClearBody(Body):
-    """A body in which no secret may stand but in `secrets`. That is asked before every other rule, some of which quote
-    what they refuse."""
+    """A body in which no secret may stand but in `secrets` and `webhooks`. That is asked before every other rule, some
+    of which quote what they refuse."""
 
     @model_validator(mode="before")
     @classmethod
@@ -34,8 +36,8 @@ class ClearBody(Body):
 
 
 def refuse_secrets(body: Mapping[str, Any]) -> None:
-    """Raise SecretInText, with the place and never the value, where a request holds a secret outside of `secrets`.
-    `body` is as it was sent: its types are not known yet, and no other rule may quote it first."""
+    """Raise SecretInText, with the place and never the value, where a request holds a secret outside of those. `body`
+    is as it was sent: its types are not known yet, and no other rule may quote it first."""
     secrets = body.get("secrets")
     secrets = secrets if isinstance(secrets, dict) else {}
     parts = leak.secret_parts(value for value in secrets.values() if isinstance(value, str))
@@ -44,7 +46,8 @@ def refuse_secrets(body: Mapping[str, Any]) -> None:
         if isinstance(value, dict):  # the name of a secret of the team's
             for path, text, _ in _texts(value):
                 _refuse(f"secrets.{name}.{path}", text, ())
-    for path, text, is_name in _texts({name: value for name, value in body.items() if name != "secrets"}):
+    clear = {name: value for name, value in body.items() if name not in SEALED}
+    for path, text, is_name in _texts(clear):
         _refuse(path, text, () if is_name or not path.startswith(FREE) else parts)
 
 

@@ -13,6 +13,7 @@ from service.domain.checkpoints import MOUNT_PATH, Asked
 from service.domain.checkpoints import refusal as checkpoints_refusal
 from service.domain.clear_text import ClearBody
 from service.domain.duration import Seconds
+from service.domain.endpoint import MOST_PER_RUN, RunWebhook
 from service.domain.errors import BrokenRule, Invalid
 from service.domain.flavor_name import AUTO, FlavorName
 from service.domain.follow_up import MOST_FOLLOW_UPS, FollowUp
@@ -111,6 +112,9 @@ class RunRequest(ClearBody):
         default_factory=list,
         max_length=MOST_FOLLOW_UPS,
         description="Child runs that go on from its model once it has succeeded, in this order",
+    )
+    webhooks: list[RunWebhook] = Field(
+        default_factory=list, max_length=MOST_PER_RUN, description="Endpoints that are told of this run alone"
     )
     team: str | None = Field(None, description="For admins, whose keys belong to no team")
 

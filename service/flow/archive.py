@@ -1,4 +1,5 @@
-"""archive: a team that takes no more runs is closed once its last one has ended: its keys and endpoints with it.
+"""archive: a team that takes no more runs is closed once its last one has ended and been told of: its keys, endpoints
+and named secrets with it, and its own tokens when nothing is left to be done with them.
 
 Nothing of it is removed. What it did and spent stays where it is, for admins to read.
 """
@@ -18,10 +19,11 @@ log = structlog.get_logger()
 
 
 def run_once(gate: Gate) -> int:
-    """Close what can be closed; how many teams."""
+    """Close what can be closed, and forget tokens that nothing needs any more; how many of both."""
     with gate.db.read() as session:
         idle = teams.to_close(session)
-    return sum(bool(each("archive", name, partial(_close, gate, name))) for name in idle)
+    closed = sum(bool(each("archive", name, partial(_close, gate, name))) for name in idle)
+    return closed + gate.write(teams.forget_tokens)
 
 
 def _close(gate: Gate, name: str) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cryptography.fernet import InvalidToken
+from sqlmodel import Session
+
 from service.domain.errors import Conflict, Invalid
 from service.domain.follow_up import FOLLOW_UPS
 from service.domain.money import to_usd
@@ -12,15 +15,24 @@ from service.domain.recipe import read
 from service.domain.run import RunState
 from service.domain.secret_ref import SecretRef
 from service.domain.trl_sft import TrlSft
+from service.store import webhooks as endpoint_store
+from service.store.sealed_address import unseal
 from service.store.tables import Run
+from service.store.vault import Vault
 
 
 def body_of(
-    run: Run, overrides: Mapping[str, Any], secrets: Mapping[str, str | SecretRef], *, with_remedy: bool = False
+    run: Run,
+    overrides: Mapping[str, Any],
+    secrets: Mapping[str, str | SecretRef],
+    *,
+    webhooks: Sequence[Mapping[str, Any]] = (),
+    with_remedy: bool = False,
 ) -> dict[str, Any]:
     """The run as it would be sent now. `overrides` are fields of POST /runs in place of its own, but for `recipe` and
-    its `args`, of which only those that are named are replaced. `with_remedy`: with the change that its failure offers.
-    Raises Conflict for a run that goes on, or offers none, and Invalid where secrets are missing."""
+    its `args`, of which only those that are named are replaced. `webhooks` are its own endpoints, with their secrets.
+    `with_remedy`: with the change that its failure offers. Raises Conflict for a run that goes on, or offers none, and
+    Invalid where secrets are missing."""
     if not RunState(run.state).is_terminal:
         raise Conflict("only a run that has ended is submitted anew", remedy="Cancel it first, or wait for its end.")
     if run.kind in FOLLOW_UPS:
@@ -28,7 +40,7 @@ def body_of(
             f"it followed {run.parent}, on whose model it worked",
             remedy=f"POST /runs/{run.parent}/then asks for it again.",
         )
-    body = {**_asked(run), "secrets": _secrets(run, secrets)}
+    body = {**_asked(run), "secrets": _secrets(run, secrets), "webhooks": [*webhooks]}
     for setting in _remedy(run) if with_remedy else ():
         _set(body, str(setting["field"]).split("."), setting["to"])
     recipe = overrides.get("recipe", {})
@@ -40,6 +52,23 @@ def body_of(
     if isinstance(args := recipe.get("args"), Mapping) and isinstance(body["recipe"]["args"], Mapping):
         merged["args"] = {**body["recipe"]["args"], **args}
     return {**body, **overrides, "recipe": merged}
+
+
+def endpoints_of(session: Session, run: Run, vault: Vault) -> list[dict[str, Any]]:
+    """A run's own endpoints as they were sent with it, but for those that are disabled. Raises Invalid where their
+    secrets cannot be read any more."""
+    try:
+        return [
+            {"kind": one.kind, "events": one.events, "url": address.url, "secret": address.secret}
+            for one in endpoint_store.of_run(session, [run.id])
+            if one.disabled_at is None and (address := unseal(vault, one.sealed_address)) is not None
+        ]
+    except InvalidToken:
+        raise Invalid(
+            "the secrets of its webhooks are sealed under another key than the service's",
+            field="overrides.webhooks",
+            remedy="Send them again in 'overrides', or [] for none.",
+        ) from None
 
 
 def _asked(run: Run) -> dict[str, Any]:

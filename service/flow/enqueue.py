@@ -14,6 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain import gpus
+from service.domain.endpoint import endpoint_refusal
 from service.domain.errors import IdempotencyConflict, ImageNotAllowed, Invalid, NotAllowed
 from service.domain.flavor_name import AUTO
 from service.domain.image import image_refusal
@@ -35,7 +36,7 @@ from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
 from service.flow.run_secrets import refuse_refs
-from service.store import credentials, flavors, holds, idempotency, runs, scripts, teams, users
+from service.store import credentials, flavors, holds, idempotency, runs, scripts, teams, users, webhooks
 from service.store.describe import describe_run
 from service.store.ids import new_id
 from service.store.tables import Run, TeamCredential
@@ -99,6 +100,8 @@ def enqueue(
         holds.come_after(session, child, after)
     holds.come_after(session, run, after if child is None else [child.id])
     queue_after(session, followers, now)
+    for one in request.webhooks:
+        webhooks.insert(session, one, one.secret, vault, now, team=run.team, run_id=run.id)
     return describe_run(session, run, now), False
 
 
@@ -190,7 +193,7 @@ def place_anew(session: Session, was: object, team: str, own: str | None) -> obj
 
 
 def refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
-    """Raise for what this installation does not allow: an image, or where a script is to come from."""
+    """Raise for what this installation does not allow: an image, where a script is to come from, or who is told."""
     if run.image is not None and (refusal := image_refusal(run.image, limits.image_allowlist)) is not None:
         raise ImageNotAllowed(
             refusal,
@@ -202,6 +205,10 @@ def refuse_by_limits(request: RunRequest, run: Run, limits: Limits) -> None:
         found = script_url_refusal(recipe.url, limits.script_allowed_targets)
         if found is not None:
             raise Invalid(found[0], field="recipe.url", remedy=found[1])
+    for index, one in enumerate(request.webhooks):
+        found = endpoint_refusal(one.kind, one.url, limits.webhook_allowed_targets, limits.mail is not None)
+        if found is not None:
+            raise Invalid(found[0], field=f"webhooks.{index}.url", remedy=found[1])
 
 
 def run_of(request: RunRequest, submitter: Submitter, place: Place, vault: Vault, gpu_count: int, now: datetime) -> Run:

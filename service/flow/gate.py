@@ -12,8 +12,10 @@ from cryptography.fernet import InvalidToken
 from sqlmodel import Session
 
 from service.domain.image import DEFAULT_ALLOWED
+from service.domain.mail_server import MailServer
 from service.domain.place import Place
 from service.domain.stray import Policy
+from service.flow.lookups import Lookups
 from service.hub.client import HubClient
 from service.hub.faults import HubUnavailable
 from service.hub.follower import Followers
@@ -38,6 +40,8 @@ class Limits:
     max_scheduling: timedelta = timedelta(hours=6)
     allow_broad_job_token: bool = False
     webhook_allowed_targets: tuple[str, ...] = ()
+    # by which e-mails go; None: there are none
+    mail: MailServer | None = None
     script_allowed_targets: tuple[str, ...] = ()
     image_allowlist: tuple[str, ...] = DEFAULT_ALLOWED
     # of one attempt's log, unpacked; of all logs together; and for how long they are kept
@@ -92,6 +96,8 @@ class Gate:
     # Where jobs reach this service; None where they do not.
     public_url: str | None = None
     start: Start = field(default_factory=Start)
+    # How the names of addresses that callers chose are looked up.
+    lookups: Lookups = field(default_factory=Lookups)
     # Follows the logs of running jobs; None where they are polled.
     followers: Followers | None = None
     # Raises where another process leads by now: a step that slept must not write over its successor's work.

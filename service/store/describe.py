@@ -16,7 +16,7 @@ from service.domain.moment import iso
 from service.domain.money import elapsed_ms, minutes, to_usd
 from service.domain.run import RunState
 from service.domain.use import use_of
-from service.store import waiting
+from service.store import waiting, webhooks
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
 
@@ -48,13 +48,14 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
     after: dict[str, list[str]] = defaultdict(list)
     for dependency in session.exec(select(Dependency).where(col(Dependency.run_id).in_(ids))):
         after[dependency.run_id].append(dependency.after_run_id)
-    why = waiting.reasons(session, runs)
+    why, told = waiting.reasons(session, runs), webhooks.of_runs(session, [run.id for run in runs])
     return [
         {
             **run_object(run, attempts[run.id], money_of(entries[run.id]), now, sorted(after[run.id])),
             **_said(why.get(run.id)),
             "pilot": _pilot(run, pilots, attempts, entries, now),
             "follow_ups": _follow_ups(run, followers, attempts, entries, now),
+            "webhooks": told[run.id],
         }
         for run in runs
     ]
@@ -123,7 +124,7 @@ def _said(why: waiting.Why | None) -> dict[str, Any]:
 
 def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     """What an event tells of a run: all that a receiver acts on; the request itself stays with the API."""
-    left_out = {"recipe", "env", "secrets", "image", "volumes", "resource_group"}
+    left_out = {"recipe", "env", "secrets", "image", "volumes", "resource_group", "webhooks"}
     return {name: value for name, value in describe_run(session, run, now).items() if name not in left_out}
 
 

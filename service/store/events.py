@@ -73,9 +73,12 @@ def feed(session: Session, after: int, team: str | None, patterns: Sequence[str]
     query = select(Event).where(col(Event.position) > after).order_by(col(Event.position)).limit(limit)
     if team is not None:
         query = query.where(Event.team == team)
-    if "*" not in patterns:
-        query = query.where(or_(*(_is_of(pattern) for pattern in patterns)))
-    return list(session.exec(query))
+    return list(session.exec(query.where(of_patterns(patterns))))
+
+
+def of_patterns(patterns: Sequence[str]) -> ColumnElement[bool]:
+    """Whether an event is of one of these types, or of those that begin so."""
+    return or_(*(_is_of(pattern) for pattern in patterns))
 
 
 def _is_of(pattern: str) -> ColumnElement[bool]:

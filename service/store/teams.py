@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlmodel import Session, col, exists, select, update
+from sqlmodel import Session, col, delete, exists, select
 
 from service.domain.errors import TeamArchived
 from service.domain.moment import iso
-from service.store import changes, keys
-from service.store.tables import Endpoint, Run, Team
+from service.store import changes, keys, webhooks
+from service.store.tables import Delivery, Endpoint, Event, Run, Stray, Team, TeamCredential, TeamSecret
 
 ARCHIVE = "archive"
 
@@ -59,14 +59,23 @@ def archive(session: Session, team: Team, by: str, now: datetime, stop: bool) ->
 
 
 def to_close(session: Session) -> list[str]:
-    """Teams that take no more runs and have none under way, and are still open to their keys."""
+    """Teams that take no more runs, have none under way and nothing left to be told, and are still open to their
+    keys."""
     has_live = exists().where(col(Run.team) == Team.name, col(Run.finished_at).is_(None))
-    waiting = (col(Team.archiving_at).is_not(None)) & (col(Team.archived_at).is_(None))
-    return list(session.exec(select(Team.name).where(waiting, ~has_live).order_by(col(Team.name))))
+    is_told = (
+        exists()
+        .where(col(Delivery.endpoint_id) == Endpoint.id, col(Endpoint.team) == Team.name)
+        .where(col(Delivery.state) == "pending", col(Endpoint.disabled_at).is_(None))
+    )
+    is_to_be_told = exists().where(col(Event.team) == Team.name, col(Event.position).is_(None))
+    waiting = col(Team.archiving_at).is_not(None) & col(Team.archived_at).is_(None)
+    query = select(Team.name).where(waiting, ~has_live, ~is_told, ~is_to_be_told)
+    return list(session.exec(query.order_by(col(Team.name))))
 
 
 def close(session: Session, name: str, now: datetime) -> bool:
-    """End a team's keys and endpoints; False where it has been opened again, or has a run under way, meanwhile."""
+    """End a team's keys and endpoints and wipe its named secrets; False where it has been opened again, or has a run
+    under way, meanwhile."""
     team = lock(session, name)
     if team is None or name not in to_close(session):
         return False
@@ -74,8 +83,22 @@ def close(session: Session, name: str, now: datetime) -> bool:
     keys.revoke_all(session, name, ARCHIVE, now)
     changes.tell(session, team, "team.archived", team.archived_by or ARCHIVE, before, state_json(team), now)
     is_open = (col(Endpoint.team) == name) & col(Endpoint.disabled_at).is_(None)
-    session.exec(update(Endpoint).where(is_open).values(disabled_at=now))
+    for endpoint in session.exec(select(Endpoint).where(is_open).with_for_update()):
+        webhooks.hold(session, endpoint, "the team is archived", now)
+    session.exec(delete(TeamSecret).where(col(TeamSecret.team) == name))
     return True
+
+
+def forget_tokens(session: Session) -> int:
+    """Wipe archived teams' own tokens of Hugging Face, once no bucket and no stray job is theirs to end; of how many
+    teams."""
+    has_bucket = exists().where(col(Run.credentials) == TeamCredential.team, col(Run.bucket).is_not(None))
+    has_stray = exists().where(col(Stray.credentials) == TeamCredential.team, col(Stray.ended_at).is_(None))
+    is_archived = exists().where(col(Team.name) == TeamCredential.team, col(Team.archived_at).is_not(None))
+    idle = list(session.exec(select(TeamCredential).where(is_archived, ~has_bucket, ~has_stray)))
+    for row in idle:
+        session.delete(row)
+    return len(idle)
 
 
 def state_json(team: Team) -> dict[str, str | None]:

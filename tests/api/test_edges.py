@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from service.api import key_schemas, money_schemas, schemas, series, team_schemas, usage_schemas, watch_schemas
+from service.api import (
+    key_schemas,
+    money_schemas,
+    schemas,
+    series,
+    team_schemas,
+    usage_schemas,
+    watch_schemas,
+    webhook_schemas,
+)
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -70,7 +79,13 @@ LEAST = {
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
     ("DELETE", "/webhooks/{endpoint_id}"): "lead",
+    ("PATCH", "/webhooks/{endpoint_id}"): "lead",
+    ("POST", "/webhooks/{endpoint_id}/rotate-secret"): "lead",
+    ("POST", "/webhooks/{endpoint_id}/redeliver"): "lead",
+    ("POST", "/webhooks/{endpoint_id}/test"): "lead",
     ("GET", "/webhooks/{endpoint_id}/deliveries"): "lead",
+    ("GET", "/webhooks/{endpoint_id}/deliveries/{delivery_id}"): "lead",
+    ("POST", "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver"): "lead",
 }
 RANKS = ("viewer", "member", "lead", "admin")
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
@@ -97,6 +112,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/organisation/budget/grants"): {"amount_usd": 1},
     ("POST", "/callbacks/{run_id}/{attempt}/{token}"): {"loss": 1},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
+    ("PATCH", "/webhooks/{endpoint_id}"): {"enabled": True},
+    ("POST", "/webhooks/{endpoint_id}/redeliver"): {"since": "2026-11-24T00:00:00Z"},
 }
 
 
@@ -112,6 +129,7 @@ def fill(path: str, **ids: str) -> str:
             "team": "research",
             "key_id": "key_x",
             "endpoint_id": "ep_x",
+            "delivery_id": "dlv_x",
             "other_id": "run_y",
             "attempt": "1",
             "token": "x",
@@ -264,7 +282,7 @@ def test_answers_are_what_the_openapi_document_says(api: Api) -> None:
     answers: list[tuple[type[BaseModel], Any]] = [
         (schemas.RunObject, api("GET", f"/runs/{run_id}").json()),
         (watch_schemas.LogObject, api("GET", f"/runs/{run_id}/logs").json()),
-        (schemas.NewEndpointObject, endpoint),
+        (webhook_schemas.NewEndpointObject, endpoint),
         (money_schemas.BudgetObject, api("GET", "/teams/research/budget").json()),
         (team_schemas.LimitsObject, api("GET", "/teams/research/limits").json()),
         (team_schemas.OrganisationObject, api("GET", "/organisation").json()),

@@ -9,52 +9,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlmodel import select
 from standardwebhooks import Webhook
 
 from service.flow import notify, prices
+from service.store import deliveries as delivery_store
 from service.store import webhooks
-from service.store.ids import new_id
-from service.store.tables import Delivery, Endpoint
 from service.store.vault import Vault
 from tests.flow.conftest import World
+from tests.flow.endpoints import SECRET, deliveries, send_all, subscribe
 from tests.receiver import Receiver
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
-
-
-def subscribe(world: World, url: str, team: str | None = "research", events: tuple[str, ...] = ("run.*",)) -> str:
-    endpoint = Endpoint(
-        id=new_id("ep", world.clock.now),
-        team=team,
-        url=url,
-        events=list(events),
-        sealed_secret=world.gate.vault.seal({"secret": SECRET}),
-        created_at=world.clock.now,
-    )
-    endpoint_id = endpoint.id
-
-    def insert(session: object) -> None:
-        session.add(endpoint)  # type: ignore[attr-defined]
-
-    world.db.write(insert)
-    return endpoint_id
-
-
-def send_all(world: World) -> None:
-    while notify.run_once(world.gate):
-        pass
-
-
-def deliveries(world: World) -> list[Delivery]:
-    with world.db.read() as session:
-        return list(session.exec(select(Delivery).order_by(Delivery.id)))
 
 
 def test_the_story_of_a_run_arrives_in_order_with_signatures_that_verify(world: World, receiver: Receiver) -> None:
@@ -87,7 +56,7 @@ def test_a_failing_head_holds_its_run_back_then_is_passed_and_retried_beside(wor
     assert (first, "run.cancelled") not in told
     assert (second, "run.submitted") in told  # another run's letters go on
     tries = 1
-    while world.clock.now < deliveries(world)[0].first_failed_at + webhooks.HEAD_PATIENCE:  # type: ignore[operator]
+    while world.clock.now < deliveries(world)[0].first_failed_at + delivery_store.HEAD_PATIENCE:  # type: ignore[operator]
         world.clock.turn(seconds=30)
         send_all(world)
         tries += 1
@@ -145,7 +114,8 @@ def test_a_redirect_is_not_followed_and_does_not_count(world: World, receiver: R
     ("url", "says"),
     [
         ("http://127.0.0.1:1/", "ConnectError"),
-        ("http://localhost.invalid/", "gaierror"),
+        ("https://nowhere.invalid/", "gaierror"),
+        ("http://example.com/", "plain http"),
         ("https://10.0.0.1/", "not a public address"),
     ],
 )
@@ -201,13 +171,13 @@ def until(what: Callable[[], object]) -> None:
 def test_an_event_that_was_told_before_a_crash_is_told_again_with_the_same_id(world: World, receiver: Receiver) -> None:
     subscribe(world, receiver.url, events=("run.queued",))
     world.enqueue()
-    real = notify._record
-    notify._record = lambda *_args, **_kwargs: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
+    real = notify.record
+    notify.record = lambda *_args, **_kwargs: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[assignment]
     try:
         with pytest.raises(KeyboardInterrupt):
             notify.run_once(world.gate)
     finally:
-        notify._record = real
+        notify.record = real
     send_all(world)
     ids = [letter.headers["webhook-id"] for letter in receiver.letters]
     assert len(ids) == 2
@@ -224,6 +194,6 @@ def test_an_endpoint_whose_secret_cannot_be_opened_shows_it(world: World, receiv
     assert (first.state, first.tries) == ("pending", 1)
     assert "sealed under another key" in (first.last_error or "")
     with world.db.read() as session:
-        log = webhooks.deliveries(session, endpoint_id, None, 10, world.clock.now)
+        log = delivery_store.page(session, endpoint_id, None, None, 10, world.clock.now)
     assert [(delivery.id, is_held) for delivery, _, is_held in log] == [(second.id, True), (first.id, False)]
     assert not receiver.letters

@@ -36,16 +36,37 @@ class Event(SQLModel, table=True):
 
 
 class Endpoint(SQLModel, table=True):
-    """Where a team wants to be told. `team` null: an admin's endpoint, told of every team."""
+    """Where a team wants to be told. `team` null: an admin's endpoint, told of every team. With a `run_id`, of that run
+    only."""
 
     __tablename__ = "endpoint"
+    __table_args__ = (
+        Index(
+            "ix_endpoint_run_id",
+            "run_id",
+            sqlite_where=text("run_id IS NOT NULL"),
+            postgresql_where=text("run_id IS NOT NULL"),
+        ),
+    )
     id: str = Field(primary_key=True)
     team: str | None = Field(default=None, foreign_key="team.name", index=True)
+    run_id: str | None = Field(default=None, foreign_key="run.id")
+    kind: str = "standard"
+    # as it may be shown; the whole address is sealed with the secrets (`store.sealed_address`)
     url: str
+    description: str | None = None
     events: list[str] = Field(sa_type=JSON)
-    sealed_secret: bytes = Field(sa_type=LargeBinary)
+    sealed_address: bytes = Field(sa_type=LargeBinary)
+    # until when an earlier secret signs as well
+    rotated_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    # counts its own events
+    sequence: int = 0
     created_at: datetime = Field(sa_type=UtcDateTime)
+    # since when nothing has got through; until when its receiver wants to be left alone
+    failing_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    resting_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
     disabled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    disabled_because: str | None = None
 
 
 class Delivery(SQLModel, table=True):
@@ -56,6 +77,9 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("endpoint_id", "event_id"),
         CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state_known"),
         Index("ix_delivery_state_next_try_at", "state", "next_try_at"),
+        # whether an earlier one of the same subject is still to come, and the log by state
+        Index("ix_delivery_of_subject", "endpoint_id", "state", "subject", "sequence"),
+        Index("ix_delivery_created_at", "created_at"),
     )
     id: str = Field(primary_key=True)
     endpoint_id: str = Field(foreign_key="endpoint.id")
@@ -68,6 +92,7 @@ class Delivery(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     delivered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_tried_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_status: int | None = None
     last_error: str | None = None
     last_response: str | None = None

@@ -1,0 +1,194 @@
+"""Deliveries: one for each event and endpoint that asked for it, what may be sent now, and the log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, CursorResult, or_
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, delete, exists, select, update
+from sqlmodel.sql.expression import Select
+
+from service.domain.event_pattern import is_asked_for
+from service.store import events
+from service.store.ids import new_id
+from service.store.tables import Delivery, Endpoint, Event
+
+# A head that keeps failing is passed after this long, and retried beside (receivers order by `sequence`).
+HEAD_PATIENCE = timedelta(minutes=5)
+# An event of an endpoint's own, which was sent for it alone and not by the outbox.
+TEST = "webhook.test"
+MOST_MISSED = 1000
+MOST_FORGOTTEN = 5000
+
+
+def fan_out(session: Session, new: Sequence[Event], now: datetime) -> int:
+    """One pending delivery for each new event and each endpoint that asked for it; how many. Reads the endpoints of
+    the teams that something happened to, and those of the very runs."""
+    if not new:
+        return 0
+    mine = or_(
+        col(Endpoint.run_id).is_(None)
+        & (col(Endpoint.team).is_(None) | col(Endpoint.team).in_({event.team for event in new if event.team})),
+        col(Endpoint.run_id).in_({event.subject for event in new if event.type.startswith("run.")}),
+    )
+    endpoints = session.exec(
+        select(Endpoint).where(col(Endpoint.disabled_at).is_(None), mine).order_by(col(Endpoint.id))
+    ).all()
+    by_run: dict[str | None, list[Endpoint]] = defaultdict(list)
+    for endpoint in endpoints:
+        by_run[endpoint.run_id].append(endpoint)
+    made = [
+        pending(endpoint, event, now)
+        for event in new
+        for endpoint in [*by_run[None], *by_run.get(event.subject, ())]
+        if _wants(endpoint, event)
+    ]
+    session.add_all(made)
+    session.flush()
+    return len(made)
+
+
+def pending(endpoint: Endpoint, event: Event, now: datetime) -> Delivery:
+    """A delivery that is to be sent now, not stored."""
+    return Delivery(
+        id=new_id("dlv", now),
+        endpoint_id=endpoint.id,
+        event_id=event.id,
+        subject=event.subject,
+        sequence=event.sequence,
+        state="pending",
+        next_try_at=now,
+        created_at=now,
+    )
+
+
+def due(
+    session: Session, now: datetime, limit: int, *, failing: bool, without: Sequence[str] = ()
+) -> list[tuple[Delivery, Endpoint, Event]]:
+    """What may be sent now, to endpoints that fail or to those that do not. Per endpoint and subject the events go in
+    order: an earlier one that is still pending and has not failed for long holds the later ones back."""
+    is_failing = col(Endpoint.failing_since).is_not(None)
+    rows = session.exec(
+        select(Delivery, Endpoint, Event)
+        .join(Endpoint, col(Endpoint.id) == Delivery.endpoint_id)
+        .join(Event, col(Event.id) == Delivery.event_id)
+        .where(
+            Delivery.state == "pending",
+            Delivery.next_try_at <= now,
+            col(Endpoint.disabled_at).is_(None),
+            col(Endpoint.resting_until).is_(None) | (col(Endpoint.resting_until) <= now),
+            is_failing if failing else ~is_failing,
+            ~_is_held(now),
+        )
+        .where(col(Delivery.endpoint_id).not_in(without))
+        .order_by(col(Delivery.next_try_at), col(Delivery.id))
+        .limit(limit)
+    )
+    return [(delivery, endpoint, event) for delivery, endpoint, event in rows]
+
+
+def page(
+    session: Session, endpoint_id: str, state: str | None, after: str | None, limit: int, now: datetime
+) -> Sequence[tuple[Delivery, Event, bool]]:
+    """An endpoint's delivery log, newest first, and whether each is held back by an earlier one."""
+    query = _with_event(endpoint_id, now).order_by(col(Delivery.id).desc()).limit(limit)
+    if state is not None:
+        query = query.where(Delivery.state == state)
+    if after is not None:
+        query = query.where(Delivery.id < after)
+    return [(delivery, event, is_held) for delivery, event, is_held in session.exec(query)]
+
+
+def find(session: Session, endpoint_id: str, delivery_id: str, now: datetime) -> tuple[Delivery, Event, bool] | None:
+    """One delivery of an endpoint, as `page` has it."""
+    return session.exec(_with_event(endpoint_id, now).where(Delivery.id == delivery_id)).first()
+
+
+def again(session: Session, which: ColumnElement[bool], now: datetime) -> int:
+    """Send deliveries anew, as if they had never been tried, in the order of their events; how many."""
+    result = session.exec(
+        update(Delivery)
+        .where(which)
+        .values(state="pending", tries=0, first_failed_at=None, delivered_at=None, next_try_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return int(result.rowcount)
+
+
+def again_since(session: Session, endpoint: Endpoint, since: datetime, now: datetime, *, delivered: bool) -> int:
+    """Send anew what happened since a time and has not arrived, with `delivered` also what has; how many."""
+    wanted = ["pending", "failed", "delivered"] if delivered else ["pending", "failed"]
+    happened = select(Event.id).where(col(Event.id) == Delivery.event_id, Event.timestamp >= since, Event.type != TEST)
+    mine = (col(Delivery.endpoint_id) == endpoint.id) & col(Delivery.state).in_(wanted)
+    return again(session, mine & happened.correlate(Delivery).exists(), now)
+
+
+def make_missed(session: Session, endpoint: Endpoint, since: datetime, now: datetime) -> tuple[int, bool]:
+    """Deliveries for what an endpoint asks for and was not told of, because it was disabled then; how many, and whether
+    there is more than one call makes."""
+    told = select(Delivery.id).where(Delivery.event_id == Event.id, Delivery.endpoint_id == endpoint.id)
+    query = (
+        select(Event)
+        .where(
+            Event.timestamp >= max(since, endpoint.created_at), Event.type != TEST, events.of_patterns(endpoint.events)
+        )
+        .where(col(Event.position).is_not(None), ~told.correlate(Event).exists())
+        .order_by(col(Event.position))
+        .limit(MOST_MISSED + 1)
+    )
+    if endpoint.run_id is not None:
+        query = query.where(Event.subject == endpoint.run_id)
+    elif endpoint.team is not None:
+        query = query.where(Event.team == endpoint.team)
+    missed = [event for event in session.exec(query) if _wants(endpoint, event)]
+    session.add_all(pending(endpoint, event, now) for event in missed[:MOST_MISSED])
+    session.flush()
+    return min(len(missed), MOST_MISSED), len(missed) > MOST_MISSED
+
+
+def forget_old(session: Session, before: datetime) -> int:
+    """Drop what is over and older than a time from all logs; how many, some thousands at once."""
+    old = (
+        select(Delivery.id)
+        .where(col(Delivery.created_at) < before, col(Delivery.state).in_(["delivered", "failed"]))
+        .limit(MOST_FORGOTTEN)
+    )
+    result = session.exec(
+        delete(Delivery).where(col(Delivery.id).in_(old)).execution_options(synchronize_session=False)
+    )
+    assert isinstance(result, CursorResult)
+    return int(result.rowcount)
+
+
+def _with_event(endpoint_id: str, now: datetime) -> Select[Delivery, Event, bool]:
+    return (
+        select(Delivery, Event, (col(Delivery.state) == "pending") & _is_held(now))
+        .join(Event, col(Event.id) == Delivery.event_id)
+        .where(Delivery.endpoint_id == endpoint_id)
+    )
+
+
+def _is_held(now: datetime) -> ColumnElement[bool]:
+    earlier = aliased(Delivery)
+    return (
+        exists()
+        .where(earlier.endpoint_id == Delivery.endpoint_id, earlier.subject == Delivery.subject)  # type: ignore[arg-type]
+        .where(earlier.state == "pending", earlier.sequence < Delivery.sequence)  # type: ignore[arg-type]
+        .where(
+            col(earlier.first_failed_at).is_(None) | (col(earlier.first_failed_at) > now - HEAD_PATIENCE),
+        )
+    )
+
+
+def _wants(endpoint: Endpoint, event: Event) -> bool:
+    """What concerns an endpoint itself is sent to it by whoever asked for that."""
+    if event.type == TEST or event.subject == endpoint.id:
+        return False
+    mine = endpoint.team is None or endpoint.team == event.team
+    if endpoint.run_id is not None:
+        mine = event.subject == endpoint.run_id
+    return mine and is_asked_for(event.type, endpoint.events)
