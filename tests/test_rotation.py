@@ -48,7 +48,7 @@ def fill(db: Database, here: Home, clock: Clock) -> Vault:
                 team="research",
                 url="https://example.com/",
                 events=["run.*"],
-                sealed_secret=vault.seal({"secret": "whsec"}),
+                sealed_address=vault.seal({"secret": "whsec"}),
                 created_at=clock.now,
             )
         )
@@ -69,7 +69,7 @@ def everything(db: Database, vault: Vault) -> dict[str, Any]:
             "secrets": [
                 vault.open(row.sealed_value) for row in session.exec(select(TeamSecret).order_by(TeamSecret.name))
             ],
-            "endpoints": [vault.open(row.sealed_secret) for row in session.exec(select(Endpoint))],
+            "endpoints": [vault.open(row.sealed_address) for row in session.exec(select(Endpoint))],
             "own": [vault.open(row.sealed_own) for row in session.exec(select(Installation))],
         }
 

@@ -128,6 +128,8 @@ def _enabled(session: Session, caller: Caller, endpoint_id: str) -> Endpoint:
             f"the endpoint is disabled: {endpoint.disabled_because}",
             remedy='PATCH it with "enabled": true first.',
         )
+    endpoint.resting_until = None  # whoever asks now does not want to wait
+    session.add(endpoint)
     return endpoint
 
 

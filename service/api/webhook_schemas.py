@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from service.domain.body import AwareMoment, Body
-from service.domain.endpoint import EndpointSpec, Events, Kind, Url
+from service.domain.endpoint import EndpointSpec, Events, Kind, Url, check_of_run
 from service.domain.errors import BrokenRule
 
 Description = Annotated[str, StringConstraints(max_length=200)]
@@ -20,6 +20,12 @@ class EndpointCreate(EndpointSpec):
     description: Description | None = None
     run_id: str | None = Field(None, max_length=64, description="Told of this run alone, which has not ended yet")
     team: str | None = Field(None, description="For admins; without it the endpoint is told of every team")
+
+    @model_validator(mode="after")
+    def _of_its_run(self) -> EndpointCreate:
+        if self.run_id is not None:
+            check_of_run(self.events or (), at="events")
+        return self
 
 
 class EndpointPatch(Body):

@@ -21,7 +21,7 @@ from service.api.problems import responses
 from service.api.runs import held
 from service.api.state import App, State
 from service.api.webhook_schemas import EndpointCreate, EndpointObject, EndpointPatch, NewEndpointObject, SecretRotate
-from service.domain.endpoint import PREFIX, Kind, endpoint_refusal, shown
+from service.domain.endpoint import PREFIX, Kind, concerns_runs, endpoint_refusal, shown
 from service.domain.errors import Conflict, Invalid, NotFound
 from service.domain.moment import iso
 from service.domain.run import RunState, how_it_ended
@@ -195,6 +195,10 @@ def _patch(session: Session, endpoint: Endpoint, app: State, body: EndpointPatch
         endpoint.url = shown(kind, body.url)
         endpoint.resting_until = None
     if body.events is not None:
+        if endpoint.run_id is not None and (other := [one for one in body.events if not concerns_runs(one)]):
+            raise Invalid(
+                f"an endpoint of one run is never told of '{other[0]}'", field="events", remedy="Leave it out."
+            )
         endpoint.events = [*body.events]
     if "description" in sent:
         endpoint.description = body.description

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import Body
 from service.domain.errors import BrokenRule
@@ -95,15 +95,20 @@ class EndpointSpec(Body):
             raise BrokenRule(f"what is sent to '{self.kind}' is not signed", "Leave the secret out.", at="secret")
         return self
 
-    @property
-    def wanted(self) -> list[str]:
-        """The events that it is told of."""
-        return [*(self.events or self.kind.default_events)]
+    def wanted(self, *, of_run: bool) -> list[str]:
+        """The events that it is told of, a run's own endpoint of those of runs."""
+        return [one for one in self.events or self.kind.default_events if not of_run or concerns_runs(one)]
 
 
 class RunWebhook(EndpointSpec):
     """An endpoint for one run. Its secret comes from the caller, as the answer of POST /runs is the same on every
     replay and shows none."""
+
+    @field_validator("events")
+    @classmethod
+    def _of_runs(cls, events: Events | None) -> Events | None:
+        check_of_run(events or ())
+        return events
 
     @model_validator(mode="after")
     def _brings_its_secret(self) -> RunWebhook:
@@ -114,6 +119,22 @@ class RunWebhook(EndpointSpec):
                 at="secret",
             )
         return self
+
+
+def concerns_runs(pattern: str) -> bool:
+    """Whether a pattern finds events of runs."""
+    return pattern == "*" or pattern.startswith("run.")
+
+
+def check_of_run(events: Iterable[str], at: str | None = None) -> None:
+    """Raise BrokenRule, for the field `at`, where a run's own endpoint asks for what it is never told of."""
+    for one in events:
+        if not concerns_runs(one):
+            raise BrokenRule(
+                f"an endpoint of one run is told of that run, and never of '{one}'",
+                "Leave it out; POST /webhooks makes an endpoint for the team.",
+                at=at,
+            )
 
 
 def endpoint_refusal(kind: Kind, url: str, allowed: Sequence[str], has_mail: bool) -> tuple[str, str] | None:

@@ -185,10 +185,9 @@ def _is_held(now: datetime) -> ColumnElement[bool]:
 
 
 def _wants(endpoint: Endpoint, event: Event) -> bool:
-    """What concerns an endpoint itself is sent to it by whoever asked for that."""
+    """Of events that an endpoint may be told of (its run's, where it is a run's), those that it is to be told of. What
+    concerns the endpoint itself is not for it; a test is sent by whoever asked for it."""
     if event.type == TEST or event.subject == endpoint.id:
         return False
     mine = endpoint.team is None or endpoint.team == event.team
-    if endpoint.run_id is not None:
-        mine = event.subject == endpoint.run_id
     return mine and is_asked_for(event.type, endpoint.events)

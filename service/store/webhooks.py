@@ -43,7 +43,7 @@ def insert(
         kind=spec.kind.value,
         url=shown(spec.kind, spec.url),
         description=description,
-        events=spec.wanted,
+        events=spec.wanted(of_run=run_id is not None),
         sealed_address=seal(vault, Address(spec.url, secret)),
         created_at=now,
     )

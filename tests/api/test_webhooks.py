@@ -223,6 +223,7 @@ def test_a_run_brings_its_own_endpoints_whose_secrets_nobody_sees(api: Api, rece
         (receiver.url, "standard"),
         ("https://hooks.slack.com/…", "slack"),
     ]
+    assert all(event.startswith("run.") for event in run["webhooks"][1]["events"])
     other = submit(api)
     send_all(api)
     assert {letter.json["data"]["id"] for letter in receiver.letters} == {run["id"]}
@@ -260,6 +261,7 @@ def test_a_replay_with_endpoints_is_the_same_answer(api: Api, receiver: Receiver
         ({"url": "mailto:alice@acme.com", "kind": "email", "secret": None}, "webhooks.0.url"),
         ({"kind": "slack"}, "webhooks.0.secret"),
         ({"events": ["run.ended"]}, "webhooks.0.events.0"),
+        ({"events": ["run.*", "budget.*"]}, "webhooks.0.events"),
         ({"evnts": []}, "webhooks.0.evnts"),
     ],
 )
@@ -309,6 +311,9 @@ def test_an_endpoint_for_a_run_that_is_there_already(api: Api, receiver: Receive
     api.world.pass_all()
     send_all(api)
     assert receiver.letters[-1].json["type"] == "run.cancelled"
+    assert make(api, receiver.url, 422, run_id=run_id, events=["budget.*"])["field"] == "events"
+    patched = api("PATCH", f"/webhooks/{made['id']}", as_="lead", json={"events": ["team.*"]})
+    assert (patched.status_code, patched.json()["field"]) == (422, "events")
     assert make(api, receiver.url, 409, run_id=run_id)["code"] == "conflict"
     assert make(api, receiver.url, 404, run_id="run_x")["code"] == "not_found"
     assert make(api, receiver.url, 404, as_="outsider", run_id=run_id)["code"] == "not_found"

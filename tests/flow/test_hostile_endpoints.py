@@ -8,6 +8,7 @@ import gzip
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -159,7 +160,25 @@ def test_none_costs_more_than_its_deadline_and_a_healthy_one_beside_them_waits_f
         "(packed as gzip, which was not asked for)"
     )
     assert deliveries(world, of["drips its body"])[0].last_response.startswith("thanks")  # type: ignore[union-attr]
-    assert max(sent.values()) < 32 * 2**20  # what the system's buffers hold, and no gigabyte
+    assert max(sent.values()) < 8 * 2**20  # what the system's buffers hold, and no gigabyte
+
+
+def test_a_packed_answer_is_never_unpacked() -> None:
+    answer = saying(OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB) + BOMB)
+    with Hostile(answer) as server:
+
+        async def send() -> deliver.Outcome:
+            async with deliver.http_client() as client:
+                tracemalloc.start()
+                return await deliver.deliver(client, letter_to(server.url), ["127.0.0.1"])
+
+        try:
+            outcome = asyncio.run(send())
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert outcome.status == 200
+    assert most < 8 * 2**20
 
 
 def test_a_redirect_leads_nowhere(world: World) -> None:
