@@ -118,7 +118,7 @@ def _begin(world: World, leads: Leads) -> None:
     """Teams with what they may spend and use, somebody who listens, and prices, before anything can go wrong."""
     world.weather.is_calm = True
     now = world.clock.wall()
-    listener = Endpoint(id="end_all", url="https://listener.test", events=["*"], sealed=b"", created_at=now)
+    listener = Endpoint(id="end_all", url="https://listener.test", events=["*"], sealed_address=b"", created_at=now)
     world.gate.db.write(lambda session: session.add(listener))
     for name in world.mood.teams:
         leads.found_team(name)
