@@ -31,7 +31,7 @@ OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
 
 class DifferenceObject(BaseModel):
     """A field that is not the same; null where it is not there. Volumes go by where they are mounted, secrets by their
-    names alone."""
+    names and those of the team's secrets that they refer to."""
 
     field: str = Field(examples=["recipe.args.learning_rate", "volumes./data.source"])
     a: Any
@@ -80,7 +80,8 @@ def _by_name(run: dict[str, Any]) -> dict[str, Any]:
     service filled in is in the recipe as well."""
     recipe = {name: value for name, value in run["recipe"].items() if name != "filled"}
     volumes = {one["mount_path"]: one for one in run["volumes"]}
-    return {**run, "recipe": recipe, "volumes": volumes, "secrets": dict.fromkeys(run["secrets"], "given")}
+    secrets = {**dict.fromkeys(run["secrets"], "given"), **run["secret_refs"]}
+    return {**run, "recipe": recipe, "volumes": volumes, "secrets": secrets}
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -50,8 +50,9 @@ def _forms(value: Any) -> Any:
 # By the variable that a job finds it in.
 Secrets = Annotated[
     dict[str, str | SecretRef],
+    Field(max_length=100),
     BeforeValidator(_forms),
-    Field(max_length=100, examples=[{"WANDB_API_KEY": {"ref": "wandb"}}]),
+    Field(examples=[{"WANDB_API_KEY": {"ref": "wandb"}}]),
 ]
 
 

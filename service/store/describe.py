@@ -124,7 +124,7 @@ def _said(why: waiting.Why | None) -> dict[str, Any]:
 
 def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     """What an event tells of a run: all that a receiver acts on; the request itself stays with the API."""
-    left_out = {"recipe", "env", "secrets", "image", "volumes", "resource_group", "webhooks"}
+    left_out = {"recipe", "env", "secrets", "secret_refs", "image", "volumes", "resource_group", "webhooks"}
     return {name: value for name, value in describe_run(session, run, now).items() if name not in left_out}
 
 

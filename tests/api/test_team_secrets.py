@@ -51,6 +51,8 @@ def test_they_are_kept_listed_replaced_and_wiped(api: Api) -> None:
         ({"KEY": 5}, "secrets.KEY", "names one that the team keeps"),
         ({"KEY": ["wandb"]}, "secrets.KEY", "names one that the team keeps"),
         ({"KEY": {"ref": 5}}, "secrets.KEY", "names one that the team keeps"),
+        ({f"K{n}": {"ref": "wandb"} for n in range(101)}, "secrets", "at most 100"),
+        ({"KEY": "x" * 70_000}, "secrets.KEY", "at most 65536 bytes"),
         ({"HF_TOKEN": {"ref": "wandb"}}, "secrets.HF_TOKEN", "cannot be set"),
         ({"KEY": {"ref": "hf_AbCdEfGhIjKlMnOpQrStUvWxYz01234567"}}, "secrets.KEY.ref", "looks like"),
     ],
