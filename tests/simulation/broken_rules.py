@@ -166,7 +166,7 @@ RULES = (
     Broken(overrun_is_forgiven, frozenset({6})),
     Broken(charge_leaves_reservation, frozenset({6})),
     Broken(reservation_is_released_twice, frozenset({6})),
-    Broken(reservation_is_never_released, frozenset({6})),
+    Broken(reservation_is_never_released, frozenset({4, 6})),
     Broken(cancel_beats_completed, frozenset({8})),
     Broken(asked_means_cancelled, frozenset({3, 6, 8})),
     Broken(secrets_stay, frozenset({9})),
