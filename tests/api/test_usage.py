@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.store import events, webhooks
+from service.store import deliveries, events
 from tests.api.conftest import Api
 
 CSV = {"content-type": "text/csv"}
@@ -137,7 +137,7 @@ def test_a_statement_is_imported_once_and_its_drift_is_told(api: Api) -> None:
     answer = import_bills(api, text)
     assert answer.json() == {"rows": 4, "matched": 2, "changed": 2, "unknown": 1, "unsettled": 1, "drifted": 1}
     assert import_bills(api, text).json()["changed"] == 0
-    world.db.write(lambda session: webhooks.fan_out(session, events.stamp(session), world.clock.now))
+    world.db.write(lambda session: deliveries.fan_out(session, events.stamp(session), world.clock.now))
     [delivery] = api("GET", f"/webhooks/{endpoint.json()['id']}/deliveries", as_="lead").json()["data"]
     assert (delivery["event_type"], delivery["subject"], delivery["sequence"]) == ("billing.drift", jobs[1], 1)
     spent = usage(api, "?group_by=outcome")
