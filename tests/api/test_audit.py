@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from service.flow import notify
 from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
@@ -112,6 +113,7 @@ def test_a_team_is_archived_once_its_last_run_has_ended_and_its_ledger_stays(api
         assert (refused.status_code, refused.json()["code"]) == (409, "team_archived"), where
     api.world.until_end(run["id"])
     assert api("GET", f"/runs/{run['id']}", as_="member").status_code == 200
+    notify.run_once(api.world.gate)  # its end is told first
     api.world.pass_all()
     assert api("GET", f"/runs/{run['id']}", as_="member").status_code == 401, "its keys are revoked"
     assert api("GET", "/teams/research", as_="admin").json()["archive"]["state"] == "archived"
