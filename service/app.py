@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import Depends, FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from service.api import (
     anew,
@@ -44,10 +43,12 @@ from service.api import (
 )
 from service.api.contract import keep_to_contract
 from service.api.edge import Edge
+from service.api.origins import open_to
+from service.api.policy import EveryAnswer
 from service.api.problems import Problem
+from service.api.rates import RateLimits
 from service.api.state import State
-from service.web import sign_in
-from service.web.pages import STATIC
+from service.web import documentation, sign_in
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
 allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
@@ -87,31 +88,53 @@ RESOURCES = (
 )
 
 
-def create_app(state: State, *, on_start: Callable[[], None] = lambda: None, on_stop: Callable[[], None]) -> FastAPI:
-    """An application over an assembled state. `on_start` and `on_stop` frame its life."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        app.openapi()  # half a second's work, which every request needs done (api/contract.py)
-        on_start()
-        yield
-        on_stop()
-
+def create_app(
+    state: State,
+    *,
+    on_start: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None],
+    origins: Sequence[str] = (),
+) -> FastAPI:
+    """An application over an assembled state. `on_start` and `on_stop` frame its life; pages of these other `origins`
+    may call it."""
     app = FastAPI(
         title="Tunegate",
         version="0.1.0",
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_life(on_start, on_stop),
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
         dependencies=[Depends(keep_to_contract)],
         responses={422: {"model": Problem, "description": "Unprocessable"}},
     )
     app.state.tunegate = state
-    app.add_middleware(Edge)
+    _protect(app, origins)
     problems.install(app)
     idempotency.install(app)
     for module in RESOURCES:
         app.include_router(module.router)
     app.include_router(sign_in.router)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    documentation.install(app)
     return app
+
+
+def _life(
+    on_start: Callable[[], None], on_stop: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # half a second's work, which every request needs done (api/contract.py)
+        on_start()
+        yield
+        on_stop()
+
+    return lifespan
+
+
+def _protect(app: FastAPI, origins: Sequence[str]) -> None:
+    """What every request passes, from within outwards."""
+    app.add_middleware(Edge)
+    app.add_middleware(RateLimits)
+    open_to(app, origins)
+    app.add_middleware(EveryAnswer)

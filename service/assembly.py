@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.api.issuer import Issuer, Terms
+from service.api.rates import Rates
 from service.api.state import State
 from service.app import create_app
 from service.domain.grants import read_grant
@@ -103,6 +104,7 @@ def assemble(settings: Settings) -> Assembly:
         is_leading=leader.is_leading,
         issuer=_issuer(settings),
         session_lasts=timedelta(hours=settings.session_hours),
+        rates=Rates(settings.rate_limit),
     )
 
     def stop() -> None:
@@ -111,7 +113,12 @@ def assemble(settings: Settings) -> Assembly:
         gate.db.close()
         gate.hub.close()
 
-    app = create_app(state, on_start=worker.start if runs_steps else lambda: None, on_stop=stop)
+    app = create_app(
+        state,
+        on_start=worker.start if runs_steps else lambda: None,
+        on_stop=stop,
+        origins=settings.cors_origins,
+    )
     if runs_steps:
         leader.start()
     return Assembly(led, leader, worker, app)

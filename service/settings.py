@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.domain.grants import read_grant
 from service.domain.image import DEFAULT_ALLOWED
 from service.domain.mail_server import MailServer, mail_server
+from service.domain.rate import Rate, parse_rate
 
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 # Public endpoints and the dataset viewers that go with them.
 VIEWERS = {"https://huggingface.co": "https://datasets-server.huggingface.co"}
 LOOPBACK = re.compile(r"http://(127\.[0-9.]+|localhost|\[::1\])([:/]|$)")
@@ -119,14 +121,25 @@ class Settings(BaseSettings):
         (), description="What each group may do: `GROUP=TEAM:ROLE` or `GROUP=admin`, comma-separated."
     )
     session_hours: float = Field(12, gt=0, description="How long a sign-in in a browser lasts.")
+    rate_limit: Annotated[Rate | None, NoDecode] = Field(
+        Rate(1200, 60),
+        description="Requests of one key, or of one address without a valid one: `off`, or such as `600/minute`.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses or CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins (`https://host`) whose pages may call this service from a browser."
+    )
     role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
     @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key", "oidc_client_secret", "smtp_url")
     @classmethod
     def _without_line_end(cls, value: SecretStr | None) -> SecretStr | None:
-        # a secret that comes from a file brings the file's last newline with it
-        return None if value is None else SecretStr(value.get_secret_value().strip())
+        # a secret that comes from a file brings the file's last newline with it; nothing but blanks is none
+        bare = "" if value is None else value.get_secret_value().strip()
+        return SecretStr(bare) if bare else None
 
     @field_validator("database_url")
     @classmethod
@@ -142,12 +155,27 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (http:// for the sandbox)")
         return None if value is None else value.rstrip("/")
 
+    @field_validator("rate_limit", mode="before")
+    @classmethod
+    def _is_a_rate(cls, value: object) -> object:
+        return parse_rate(value.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' is no origin such as https://host or https://host:8443")
+        return origins
+
     @field_validator(
         "webhook_allowed_targets",
         "script_allowed_targets",
         "image_allowlist",
         "oidc_audiences",
         "oidc_grants",
+        "trusted_proxies",
+        "cors_origins",
         mode="before",
     )
     @classmethod
@@ -156,6 +184,13 @@ class Settings(BaseSettings):
         if not isinstance(parts, list | tuple):
             raise ValueError("a comma-separated list")
         return tuple(str(part).strip() for part in parts if str(part).strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy)  # a name could come to mean another host
+        return proxies
 
     @field_validator("webhook_allowed_targets", "script_allowed_targets")
     @classmethod
@@ -198,6 +233,19 @@ class Settings(BaseSettings):
         if self.smtp_url is None or self.smtp_from is None:
             return None
         return mail_server(self.smtp_url.get_secret_value(), self.smtp_from)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that are in no log."""
+        kept = (
+            self.hf_token,
+            self.job_hf_token,
+            self.admin_key,
+            self.secret_key,
+            self.oidc_client_secret,
+            self.smtp_url,
+        )
+        return [one.get_secret_value() for one in kept if one is not None]
 
     @property
     def viewer(self) -> str | None:

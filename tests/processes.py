@@ -37,6 +37,7 @@ class Service:
             "TUNEGATE_HUB_TIMEOUT_SECONDS": "5",
             "TUNEGATE_LISTING_LAG_SECONDS": "1",
             "TUNEGATE_WEBHOOK_ALLOWED_TARGETS": "127.0.0.1",
+            "TUNEGATE_RATE_LIMIT": "off",
             **settings,
         }
         self._http = httpx2.Client(timeout=10, trust_env=False)

@@ -21,9 +21,10 @@ NEW_KEY = "Ask a lead of the team for a new one."
 def by_secret(state: State, secret: str, team: str | None = None) -> Who:
     """Whom a bearer's text stands for. `team`: for which of their teams somebody with several calls. Raises
     NotAuthenticated, NotAllowed where nothing is granted to them, and IssuerDown."""
-    if state.issuer is not None and secret.count(".") == 2:
-        return by_claims(state, state.issuer.claims(secret), team)
-    return by_key(state, secret)
+    is_token = state.issuer is not None and secret.count(".") == 2
+    who = _by_token(state, secret, team) if is_token else by_key(state, secret)
+    state.rates.welcome(secret)
+    return who
 
 
 def by_key(state: State, secret: str) -> Who:
@@ -37,6 +38,11 @@ def by_key(state: State, secret: str) -> Who:
     if key.last_used_at is None or state.now() - key.last_used_at > keys.NOTED_EVERY:
         state.gate.db.submit(lambda session: keys.note_use(session, key.id, state.now()))
     return who
+
+
+def _by_token(state: State, token: str, team: str | None) -> Who:
+    assert state.issuer is not None
+    return by_claims(state, state.issuer.claims(token), team)
 
 
 def by_claims(state: State, claims: dict[str, Any], team: str | None) -> Who:

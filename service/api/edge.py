@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.message import Message as MediaType
 from urllib.parse import unquote_to_bytes
 
@@ -9,17 +10,31 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import answer
-from service.domain.errors import Invalid, ServiceError, TooLarge, WrongMediaType
+from service.domain.errors import (
+    AddressTooLong,
+    HeadersTooLarge,
+    Invalid,
+    MalformedBody,
+    RequestTimeout,
+    ServiceError,
+    TooLarge,
+    WrongMediaType,
+)
 from service.domain.json_text import read_json
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_ADDRESS_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 32 * 1024
+# For a whole body to arrive, however it drips: the largest one then comes at 35 KiB a second.
+BODY_SECONDS = 30.0
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 AS_JSON = "Send 'Content-Type: application/json'."
 
 
 class Edge:
-    """Refuses NUL in an address (no database has a place for it), bodies that are too large, packed, or no JSON where
-    they say that they are: Python's own reader, which comes later, guesses."""
+    """Refuses NUL in an address (no database has a place for it), addresses, headers and bodies that are too large,
+    bodies that take too long, are packed, or no JSON where they say that they are: Python's own reader, which comes
+    later, guesses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +45,7 @@ class Edge:
             try:
                 _check_address(scope)
                 if scope["method"] in WITH_BODY:
-                    receive = _again(await _body(Headers(scope=scope), receive), receive)
+                    receive = _again(await _timely_body(Headers(scope=scope), receive), receive)
             except ServiceError as error:
                 return await answer(error)(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -49,8 +64,22 @@ def _media_type(content_type: str | None) -> MediaType:
 
 
 def _check_address(scope: Scope) -> None:
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
+        raise AddressTooLong(f"an address has at most {MAX_ADDRESS_BYTES} bytes", remedy="Ask for less at once.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"headers have at most {MAX_HEADER_BYTES} bytes", remedy="Send fewer.")
     if "\0" in scope["path"] or b"\0" in unquote_to_bytes(scope["query_string"]):
         raise Invalid("an address holds no NUL", remedy="Take it out.")
+
+
+async def _timely_body(headers: Headers, receive: Receive) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _body(headers, receive)
+    except TimeoutError:
+        raise RequestTimeout(
+            f"the body did not arrive within {BODY_SECONDS:.0f} seconds", remedy="Send it at once."
+        ) from None
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes:
@@ -62,6 +91,8 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("the body ends before its end", remedy="Send all of it.")
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise too_large

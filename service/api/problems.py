@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from service.api.wording import words_for
 from service.domain.errors import BrokenRule, Invalid, ServiceError
@@ -57,7 +58,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -141,9 +141,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return problem(status, code, phrase, str(error.detail), headers, remedy="GET /openapi.json describes every call.")
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # What went wrong is in the log; an answer tells strangers nothing of the inside.
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+def unexpected(scope: Scope, error: Exception) -> JSONResponse:
+    """The answer to a fault of our own. What went wrong is in the log; strangers are told nothing of the inside."""
+    log.error("request_failed", method=scope["method"], path=scope["path"], exc_info=error)
     return problem(500, "internal_error", "Something went wrong here", "the fault is in the service and was logged")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.issuer import Issuer
+from service.api.rates import Rates
 from service.api.streams import OpenStreams
 from service.flow.gate import Gate
 
@@ -28,6 +29,7 @@ class State:
     issuer: Issuer | None = None
     session_lasts: timedelta = timedelta(hours=12)
     streams: OpenStreams = field(default_factory=OpenStreams)
+    rates: Rates = field(default_factory=Rates)
 
     def now(self) -> datetime:
         """The time of this request."""

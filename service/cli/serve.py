@@ -11,8 +11,6 @@ from service.settings import Settings
 
 SHORT_KEY = 16
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
-# Streams of logs and events end with their readers; at a stop they are given so long.
-STREAMS_SECONDS = 3
 
 
 def serve(
@@ -22,10 +20,9 @@ def serve(
     """Run the service. Settings are TUNEGATE_… variables; the README lists them."""
     import gc
 
-    import uvicorn
     from sqlalchemy.exc import SQLAlchemyError
 
-    from service import log
+    from service import log, server
     from service.assembly import Misconfigured, assemble
     from service.leader import AlreadyRunning
     from service.store.home import ForeignDatabase
@@ -45,14 +42,7 @@ def serve(
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    config = uvicorn.Config(
-        assembly.app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=STREAMS_SECONDS,
-    )
+    config = server.config(assembly.app, host, port, settings.trusted_proxies)
     try:
         listener = config.bind_socket()
     except SystemExit:
@@ -62,7 +52,7 @@ def serve(
         f"the database {settings.database_url.rpartition('@')[2]}. Ctrl-C stops it.",
         err=True,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(config, listener)
 
 
 def migrate() -> None:

@@ -62,6 +62,35 @@ class TooLarge(ServiceError):
     status, code, title = 413, "too_large", "The body is too large"
 
 
+class AddressTooLong(ServiceError):
+    """More than is read of an address."""
+
+    status, code, title = 414, "address_too_long", "The address is too long"
+
+
+class HeadersTooLarge(ServiceError):
+    """More than is read before a body."""
+
+    status, code, title = 431, "headers_too_large", "The headers are too large"
+
+
+class MalformedRequest(ServiceError):
+    """What is no HTTP."""
+
+    status, code, title = 400, "malformed_request", "The request cannot be read"
+
+
+class RequestTimeout(ServiceError):
+    """A request that was begun and did not arrive."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+    def __init__(self, detail: str, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        # what else may come on this connection belongs to a request that is over
+        self.headers = {"connection": "close"}
+
+
 class WrongMediaType(ServiceError):
     """A body of another kind than this address takes."""
 
@@ -167,6 +196,18 @@ class TooManyRequests(ServiceError):
     def __init__(self, detail: str, *, retry_seconds: int, **kwargs: Any) -> None:
         super().__init__(detail, **kwargs)
         self.headers = {"retry-after": str(retry_seconds)}
+
+
+class RateLimited(TooManyRequests):
+    """More requests of one key or address than it may send."""
+
+    code, title = "rate_limited", "Too many requests of one caller"
+
+
+class Overloaded(ServiceError):
+    """As many connections as there can be."""
+
+    status, code, title = 503, "overloaded", "Too many connections are open"
 
 
 class HubDown(ServiceError):

@@ -181,12 +181,16 @@ def _first_fault(error: BaseException) -> BaseException:
 
 
 def open_engine(url: str) -> Engine:
-    """An engine with this project's settings; `postgresql://` means psycopg 3."""
+    """An engine with this project's settings; `postgresql://` means psycopg 3. The values of a statement are in no
+    error's text, which is logged."""
     if not url.startswith("sqlite"):
-        return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True)
+        return create_engine(
+            url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True, hide_parameters=True
+        )
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None keeps Python's driver from beginning and committing by itself.
-    engine = create_engine(url, connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 30})
+    settings = {"isolation_level": None, "check_same_thread": False, "timeout": 30}
+    engine = create_engine(url, connect_args=settings, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
