@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import service.hub  # noqa: F401 - before huggingface_hub, which reads its settings when it is imported
 from service import log
 from service.migrate import migrate
 from service.store.db import Database

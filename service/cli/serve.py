@@ -28,7 +28,7 @@ def serve(
     from service.store.home import ForeignDatabase
 
     settings = read_settings()
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets)
     try:
         assembly = assemble(settings)
     except (Misconfigured, ForeignDatabase, AlreadyRunning, ValueError, OSError) as error:
@@ -83,7 +83,7 @@ def step(
     from service.worker import steps
 
     settings = read_settings()
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, secrets=settings.secrets)
     known = {one.name: one for one in steps(settings.poll_seconds, settings.sweep_seconds)}
     if name not in known:
         raise typer.BadParameter(f"the steps are {', '.join(known)}")

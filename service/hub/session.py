@@ -59,6 +59,8 @@ class HubSession:
             transport=self._transport,
             limits=limits,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # a proxy of the environment sees nothing of TLS, and every token of plain http
+            trust_env=self.endpoint.startswith("https://"),
         )
 
     def for_other_tokens(self) -> HubSession:
