@@ -58,12 +58,6 @@ def configure(level: str, file: TextIO = sys.stderr, secrets: Iterable[str] = ()
     logging.basicConfig(level=LIBRARIES, handlers=[handler], force=True)
     logging.captureWarnings(True)
     threading.excepthook = _log_end_of_thread
-    for name in ("huggingface_hub", "uvicorn", "uvicorn.error"):
-        # a handler of a library's own would write plain lines beside ours, and a level of its own more of them
-        library = logging.getLogger(name)
-        library.handlers.clear()
-        library.setLevel(logging.NOTSET)
-        library.propagate = True
 
 
 class _Cleaner:

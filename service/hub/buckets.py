@@ -24,8 +24,11 @@ class Buckets:
         self._job_token = job_token
 
     def make(self, bucket: str) -> None:
-        """A private bucket, if it is not there already."""
-        self._send("POST", bucket, {"visibility": "private"}, is_well=409)
+        """A private bucket, if it is not there already. Raises HubRefused where there is one that others may read."""
+        if self._send("POST", bucket, {"visibility": "private"}, is_well=409) == 409:
+            there = read_json(self._session.read(f"/api/buckets/{bucket}", self._job_token))
+            if not isinstance(there, dict) or there.get("private") is not True:
+                raise HubRefused(f"the bucket {bucket} is there already, and is not private")
 
     def files(self, bucket: str) -> list[tuple[str, int]] | None:
         """Paths and bytes of what it holds; None where there is no such bucket."""
@@ -46,10 +49,11 @@ class Buckets:
         for page in self._session.pages(f"/api/buckets/{bucket}/tree?recursive=true", self._job_token, MOST_PAGES):
             yield from read_json(page)
 
-    def _send(self, method: str, bucket: str, body: dict[str, Any] | None, is_well: int) -> None:
+    def _send(self, method: str, bucket: str, body: dict[str, Any] | None, is_well: int) -> int:
         try:
             response = self._session.send(method, f"/api/buckets/{bucket}", self._job_token, body)
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
         if response.status_code != is_well:
             check(response)
+        return response.status_code

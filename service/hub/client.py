@@ -26,7 +26,7 @@ from service.hub.models import Job, RepoState, bills_from_json, job_from_json
 from service.hub.outputs import Outputs
 from service.hub.paths import JOB_ID, job_path, jobs_path
 from service.hub.readme import Readme
-from service.hub.session import HubSession, check, read_json
+from service.hub.session import UNREADABLE, HubSession, check, read_json
 from service.hub.streams import Streams
 from service.hub.tokens import Tokens
 
@@ -190,7 +190,7 @@ class HubClient:
             raise refusal(error) from None
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
-        except ValueError as error:  # the library's own validation, or an answer that it cannot read
+        except UNREADABLE as error:  # the library's own validation, or an answer that it cannot read
             raise HubUnavailable(f"the repository could not be read ({type(error).__name__})") from None
         if info.sha is None:
             return None

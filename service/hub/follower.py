@@ -24,6 +24,7 @@ SILENCE_SECONDS = 120.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 # A job that writes faster than its lines are fetched is made to wait.
 MOST_HELD = 20_000
+MOST_HELD_CHARACTERS = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Follower(threading.Thread):
         self._known, self._last, self._kept = start.known, start.last, start.kept
         self._lock = threading.Lock()
         self._fresh: list[LogLine] = []
+        self._size = 0
         self._stopping = threading.Event()
         self._has_room = threading.Event()
         self._has_room.set()
@@ -66,7 +68,7 @@ class Follower(threading.Thread):
     def fetch(self) -> list[LogLine]:
         """The lines that have come since the last time."""
         with self._lock:
-            found, self._fresh = self._fresh, []
+            found, self._fresh, self._size = self._fresh, [], 0
             self._has_room.set()
         return found
 
@@ -74,6 +76,7 @@ class Follower(threading.Thread):
         """Lines that come again with the next ones."""
         with self._lock:
             self._fresh = [*lines, *self._fresh]
+            self._size += sum(len(line.text) for line in lines)
 
     def stop(self) -> None:
         """No further connection; the present one is left at its next line."""
@@ -109,7 +112,8 @@ class Follower(threading.Thread):
             self._fresh += lines
             self._known += len(lines)
             self._last = self._kept(lines[-1])
-            if len(self._fresh) >= MOST_HELD:
+            self._size += sum(len(line.text) for line in lines)
+            if len(self._fresh) >= MOST_HELD or self._size >= MOST_HELD_CHARACTERS:
                 self._has_room.clear()
 
 

@@ -7,7 +7,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from service.hub.faults import HubUnavailable, connection_fault, refusal
-from service.hub.session import HubSession
+from service.hub.session import UNREADABLE, HubSession
 
 README = "README.md"
 
@@ -45,5 +45,5 @@ class Readme:
             raise refusal(error) from None
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
-        except ValueError as error:  # the library's own validation of the card
+        except UNREADABLE as error:  # the library's own validation of the card, or an answer that it cannot read
             raise HubUnavailable(f"README.md was not accepted ({type(error).__name__})") from None

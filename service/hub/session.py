@@ -17,12 +17,15 @@ import httpx2
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
+from service.hub.bounds import bound, note_beginning
 from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
 from service.hub.governor import Governor
 
 CONNECT_SECONDS = 5
 
 
+# What huggingface_hub raises for an answer of another form than it expects.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 # httpx2's own
 DEFAULT_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
 
@@ -46,11 +49,18 @@ class HubSession:
         self._clock = clock
         self._transport = transport
         self.http = self.new_http(follow_redirects=False)
-        # streams are held for hours: each has a connection of its own, so that no other call waits for one of them
-        self.streaming = self.new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
+        # streams are held for hours: each has a connection of its own, so that no other call waits for one of them; who
+        # reads them bounds them
+        self.streaming = self._new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
+        self.streaming.event_hooks = {"request": [note_beginning]}
 
-    def new_http(self, *, follow_redirects: bool, limits: httpx2.Limits = DEFAULT_LIMITS) -> httpx2.Client:
-        """A client with this session's timeouts."""
+    def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
+        """A client with this session's timeouts, whose answers have a bound."""
+        client = self._new_http(follow_redirects, DEFAULT_LIMITS)
+        client.event_hooks = {"request": [note_beginning], "response": [bound]}
+        return client
+
+    def _new_http(self, follow_redirects: bool, limits: httpx2.Limits) -> httpx2.Client:
         connect = min(CONNECT_SECONDS, self.timeout_seconds)
         timeout = httpx2.Timeout(self.timeout_seconds, connect=connect, pool=connect)
         return httpx2.Client(
