@@ -15,7 +15,7 @@ COPY migrations /app/migrations
 WORKDIR /app
 USER tunegate
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    TUNEGATE_DATABASE_URL=sqlite:////data/tunegate.db TUNEGATE_DATA_DIR=/data HF_HOME=/tmp/hf
+    TUNEGATE_DATABASE_URL=sqlite:////data/tunegate.db TUNEGATE_DATA_DIR=/data HOME=/tmp HF_HOME=/tmp/hf
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \

@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check fix simulate test-simulation test-crash test-postgres test-clients bench-admission
+.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-crash test-postgres test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -33,7 +33,15 @@ test: $(READY) ## all tests that need only Python
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n auto --dist worksteal
 
-check: $(READY) ## format, lint, types
+$(VENV)-audit/.ready: requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python $(PIP) install --require-hashes -r requirements/audit.txt
+	@touch $@
+
+audit: $(VENV)-audit/.ready ## known vulnerabilities of what is pinned, where they can be asked for
+	@$(VENV)-audit/bin/python tools/audit.py $(VENV)-audit/bin/pip-audit requirements/*.txt
+
+check: $(READY) audit ## format, lint, types, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -112,6 +120,7 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		--output-file requirements/clients.txt
 	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/trl.in --constraint requirements/dev.txt \
 		--excludes requirements/trl.excludes --output-file requirements/trl.txt
+	$(BIN)/$(COMPILE) requirements/audit.in --output-file requirements/audit.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) $(VENV)-clients $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-clients $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache

@@ -205,15 +205,6 @@ def test_nothing_names_a_package_index_or_this_machine() -> None:
         )
 
 
-def test_requirements_are_hashed() -> None:
-    for name in ("service.txt", "dev.txt", "clients.txt", "trl.txt"):
-        entries = re.findall(
-            r"^[a-z0-9][^\n]*(?:\n[ ]+--hash[^\n]*)*", (ROOT / "requirements" / name).read_text(), re.M
-        )
-        assert entries
-        assert all("--hash=sha256:" in entry for entry in entries), name
-
-
 def test_no_property_depends_on_the_machines_speed() -> None:
     """The profile in tests/conftest.py sets it once; what a test sets for itself must not bring a limit back."""
     assert settings.default.deadline is None  # type: ignore[union-attr]
