@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-crash test-postgres test-clients bench-admission
+.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-crash test-postgres test-fuzz test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -72,6 +72,16 @@ bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON
 	@mkdir -p $(TMP)
 	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.admission $(ON)
 
+$(VENV)-fuzz/.ready: $(READY) requirements/fuzz.txt
+	$(PYTHON) -m venv $(VENV)-fuzz
+	$(VENV)-fuzz/bin/python $(PIP) install --require-hashes -r requirements/fuzz.txt
+	$(VENV)-fuzz/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-fuzz: $(VENV)-fuzz/.ready ## thousands of requests out of the OpenAPI document, as several roles; FUZZ_SEED=7 for others
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) PATH="$(CURDIR)/$(VENV)-fuzz/bin:$$PATH" $(VENV)-fuzz/bin/python -m pytest -n 2 -rP tests/fuzz
+
 $(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients
 	$(VENV)-clients/bin/python $(PIP) install --require-hashes -r requirements/clients.txt
@@ -120,7 +130,9 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		--output-file requirements/clients.txt
 	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/trl.in --constraint requirements/dev.txt \
 		--excludes requirements/trl.excludes --output-file requirements/trl.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/fuzz.in --constraint requirements/dev.txt \
+		--output-file requirements/fuzz.txt
 	$(BIN)/$(COMPILE) requirements/audit.in --output-file requirements/audit.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-clients $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-clients $(VENV)-fuzz $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache

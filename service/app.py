@@ -16,6 +16,7 @@ from service.api import (
     checkpoints,
     deliveries,
     diff,
+    document,
     estimates,
     events,
     flavors,
@@ -115,6 +116,7 @@ def create_app(
     for module in RESOURCES:
         app.include_router(module.router)
     app.include_router(sign_in.router)
+    document.install(app)
     documentation.install(app)
     return app
 

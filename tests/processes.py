@@ -55,6 +55,11 @@ class Service:
             self._process.wait(20)
         self._http.close()
 
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return self._log.read_text()
+
     def start(self) -> None:
         """Start and wait until it is ready."""
         port = free_port()
@@ -76,7 +81,7 @@ class Service:
                 time.sleep(0.05)
         code = self._process.wait(10) if self._process.poll() is not None else None
         self._process = None
-        raise AssertionError(f"exit code {code}: {self._log.read_text()}")
+        raise AssertionError(f"exit code {code}: {self.log}")
 
     def kill(self) -> None:
         """kill -9: nothing is finished, nothing is closed."""
@@ -99,4 +104,4 @@ class Service:
             if run["is_terminal"]:
                 return run
             time.sleep(0.05)
-        raise AssertionError(f"{run}\n{self._log.read_text()[-3000:]}")
+        raise AssertionError(f"{run}\n{self.log[-3000:]}")

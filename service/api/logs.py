@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -15,6 +14,7 @@ from service.api.runs import visible
 from service.api.state import App, State
 from service.api.streams import EVENT_STREAM, frame
 from service.api.watch_schemas import LogObject
+from service.domain.body import AwareMoment
 from service.domain.errors import Invalid, NotFound
 from service.domain.log_line import LogLine
 from service.domain.run import RunState
@@ -48,7 +48,7 @@ def read_logs(
     caller: Viewer,
     app: App,
     tail: Annotated[int | None, Query(ge=1, le=MOST_LINES, description="Only the last lines")] = None,
-    since: Annotated[datetime | None, Query(description="Only lines written at that time or later")] = None,
+    since: Annotated[AwareMoment | None, Query(description="Only lines written at that time or later")] = None,
     contains: Annotated[str | None, Query(max_length=200, description="Only lines with this text in any case")] = None,
     attempt: Annotated[int | None, Query(ge=1, description="Which attempt; the last one if left out")] = None,
     follow: Annotated[bool, Query(description="Go on until the run has ended, as server-sent events")] = False,
@@ -57,8 +57,6 @@ def read_logs(
     """What is kept of it; while the job runs, a few seconds behind it. Secrets are masked. `Accept: text/plain` answers
     the bare lines. A stream's events carry `{number, timestamp, line}` and an id to go on from; the last one is
     `end`, with the run's state."""
-    if since is not None and since.tzinfo is None:
-        raise Invalid("a time without a zone", field="since", remedy="Write it as 2026-12-01T00:00:00Z.")
     with app.gate.db.read() as session:
         run = visible(session, caller, run_id)
         number = run.attempt if attempt is None else attempt

@@ -15,10 +15,17 @@ from service.domain.trl.schema import recipe_schema
 router = APIRouter(tags=["recipes"])
 
 
+class SchemaResponse(JSONResponse):
+    """JSON that is a schema itself."""
+
+    media_type = "application/schema+json"
+
+
 @router.get(
     "/recipes/trl_sft/schema",
     response_model=dict[str, Any],
     summary="The trl_sft recipe as JSON Schema",
+    response_class=SchemaResponse,
     responses=responses(422),
 )
 def read_schema(
@@ -27,4 +34,4 @@ def read_schema(
 ) -> Response:
     """JSON Schema (draft 2020-12) of a recipe of kind `trl_sft`, with every flag of that TRL release: its type,
     default, choices and help."""
-    return JSONResponse(recipe_schema(trl_version or described()[0]), media_type="application/schema+json")
+    return SchemaResponse(recipe_schema(trl_version or described()[0]))

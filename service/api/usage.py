@@ -17,10 +17,10 @@ from sqlmodel import Session
 from service.api.auth import Caller, Viewer
 from service.api.limits import checked_zone
 from service.api.problems import responses
-from service.api.runs import aware
 from service.api.state import App
 from service.api.teams import visible_team
 from service.api.usage_schemas import UsageObject
+from service.domain.body import AwareMoment
 from service.domain.errors import Invalid
 from service.domain.moment import iso
 from service.domain.money import to_usd
@@ -45,12 +45,12 @@ class Period:
 
 def _period(
     app: App,
-    since: Annotated[datetime | None, Query(alias="from", description="The month's start (UTC) if left out")] = None,
-    until: Annotated[datetime | None, Query(alias="to", description="The next month's start if left out")] = None,
+    since: Annotated[AwareMoment | None, Query(alias="from", description="The month's start (UTC) if left out")] = None,
+    until: Annotated[AwareMoment | None, Query(alias="to", description="The next month's start if left out")] = None,
 ) -> Period:
     month = app.now().astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (month + timedelta(days=32)).replace(day=1)
-    period = Period(aware(since, "from") or month, aware(until, "to") or following)
+    period = Period(since or month, until or following)
     if period.since >= period.until:
         raise Invalid("'from' must be before 'to'", field="from")
     if period.until - period.since > LONGEST:
