@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from fastapi.responses import StreamingResponse
 from service.domain.errors import Busy
 
 MOST_STREAMS = 200
+MOST_OF_ONE = 50
 LOOK_SECONDS = 0.5
 KEEP_ALIVE_LOOKS = 30
 EVENT_STREAM = "text/event-stream"
@@ -29,26 +31,28 @@ class OpenStreams:
     """How many there are in this process."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._count: Counter[str] = Counter()
 
-    def answer(self, look: Look, media_type: str = EVENT_STREAM) -> StreamingResponse:
-        """A stream of what is found. Raises Busy where too many are open."""
-        if self._count >= MOST_STREAMS:
+    def answer(self, look: Look, holder: str, media_type: str = EVENT_STREAM) -> StreamingResponse:
+        """A stream of what is found, for the holder of a key. Raises Busy where too many are open: in all, or of this
+        one, who could otherwise hold them all."""
+        if self._count.total() >= MOST_STREAMS or self._count[holder] >= MOST_OF_ONE:
             raise Busy("too many streams are open", remedy="Ask page by page instead, or try again later.")
         return StreamingResponse(
-            self._counted(look, keeps_alive=media_type == EVENT_STREAM),
+            self._counted(look, holder, keeps_alive=media_type == EVENT_STREAM),
             media_type=media_type,
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
 
-    async def _counted(self, look: Look, keeps_alive: bool) -> AsyncIterator[str]:
+    async def _counted(self, look: Look, holder: str, keeps_alive: bool) -> AsyncIterator[str]:
         """The stream counts from its first frame until its reader leaves."""
-        self._count += 1
+        self._count[holder] += 1
         try:
             async for frame in _frames(look, keeps_alive):
                 yield frame
         finally:
-            self._count -= 1
+            self._count[holder] -= 1
+            self._count += Counter()  # nobody is remembered who has none
 
 
 async def _frames(look: Look, keeps_alive: bool) -> AsyncIterator[str]:

@@ -8,12 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import uvicorn
 
 from service import server
-from service.api import connections, edge
+from service.api import connections, edge, streams
+from service.api.rates import Rates
+from service.domain.rate import Rate
 from tests.api.conftest import ADMIN_KEY, Api
 from tests.api.test_runs import submit
 
@@ -23,7 +26,14 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @pytest.fixture
 def connect(api: Api) -> Iterator[Connect]:
-    config = server.config(api.app, "127.0.0.1", 0)
+    with serving(api) as opens:
+        yield opens
+
+
+@contextlib.contextmanager
+def serving(api: Api, *trusted: str) -> Iterator[Connect]:
+    """The server as `tunegate serve` runs it; what is given opens a connection to it."""
+    config = server.config(api.app, "127.0.0.1", 0, trusted)
     listener = config.bind_socket()
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -36,12 +46,14 @@ def connect(api: Api) -> Iterator[Connect]:
         opened.append(socket.create_connection(listener.getsockname(), timeout=10))
         return opened[-1]
 
-    yield open_one
-    for one in opened:
-        one.close()
-    running.should_exit = True
-    thread.join(10)
-    listener.close()
+    try:
+        yield open_one
+    finally:
+        for one in opened:
+            one.close()
+        running.should_exit = True
+        thread.join(10)
+        listener.close()
 
 
 def answer_of(one: socket.socket) -> Answer:
@@ -185,3 +197,24 @@ def test_requests_one_after_the_other_share_a_connection(connect: Connect) -> No
     for _ in range(3):
         one.sendall(WHOLE)
         assert one.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_only_a_trusted_proxy_says_who_is_behind_it(api: Api) -> None:
+    api.app.state.tunegate = replace(api.app.state.tunegate, rates=Rates(Rate(2, 3600)))
+    for trusted, expected in (((), [401, 401, 429, 429]), (("127.0.0.0/8",), [401, 401, 401, 401])):
+        with serving(api, *trusted) as connect:
+            found = [ask(connect(), "GET", "/runs", f"x-forwarded-for: 203.0.113.{host}")[0] for host in range(4)]
+        assert found == expected, trusted
+
+
+def test_no_key_holds_all_streams(connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_OF_ONE", 1)
+    asked = ("GET", f"/runs/{submit(api)['id']}/events", "accept: text/event-stream")
+    member, lead = (f"authorization: Bearer {api.keys[caller]}" for caller in ("member", "lead"))
+    first = connect()
+    first.sendall("\r\n".join([f"{asked[0]} {asked[1]} HTTP/1.1", "host: x", asked[2], member, "", ""]).encode())
+    assert b"event" in first.recv(65536) + first.recv(65536)
+    assert is_problem(ask(connect(), *asked, member), 503, "busy")
+    second = connect()
+    second.sendall("\r\n".join([f"{asked[0]} {asked[1]} HTTP/1.1", "host: x", asked[2], lead, "", ""]).encode())
+    assert second.recv(12) == b"HTTP/1.1 200"

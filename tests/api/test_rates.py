@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from service.api.rates import WRONG_KEYS, Rates, network_of
 from service.domain.rate import Rate, parse_rate
+from service.settings import Settings
 from tests.api.conftest import Api
 
 
@@ -126,3 +128,28 @@ def test_rates_as_they_are_written() -> None:
     for text in ("", "0/minute", "600", "600/fortnight", "-1/second", "6 /minute", "1e3/hour", "٣/minute"):
         with pytest.raises(ValueError, match="such as '600/minute'"):
             parse_rate(text)
+
+
+def test_settings_of_the_edge_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEGATE_RATE_LIMIT", "off")
+    monkeypatch.setenv("TUNEGATE_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.1")
+    monkeypatch.setenv("TUNEGATE_CORS_ORIGINS", "https://a.example,http://localhost:3000")
+    settings = Settings()
+    assert settings.rate_limit is None
+    assert settings.trusted_proxies == ("10.0.0.0/8", "192.168.1.1")
+    assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
+    monkeypatch.delenv("TUNEGATE_RATE_LIMIT")
+    assert Settings().rate_limit == Rate(1200, 60)
+    for name, wrong in (
+        ("RATE_LIMIT", "many"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://*.example"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "null"),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setenv(f"TUNEGATE_{name}", wrong)
+            with pytest.raises(ValidationError):
+                Settings()
