@@ -33,6 +33,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._headers_due: TimerHandle | None = None
         self._reading_due: TimerHandle | None = None
         self._header_bytes = 0
+        self._is_in_body = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A new connection; where there are too many, one that does nothing makes room for it."""
@@ -51,7 +52,7 @@ class PatientProtocol(HttpToolsProtocol):
         """A part of a request, or several."""
         if self.is_idle and self._headers_due is None:
             self._await_headers()
-        if self._headers_due is not None:
+        if self._headers_due is not None and not self._is_in_body:
             self._header_bytes += len(data)
         super().data_received(data)
         if self._headers_due is not None and self._header_bytes > HEADER_BYTES and not self.transport.is_closing():
@@ -60,7 +61,16 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request is about to be answered."""
         self._forget_headers()
+        self._is_in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request has arrived; of one that was answered before, the next one's headers are waited for from now on."""
+        self._is_in_body = False
+        if self._headers_due is not None:
+            self._forget_headers()
+            self._await_headers()
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The reader takes less than it is sent."""
@@ -98,7 +108,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._headers_due = None
-        if not self.transport.is_closing():
+        if self._is_in_body:  # of a request that was answered long ago
+            self.transport.abort()
+        elif not self.transport.is_closing():
             self._refuse(RequestTimeout("its headers did not arrive", remedy="Send it again."))
 
     def _made_room(self) -> bool:

@@ -218,3 +218,26 @@ def test_no_key_holds_all_streams(connect: Connect, api: Api, monkeypatch: pytes
     second = connect()
     second.sendall("\r\n".join([f"{asked[0]} {asked[1]} HTTP/1.1", "host: x", asked[2], lead, "", ""]).encode())
     assert second.recv(12) == b"HTTP/1.1 200"
+
+
+def test_what_is_left_of_a_refused_body_is_no_next_request(connect: Connect) -> None:
+    one = connect()
+    length = 2 * edge.MAX_BODY_BYTES
+    one.sendall(f"POST /runs HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n".encode())
+    assert one.recv(65536).startswith(b"HTTP/1.1 413")
+    one.sendall(b"a" * length)
+    one.sendall(WHOLE)
+    assert one.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_refused_body_that_goes_on_is_left(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
+    one = connect()
+    one.sendall(b"POST /runs HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n")
+    assert one.recv(65536).startswith(b"HTTP/1.1 413")
+    stops_at = time.monotonic() + 8
+    with contextlib.suppress(OSError):
+        while time.monotonic() < stops_at:
+            one.sendall(b"a")
+            time.sleep(0.02)
+    assert time.monotonic() < stops_at, "it is still open"
