@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from service.api.auth import Lead
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
-from service.api.runs import aware
 from service.api.state import App, State
 from service.domain.access import Role
+from service.domain.body import AwareMoment
 from service.domain.moment import iso
 from service.store import audit
 from service.store.audit import Narrowed
@@ -54,11 +54,11 @@ def _narrowed(
     object: Annotated[  # noqa: A002 - the parameter's name on the wire
         str | None, Query(max_length=300, description="Changes of one object, or of all whose address begins so")
     ] = None,
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
+    since: Annotated[AwareMoment | None, Query(alias="from")] = None,
+    until: Annotated[AwareMoment | None, Query(alias="to")] = None,
 ) -> Narrowed:
     whose = team if caller.team is None else caller.team_or(team)
-    return Narrowed(whose, actor, object, aware(since, "from"), aware(until, "to"))
+    return Narrowed(whose, actor, object, since, until)
 
 
 @router.get(
