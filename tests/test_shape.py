@@ -133,6 +133,13 @@ def _defines(tree: ast.Module, name: str) -> bool:
     return any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body)
 
 
+def test_the_threat_model_names_what_is_there() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text()
+    named = set(re.findall(r"`((?:service|tests|migrations)/[\w/.]+|Dockerfile|docker-compose\.yml)`", text))
+    assert len(named) > 20
+    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+
+
 def test_what_callers_change_is_entered_in_the_audit_log() -> None:
     """`api/audited.py` writes both in one transaction. Elsewhere are noted a key's use, a new user, a job's report."""
     may = {"audited.py", "credentials.py", "callbacks.py"}

@@ -70,6 +70,7 @@ def by_cookie(state: State, cookie: str) -> Who:
         found = sign_ins.find(session, cookie, state.now())
         if found is None:
             raise NotAuthenticated("the session is over", remedy="Sign in at /sign-in.")
+        state.rates.welcome(cookie)
         if found.key_id is not None:
             return _holder(session, state, session.get_one(ApiKey, found.key_id), via="session")
         if found.via == "setting" and found.admin_key_hash != keys.hash_of(state.admin_key):

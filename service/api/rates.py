@@ -1,4 +1,4 @@
-"""How many requests one caller may send: by key where it is known to be valid, by address otherwise.
+"""How many requests one caller may send: by key or session where it is known to be valid, by address otherwise.
 
 Counted in this process, before anything is looked up. Keys cannot be tried: after a few wrong ones from an address,
 only keys that were valid before are heard from it for a while.
@@ -20,9 +20,11 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import answer
+from service.api.same_site import COOKIE
 from service.domain.errors import RateLimited
 from service.domain.rate import Rate
 
@@ -32,6 +34,8 @@ WRONG_KEYS = Rate(20, 60)
 CALLBACKS_FOLD = 10
 MOST_KEYS = 10_000
 NAME = '"default"'
+# where a key is sent in a form
+SIGN_IN = "/sign-in"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Rates:
         if len(self._valid) > MOST_KEYS:
             self._valid.popitem(last=False)
 
+    def known(self, cookie: str | None) -> str:
+        """A session's cookie where it is known to be valid, else nothing: nobody guesses one, and one that is over is no
+        wrong key."""
+        return cookie if cookie is not None and self._mark(cookie) in self._valid else ""
+
     def refuse(self, secret: str, address: str) -> None:
         """It is not, or no longer."""
         self._valid.pop(self._mark(secret), None)
@@ -89,7 +98,7 @@ class Rates:
         else:
             who = "address", address
             wrong = self._standing(WRONG_KEYS, "wrong key", address)
-            if secret and wrong.remaining == 0:
+            if (secret or path == SIGN_IN) and wrong.remaining == 0:
                 raise _limited("too many wrong keys came from this address", wrong)
         is_within = self._hit(rate, *who)
         standing = self._standing(rate, *who)
@@ -106,7 +115,7 @@ class Rates:
         return Standing(rate.quota, rate.seconds, stats.remaining, seconds)
 
     def _mark(self, secret: str) -> bytes:
-        return hashlib.blake2b(secret.encode(), key=self._pepper, digest_size=16).digest()
+        return hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=self._pepper, digest_size=16).digest()
 
 
 class RateLimits:
@@ -120,17 +129,19 @@ class RateLimits:
         rates: Rates = scope["app"].state.tunegate.rates if scope["type"] == "http" else Rates()
         if rates.rate is None:
             return await self._app(scope, receive, send)
-        secret = get_authorization_scheme_param(Headers(scope=scope).get("authorization"))[1]
+        headers = Headers(scope=scope)
+        secret = get_authorization_scheme_param(headers.get("authorization"))[1]
+        session = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         address = network_of(scope.get("client"))
         try:
-            standing = rates.enter(rates.rate, secret, address, scope["path"])
+            standing = rates.enter(rates.rate, secret or rates.known(session), address, scope["path"])
         except RateLimited as error:
             return await answer(error)(scope, receive, send)
 
         async def send_with_standing(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(standing.headers())
-                if message["status"] == 401 and secret:
+                if message["status"] == 401 and (secret or scope["path"] == SIGN_IN):
                     rates.refuse(secret, address)
             await send(message)
 

@@ -21,9 +21,9 @@ log = structlog.get_logger()
 def run_once(gate: Gate) -> int:
     """Close what can be closed, and forget tokens that nothing needs any more; how many of both."""
     with gate.db.read() as session:
-        idle = teams.to_close(session)
+        idle, has_tokens = teams.to_close(session), bool(teams.with_idle_tokens(session))
     closed = sum(bool(each("archive", name, partial(_close, gate, name))) for name in idle)
-    return closed + gate.write(teams.forget_tokens)
+    return closed + (gate.write(teams.forget_tokens) if has_tokens else 0)
 
 
 def _close(gate: Gate, name: str) -> bool:

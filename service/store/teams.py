@@ -89,13 +89,17 @@ def close(session: Session, name: str, now: datetime) -> bool:
     return True
 
 
-def forget_tokens(session: Session) -> int:
-    """Wipe archived teams' own tokens of Hugging Face, once no bucket and no stray job is theirs to end; of how many
-    teams."""
+def with_idle_tokens(session: Session) -> list[TeamCredential]:
+    """Archived teams' own tokens of Hugging Face, once no bucket and no stray job is theirs to end."""
     has_bucket = exists().where(col(Run.credentials) == TeamCredential.team, col(Run.bucket).is_not(None))
     has_stray = exists().where(col(Stray.credentials) == TeamCredential.team, col(Stray.ended_at).is_(None))
     is_archived = exists().where(col(Team.name) == TeamCredential.team, col(Team.archived_at).is_not(None))
-    idle = list(session.exec(select(TeamCredential).where(is_archived, ~has_bucket, ~has_stray)))
+    return list(session.exec(select(TeamCredential).where(is_archived, ~has_bucket, ~has_stray)))
+
+
+def forget_tokens(session: Session) -> int:
+    """Wipe those; of how many teams."""
+    idle = with_idle_tokens(session)
     for row in idle:
         session.delete(row)
     return len(idle)
