@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.leader import FileLeader
-from service.store import home, resealing
+from service.store import audit, home, resealing
 from service.store.db import Database
 from service.store.home import Home
 from service.store.resealing import reseal_all
@@ -214,6 +214,12 @@ def test_the_whole_of_it_with_a_file(command: Callable[..., Any], db: Database, 
     assert len(everything(db, running)["secrets"]) == 3
     _, again = db.write(partial(home.move_in, home=here, now=clock.now))
     assert again.body_hmac("x") == running.body_hmac("x")
+    with db.read() as session:
+        entered = audit.page(session, audit.Narrowed(), None, 10)
+    assert [(entry.action, entry.via) for entry in entered] == [
+        ("tunegate rotate-secrets --forget-old", "command line"),
+        *[("tunegate rotate-secrets", "command line")] * 2,
+    ]
 
 
 def _secret(vault: Vault, clock: Clock) -> TeamSecret:

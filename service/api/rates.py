@@ -76,8 +76,8 @@ class Rates:
             self._valid.popitem(last=False)
 
     def known(self, cookie: str | None) -> str:
-        """A session's cookie where it is known to be valid, else nothing: nobody guesses one, and one that is over is no
-        wrong key."""
+        """A session's cookie where it is known to be valid, else nothing. One that is over is no wrong key: nobody
+        guesses one."""
         return cookie if cookie is not None and self._mark(cookie) in self._valid else ""
 
     def refuse(self, secret: str, address: str) -> None:

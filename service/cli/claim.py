@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.noted import note
 from service.cli.serve import misconfigured, read_settings
 from service.settings import Settings
 
@@ -90,9 +91,11 @@ def _take_over(db: Database, owner: Installation, here: Home, yes: bool, new_key
         raise typer.Exit(EXIT_NOT_CONFIRMED)
     if is_foreign:
         home.claim(here, owner)
+        note(db, "claim", installation=owner.id)
         typer.echo(f"Done: the folder {here.folder} continues {owner.id}.")
     if key_trouble and new_key:
         db.write(partial(home.replace_key, home=here))
+        note(db, "claim --new-key", installation=owner.id)
         typer.echo("Done: what is sealed from now on is sealed under the key that is here.")
     elif key_trouble:
         typer.echo(f"The service does not start yet: {key_trouble}.", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.noted import note
 from service.cli.serve import misconfigured, read_settings
 from service.settings import Settings
 
@@ -92,6 +93,7 @@ def _go_over(db: Database, here: Home) -> None:
         home.replace_keys(here, [home.new_key(), *keys])
         typer.echo(f"A new key is the first in {here.key_file}; the old one opens until it is forgotten.")
     counted = _pass(db, here)
+    note(db, "rotate-secrets", looked_at=counted.looked_at, resealed=counted.resealed)
     if here.key_setting is not None:
         typer.echo("Every replica must seal under the first key by now: restart those that do not.")
     typer.echo("In a minute or later, tunegate rotate-secrets --forget-old lets the old key go.")
@@ -124,6 +126,7 @@ def _forget(db: Database, here: Home) -> None:
         typer.echo("Proven: nothing is sealed under the other keys. Leave the first one alone in TUNEGATE_SECRET_KEY.")
     else:
         home.replace_keys(here, keys[:1])
+        note(db, "rotate-secrets --forget-old")
         typer.echo(f"Done: nothing was sealed under it any more, and the old key is gone from {here.key_file}.")
     typer.echo("A backup made before needs the old key: keep it with the backup as long as that is kept.")
     _tell_of_shut(counted)
