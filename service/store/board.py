@@ -25,6 +25,8 @@ from service.store.describe import cost_so_far
 from service.store.tables import Attempt, Lane, LedgerEntry, ReservationWindow, Run, Team
 
 OVERDUE = timedelta(minutes=1)
+# made once: an alias brings a copy of every column along
+_CHILD = aliased(Run)
 
 _TEAM = [
     col(Team.name),
@@ -187,8 +189,7 @@ def _columns() -> list[Any]:
 
 
 def _children() -> Select[Any]:
-    child = aliased(Run)
-    return select_columns(col(child.id)).where(col(child.parent) == Run.id).correlate(Run)
+    return select_columns(col(_CHILD.id)).where(col(_CHILD.parent) == Run.id).correlate(Run)
 
 
 def _flavors(session: Session, now: datetime) -> tuple[dict[str, int], dict[str, timedelta]]:

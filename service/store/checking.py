@@ -14,6 +14,8 @@ from service.store.tables import Run
 
 # What was seen so long ago may have changed: a run that still waits then is looked at again.
 GOOD_FOR = timedelta(hours=24)
+# made once: an alias brings a copy of every column along
+_ABOVE = aliased(Run)
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Run]:
@@ -33,9 +35,8 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
 
 
 def _has_unchecked_parent() -> ColumnElement[bool]:
-    above = aliased(Run)
-    is_queued = col(above.state) == RunState.QUEUED.value
-    return exists().where(col(above.id) == col(Run.parent), is_queued, col(above.checked_at).is_(None))
+    is_queued = col(_ABOVE.state) == RunState.QUEUED.value
+    return exists().where(col(_ABOVE.id) == col(Run.parent), is_queued, col(_ABOVE.checked_at).is_(None))
 
 
 def same_before(session: Session, run: Run, fingerprint: str) -> Run | None:
