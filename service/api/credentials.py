@@ -16,6 +16,8 @@ from service.store.sign_ins import Who
 from service.store.tables import ApiKey
 
 NEW_KEY = "Ask a lead of the team for a new one."
+# OpenID Connect Core 5.1 has a boolean; some issuers send a text.
+UNVERIFIED = (False, "false")
 
 
 def by_secret(state: State, secret: str, team: str | None = None) -> Who:
@@ -53,7 +55,7 @@ def by_claims(state: State, claims: dict[str, Any], team: str | None) -> Who:
     user, values = claims.get(terms.user_claim), claims.get(terms.claim, [])
     if not isinstance(user, str) or not USER.fits(user):
         raise NotAuthenticated(f"the token's '{terms.user_claim}' names no user", remedy="Ask for a scope that has it.")
-    if terms.user_claim == "email" and claims.get("email_verified") is False:
+    if terms.user_claim == "email" and claims.get("email_verified") in UNVERIFIED:
         raise NotAuthenticated("the address in the token was never verified", remedy="Verify it at the issuer.")
     held = [str(value) for value in values] if isinstance(values, list) else str(values).split()
     grant = granted(terms.grants, held, team)
@@ -77,6 +79,8 @@ def by_cookie(state: State, cookie: str) -> Who:
             raise NotAuthenticated("the first admin's key is another one now", remedy="Sign in at /sign-in.")
         if found.team is not None:
             users.refuse_shut_out(users.get(session, found.team, found.user))
+            if teams.is_closed(session, found.team):
+                raise NotAuthenticated(f"team {found.team} is archived", remedy="Sign in at /sign-in.")
         return Who(found.user, found.team, Role(found.role), "session")
 
 

@@ -119,7 +119,7 @@ class Issuer:
         """A token whose signature holds; None where another key may have made it."""
         try:
             return jwt.decode(token, keys, algorithms=ALGORITHMS)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):  # a header may hold anything: "crit": 1
             return None
 
     def _keys(self, *, is_unknown: bool = False) -> KeySet:

@@ -105,6 +105,11 @@ def forget_tokens(session: Session) -> int:
     return len(idle)
 
 
+def is_closed(session: Session, name: str) -> bool:
+    """Whether a team is archived: nobody comes in for it, neither by a key nor by a session."""
+    return session.get_one(Team, name).archived_at is not None
+
+
 def state_json(team: Team) -> dict[str, str | None]:
     """Whether a team is open, is being archived or is archived, since when, and by whom."""
     state = "archived" if team.archived_at else "archiving" if team.archiving_at else "open"

@@ -17,6 +17,7 @@ from joserfc.jwk import OctKey, RSAKey
 
 from service.api.issuer import Issuer, Terms
 from service.domain.grants import granted, read_grant
+from service.flow import archive, notify
 from tests.api.conftest import Api
 from tests.api.test_sign_in import Browser
 from tests.issuer import add_user, consent, id_token, running_issuer
@@ -45,6 +46,7 @@ def issuer() -> Iterator[str]:
         for email, groups in USERS.items():
             add_user(url, email, groups=groups)
         add_user(url, "una@acme.com", groups=["ml"], email_verified=False)
+        add_user(url, "uwe@acme.com", groups=["ml"], email_verified="false")
         yield url
 
 
@@ -66,7 +68,7 @@ def oidc(api: Api, issuer: str, real_time: Clock) -> Api:
         grants=tuple(map(read_grant, GRANTS)),
     )
     api.app.state.tunegate = replace(api.app.state.tunegate, issuer=Issuer(terms, real_time))
-    for email in (*USERS, "una@acme.com"):
+    for email in (*USERS, "una@acme.com", "uwe@acme.com"):
         api.keys[email] = id_token(issuer, email)
     return api
 
@@ -84,6 +86,7 @@ def test_a_token_stands_for_what_its_groups_are_granted(oidc: Api) -> None:
     assert me("pat@acme.com", **{"tunegate-team": "research"}) == (200, "pat@acme.com", "research", "member")
     assert me("eve@acme.com")[0] == 403
     assert me("una@acme.com")[0] == 401
+    assert me("uwe@acme.com")[0] == 401, "some issuers write it as a text"
     run = oidc(
         "POST",
         "/runs",
@@ -114,7 +117,7 @@ def test_a_token_for_another_client_or_of_another_issuer_is_refused(oidc: Api, i
         assert oidc("GET", "/me", as_="stranger").status_code == 401
 
 
-@pytest.mark.parametrize("kind", ["none", "hs256", "own key", "changed", "short", "dots", "no base64"])
+@pytest.mark.parametrize("kind", ["none", "hs256", "own key", "changed", "short", "dots", "no base64", "crit"])
 def test_a_forged_token_is_refused(oidc: Api, issuer: str, kind: str) -> None:
     real = oidc.keys["ann@acme.com"] or ""
     head, body, signature = real.split(".")
@@ -133,6 +136,7 @@ def test_a_forged_token_is_refused(oidc: Api, issuer: str, kind: str) -> None:
         "short": f"{head}.{body}.{signature[:-8]}",
         "dots": "..",
         "no base64": "%.%.%",
+        "crit": f"{part({'alg': 'RS256', 'crit': 1})}.{body}.{signature}",
     }[kind]
     oidc.keys["forger"] = forged
     answer = oidc("GET", "/me", as_="forger")
@@ -162,6 +166,20 @@ def test_somebody_signs_in_at_the_issuer_and_is_who_they_are(oidc: Api) -> None:
     assert "lea@acme.com" in browser("GET", "/").text
     again = browser("GET", "/sign-in/callback", params=back)
     assert again.status_code == 401, "what was begun is over"
+
+
+def test_an_archived_team_is_closed_to_sessions_as_it_is_to_tokens(oidc: Api) -> None:
+    browser = Browser(oidc)
+    back = consent(browser("GET", "/sign-in/oidc").headers["location"], "ann@acme.com")
+    assert browser("GET", "/sign-in/callback", params=back).status_code == 303
+    assert oidc("POST", "/teams/research/archive", as_="admin").status_code == 202
+    assert browser("GET", "/me").status_code == 200, "it is closed once nothing is under way"
+    notify.run_once(oidc.world.gate)
+    archive.run_once(oidc.world.gate)
+    assert oidc("GET", "/teams/research", as_="admin").json()["archive"]["state"] == "archived"
+    assert oidc("GET", "/me", as_="ann@acme.com").status_code == 403
+    assert browser("GET", "/runs").status_code == 401
+    assert browser("GET", "/").headers["location"] == "/sign-in"
 
 
 @pytest.mark.parametrize("kind", ["another state", "another browser", "late", "nobody", "a code of another"])
