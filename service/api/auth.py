@@ -131,6 +131,8 @@ def require(role: Role) -> Callable[[Request, Caller], Caller]:
     return check
 
 
+# who has a key at all, whatever its scopes
+Anybody = Annotated[Caller, Depends(authenticate)]
 Viewer = Annotated[Caller, Depends(require(Role.VIEWER))]
 Member = Annotated[Caller, Depends(require(Role.MEMBER))]
 Lead = Annotated[Caller, Depends(require(Role.LEAD))]

@@ -37,7 +37,9 @@ class KeyRotate(Body):
     """A key in place of another one, which holds for a while still."""
 
     overlap_hours: float = Field(24, ge=0, le=30 * 24, description="How long the old key is taken beside the new one")
-    expires_at: AwareMoment | None = Field(None, description="When the new key expires; null: as the old one was to")
+    expires_at: AwareMoment | None = Field(
+        None, description="When the new key expires; null: as the old one was to. Leads alone put an end off"
+    )
 
 
 class KeyObject(BaseModel):

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
-from service.api.auth import Admin, Caller, Lead, Viewer
+from service.api.auth import Admin, Anybody, Caller, Lead, Viewer
 from service.api.key_schemas import AdminKeyCreate, KeyCreate, KeyObject, KeyRotate, Me, NewKeyObject
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -29,7 +29,7 @@ AnyRotation = Annotated[KeyRotate, Body(default_factory=KeyRotate)]
 
 
 @router.get("/me", response_model=Me, summary="Who am I", responses=responses())
-def read_me(caller: Viewer) -> Response:
+def read_me(caller: Anybody) -> Response:
     """The user, team and role that a key, a token or a session stands for."""
     return JSONResponse(
         {
@@ -159,6 +159,7 @@ def _replace(
     terms = keys.terms_of(old)
     _refuse_more(caller, terms.scopes, may_keep=caller.key_id == old.id)
     if body.expires_at is not None:
+        _refuse_longer(caller, terms.expires_at, body.expires_at)
         terms = Terms(terms.name, terms.user, terms.role, terms.scopes, body.expires_at)
     key, secret = keys.insert(session, team, terms, caller.name, now)
     last = now + timedelta(hours=body.overlap_hours)
@@ -199,6 +200,16 @@ def _refuse_more(caller: Caller, scopes: tuple[str, ...] | None, may_keep: bool 
         raise NotAllowed(
             f"a key with the scope '{more[0]}' may do more than the one that makes it",
             remedy="Name scopes that your own key has, or ask an admin.",
+        )
+
+
+def _refuse_longer(caller: Caller, until: datetime | None, asked: datetime) -> None:
+    """Whoever gave a key an end must be able to count on it."""
+    if until is not None and asked > until and not caller.reaches(Role.LEAD):
+        raise NotAllowed(
+            f"the key ends at {iso(until)}, and a lead decides whether it lasts longer",
+            field="expires_at",
+            remedy="Leave it out, or ask a lead of the team.",
         )
 
 

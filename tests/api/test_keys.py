@@ -131,6 +131,23 @@ def test_everybody_rotates_their_own_key_and_nobody_elses(api: Api) -> None:
     assert (rotated.status_code, rotated.json()["role"]) == (201, "member")
 
 
+def test_nobody_but_a_lead_puts_off_the_end_of_a_key(api: Api) -> None:
+    end, later = "2027-01-01T00:00:00.000Z", "2030-01-01T00:00:00.000Z"
+    own = make(api, expires_at=end)
+    path = f"/teams/research/keys/{own['id']}/rotate"
+    refused = api("POST", path, as_="ci", json={"expires_at": later})
+    assert (refused.status_code, refused.json()["field"]) == (403, "expires_at")
+    kept = api("POST", path, as_="ci", json={"expires_at": "2026-12-31T00:00:00Z"})
+    assert (kept.status_code, kept.json()["expires_at"]) == (201, "2026-12-31T00:00:00.000Z")
+    renewed = api("POST", f"/teams/research/keys/{kept.json()['id']}/rotate", as_="lead", json={"expires_at": later})
+    assert (renewed.status_code, renewed.json()["expires_at"]) == (201, later)
+
+
+def test_every_key_may_ask_who_it_is(api: Api) -> None:
+    make(api, scopes=["runs:read"])
+    assert api("GET", "/me", as_="ci").json()["scopes"] == ["runs:read"]
+
+
 def test_revocation_holds_at_once_and_says_by_whom(api: Api) -> None:
     made = make(api)
     assert api("DELETE", f"/teams/research/keys/{made['id']}", as_="lead").status_code == 204
