@@ -19,6 +19,7 @@ from service.api.problems import responses
 from service.api.state import App, State
 from service.domain.access import Role
 from service.domain.body import AwareMoment
+from service.domain.errors import Invalid
 from service.domain.moment import iso
 from service.store import audit
 from service.store.audit import Narrowed
@@ -52,7 +53,7 @@ def _narrowed(
     team: Annotated[str | None, Query(description="For admins; without it all teams and the organisation")] = None,
     actor: Annotated[str | None, Query(max_length=100, description="Changes of one user")] = None,
     object: Annotated[  # noqa: A002 - the parameter's name on the wire
-        str | None, Query(max_length=300, description="Changes of one object, or of all whose address begins so")
+        str | None, Query(max_length=300, description="Changes of one object and of what is below its address")
     ] = None,
     since: Annotated[AwareMoment | None, Query(alias="from")] = None,
     until: Annotated[AwareMoment | None, Query(alias="to")] = None,
@@ -80,6 +81,10 @@ def read_audit(
     accept = request.headers.get("accept", "")
     for form, write in ((CSV, _csv), (LINES, _lines)):
         if accept.startswith(form):
+            if paging := next((name for name in ("limit", "after") if name in request.query_params), None):
+                raise Invalid(
+                    "an export has everything, and no pages", field=paging, remedy="Narrow it by 'from' and 'to'."
+                )
             return StreamingResponse(write(_all(app, narrowed)), media_type=form)
     with app.gate.db.read() as session:
         rows = audit.page(session, narrowed, decode(after), limit + 1)

@@ -22,7 +22,7 @@ from service.domain.errors import Conflict, HubDown, NotAllowed, NotFound, toget
 from service.domain.moment import iso
 from service.flow.tokens import Looked, look, look_again, of_service
 from service.hub.faults import HubFault
-from service.store import changes, credentials
+from service.store import changes, credentials, teams
 from service.store.credentials import Brought
 from service.store.tables import TeamCredential
 
@@ -143,6 +143,7 @@ def _put(
     session: Session, app: State, caller: Caller, team: str, body: CredentialsPut, found: Looked, now: datetime
 ) -> dict[str, Any]:
     whose = held_team(session, caller, team)
+    teams.refuse_archived(whose)
     before = _told(credentials.held(session, team, for_change=True))
     live = credentials.in_use(session, team)
     if left_out := sorted(live.keys() - set(body.namespaces)):

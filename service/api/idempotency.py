@@ -20,7 +20,7 @@ from service.domain.access import Scope
 from service.domain.errors import Invalid
 from service.domain.json_text import read_json
 from service.flow.enqueue import Submitter, replay
-from service.store import idempotency
+from service.store import audit, idempotency
 
 log = structlog.get_logger()
 
@@ -43,7 +43,14 @@ async def carried_out(
 ) -> Response:
     """201 with the run that a work of `enqueue`'s kind has written, 200 where its key did that before. `event` and
     what is `told` go to the log."""
-    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, work))
+
+    def entered(session: Session) -> tuple[dict[str, Any], bool]:
+        run, is_replay = work(session)
+        by = {} if run["submitted_by"] == run["requested_by"] else {"on_behalf_of": run["requested_by"]}
+        audit.about(session, f"/runs/{run['id']}", run["team"], **by)
+        return run, is_replay
+
+    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, entered))
     if is_replay:
         return _replayed_response(run)
     log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)

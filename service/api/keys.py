@@ -79,8 +79,9 @@ def rotate_key(team: str, key_id: str, body: AnyRotation, caller: Viewer, app: A
 
 
 @router.delete("/teams/{team}/keys/{key_id}", status_code=204, summary="Revoke a key", responses=responses(403, 404))
-def revoke_key(team: str, key_id: str, caller: Lead, app: App) -> Response:
-    """It is refused from now on, by every process."""
+def revoke_key(team: str, key_id: str, caller: Viewer, app: App) -> Response:
+    """It is refused from now on, by every process. Leads revoke their team's keys, everybody the key that the request
+    is made with."""
     return _revoke(app, caller, team, key_id)
 
 

@@ -35,7 +35,7 @@ CALLBACKS_FOLD = 10
 MOST_KEYS = 10_000
 NAME = '"default"'
 # where a key is sent in a form
-SIGN_IN = "/sign-in"
+SIGN_IN = ("POST", "/sign-in")
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ class Rates:
         self._valid.pop(self._mark(secret), None)
         self._hit(WRONG_KEYS, "wrong key", address)
 
-    def enter(self, rate: Rate, secret: str, address: str, path: str) -> Standing:
-        """Count a request; `secret` is empty where it has none. Raises RateLimited."""
+    def enter(self, rate: Rate, secret: str, address: str, path: str, tries_key: bool) -> Standing:
+        """Count a request; `secret` is empty where it has none, `tries_key` says whether it brings a key that may be
+        wrong. Raises RateLimited."""
         mark = self._mark(secret)
         if path in ("/healthz", "/readyz"):
             who = "health", address
@@ -98,7 +99,7 @@ class Rates:
         else:
             who = "address", address
             wrong = self._standing(WRONG_KEYS, "wrong key", address)
-            if (secret or path == SIGN_IN) and wrong.remaining == 0:
+            if tries_key and wrong.remaining == 0:
                 raise _limited("too many wrong keys came from this address", wrong)
         is_within = self._hit(rate, *who)
         standing = self._standing(rate, *who)
@@ -132,16 +133,17 @@ class RateLimits:
         headers = Headers(scope=scope)
         secret = get_authorization_scheme_param(headers.get("authorization"))[1]
         session = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        tries_key = bool(secret) or (scope["method"], scope["path"]) == SIGN_IN
         address = network_of(scope.get("client"))
         try:
-            standing = rates.enter(rates.rate, secret or rates.known(session), address, scope["path"])
+            standing = rates.enter(rates.rate, secret or rates.known(session), address, scope["path"], tries_key)
         except RateLimited as error:
             return await answer(error)(scope, receive, send)
 
         async def send_with_standing(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(standing.headers())
-                if message["status"] == 401 and (secret or scope["path"] == SIGN_IN):
+                if message["status"] == 401 and tries_key:
                     rates.refuse(secret, address)
             await send(message)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from service.domain.errors import NotAllowed
 
@@ -32,6 +33,10 @@ def refuse_foreign(headers: Mapping[str, str], cookie: str, given: str | None = 
 
 
 def refuse_other_sites(headers: Mapping[str, str]) -> None:
-    """Raise NotAllowed where the browser says that another site's page made the request (Fetch Metadata)."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    """Raise NotAllowed where the browser says that another site's page made the request: by Fetch Metadata, or in older
+    ones by the origin."""
+    is_own = headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+    if "sec-fetch-site" not in headers and "origin" in headers:
+        is_own = urlsplit(headers["origin"]).netloc == headers.get("host")
+    if not is_own:
         raise NotAllowed("the request comes from another site's page", remedy="Use the pages of this service.")

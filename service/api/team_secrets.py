@@ -21,7 +21,7 @@ from service.api.teams import held_team, visible_team
 from service.domain.errors import BrokenRule, Conflict, Invalid, NotFound
 from service.domain.moment import iso
 from service.domain.secret_ref import NAME
-from service.store import changes, team_secrets
+from service.store import changes, team_secrets, teams
 from service.store.tables import TeamSecret
 
 log = structlog.get_logger()
@@ -78,6 +78,7 @@ def _put(
     session: Session, app: State, caller: Caller, team: str, name: str, value: str, now: datetime
 ) -> tuple[dict[str, Any], bool]:
     whose = held_team(session, caller, team)
+    teams.refuse_archived(whose)
     before = _told(team_secrets.get(session, team, name), name)
     sealed = app.gate.vault.seal({"value": value})
     row, is_new = team_secrets.put(session, team, name, sealed, caller.name, now)

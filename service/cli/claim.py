@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.noted import note
-from service.cli.serve import misconfigured, read_settings
+from service.cli.serve import misconfigured, read_settings, refuse_missing
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def claim(
     from service.leader import AlreadyRunning, FileLeader
 
     settings = read_settings()
+    refuse_missing(settings)
     lock = FileLeader(settings.home)
     try:
         lock.start()
@@ -83,8 +84,9 @@ def _take_over(db: Database, owner: Installation, here: Home, yes: bool, new_key
     if key_trouble and new_key:
         typer.echo(
             f"The database's secrets cannot be opened: {key_trouble}. To go on under another key means that queued "
-            f"runs with secrets fail (secrets_lost), that webhook endpoints need a new secret or to be made anew, and "
-            f"that an Idempotency-Key from before is answered as a conflict. Stop every process of {owner.id} first."
+            f"runs with secrets fail (secrets_lost), that teams' tokens and named secrets have to be set anew, that "
+            f"webhook endpoints need a new secret or to be made anew, and that an Idempotency-Key from before is "
+            f"answered as a conflict. Stop every process of {owner.id} first."
         )
     if not yes:
         typer.echo("Nothing was changed. Say it again with --yes to do it.")

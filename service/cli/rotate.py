@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.noted import note
-from service.cli.serve import misconfigured, read_settings
+from service.cli.serve import misconfigured, read_settings, refuse_missing
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def rotate_secrets(
     from service.leader import AlreadyRunning, FileLeader
 
     settings = read_settings()
+    refuse_missing(settings)
     lock = FileLeader(settings.home, LOCK)
     try:
         lock.start()
@@ -123,7 +124,11 @@ def _forget(db: Database, here: Home) -> None:
         )
         raise typer.Exit(EXIT_TOO_EARLY)
     if here.key_setting is not None:
-        typer.echo("Proven: nothing is sealed under the other keys. Leave the first one alone in TUNEGATE_SECRET_KEY.")
+        typer.echo(
+            "Nothing is sealed under the other keys now. Leave the first one alone in TUNEGATE_SECRET_KEY, but not "
+            "before every process was started with it in front: what one that was not seals from here on is lost with "
+            "its key."
+        )
     else:
         home.replace_keys(here, keys[:1])
         note(db, "rotate-secrets --forget-old")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -116,6 +117,13 @@ def read_settings() -> Settings:
             for found in error.errors()
         ]
         raise misconfigured("\n".join(wrong)) from None
+
+
+def refuse_missing(settings: Settings) -> None:
+    """End the program where there is no database to work on: one must not be made by asking."""
+    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    if settings.is_sqlite and not path.exists():
+        raise misconfigured(f"there is no database at {path.absolute()}: TUNEGATE_DATABASE_URL says where it is")
 
 
 def misconfigured(message: str) -> typer.Exit:

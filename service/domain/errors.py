@@ -39,9 +39,9 @@ class NotAuthenticated(ServiceError):
 
 
 class NotAllowed(ServiceError):
-    """The key's role does not reach that far."""
+    """The caller is known, and may not do this."""
 
-    status, code, title = 403, "not_allowed", "The key's role does not allow this"
+    status, code, title = 403, "not_allowed", "The caller may not do this"
 
 
 class NotFound(ServiceError):
@@ -136,7 +136,7 @@ class BrokenRule(ValueError):
 class UnknownField(Invalid):
     """A field that this body does not have."""
 
-    code, title = "unknown_field", "The body has an unknown field"
+    code, title = "unknown_field", "There is no such field or parameter"
 
 
 def together(found: Sequence[Invalid]) -> Invalid:

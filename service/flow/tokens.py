@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from service.domain.errors import Invalid
+from service.domain.errors import HubDown, Invalid
 from service.domain.facts import Outcome
 from service.domain.token_rights import OF_CONTROL, OF_JOB, TokenRights, too_broad
 from service.flow.each import each
@@ -90,8 +90,8 @@ def of_service(gate: Gate) -> Looked:
 
 
 def look_again(gate: Gate, team: str, *, is_step: bool = True) -> Looked | None:
-    """Look at a team's own tokens and keep what was found; None where Hugging Face does not say just now, or the team
-    has none. A step keeps it as the leader; a request may come to any process."""
+    """Look at a team's own tokens and keep what was found; None where the team has none, and for a step where Hugging
+    Face does not say just now. A step keeps it as the leader; a request may come to any process, and gets HubDown."""
     with gate.db.read() as session:
         row = credentials.get(session, team)
     if row is None:
@@ -103,6 +103,8 @@ def look_again(gate: Gate, team: str, *, is_step: bool = True) -> Looked | None:
             return None
         found = look(hub, row.namespaces, may_be_broad=may_be_broad)
     except HubFault as error:
+        if not is_step:
+            raise HubDown(error.message, remedy="Try again in a while, or set the tokens anew.") from None
         log.warning("tokens_not_seen", team=team, problem=error.message)
         return None
     (gate.write if is_step else gate.db.write)(

@@ -92,7 +92,9 @@ def page(session: Session, narrowed: Narrowed, after: str | None, limit: int) ->
         if value is not None:
             query = query.where(column == value)
     if narrowed.object is not None:
-        query = query.where(col(AuditEntry.object).startswith(narrowed.object, autoescape=True))
+        below = narrowed.object.rstrip("/") + "/"
+        is_below = col(AuditEntry.object).startswith(below, autoescape=True)
+        query = query.where((col(AuditEntry.object) == narrowed.object) | is_below)
     if narrowed.since is not None:
         query = query.where(col(AuditEntry.at) >= narrowed.since)
     if narrowed.until is not None:
@@ -109,5 +111,7 @@ def every(session: Session, narrowed: Narrowed) -> Iterator[AuditEntry]:
 
 
 def _change(event_type: str, subject: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: data[name] for name in ("before", "after", "amount_usd", "comment") if name in data}
+    # a run's `after` without a `before` is what it comes after
+    told = ("before", "after") if "before" in data else ()
+    kept = {name: data[name] for name in (*told, "amount_usd", "comment") if name in data}
     return {"event": event_type, "subject": data.get("budget", subject), **kept}

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select, update
 
 from service.domain.access import Role
+from service.domain.errors import Conflict
 from service.store import users
 from service.store.ids import new_id
 from service.store.tables import ApiKey
@@ -31,9 +32,9 @@ class Terms:
 
 def insert(session: Session, team: str | None, terms: Terms, by: str, now: datetime) -> tuple[ApiKey, str]:
     """A new key of a team (an admin's where None): its row, and the key itself, 256 random bits. Its user is there
-    afterwards."""
-    if team is not None:
-        users.ensure(session, team, terms.user, now)
+    afterwards; raises Conflict for one who is shut out."""
+    if team is not None and users.ensure(session, team, terms.user, now).shut_out_at is not None:
+        raise Conflict(f"the user '{terms.user}' is shut out", field="user", remedy="Let them in again first.")
     secret = "tg_" + secrets.token_urlsafe(32)
     key = ApiKey(
         id=new_id("key", now),

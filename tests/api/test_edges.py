@@ -34,7 +34,6 @@ LEAST = {
     ("POST", "/teams"): "admin",
     ("POST", "/teams/{team}/keys"): "lead",
     ("GET", "/teams/{team}/keys"): "lead",
-    ("DELETE", "/teams/{team}/keys/{key_id}"): "lead",
     ("POST", "/organisation/keys"): "admin",
     ("GET", "/organisation/keys"): "admin",
     ("POST", "/organisation/keys/{key_id}/rotate"): "admin",

@@ -129,6 +129,8 @@ def test_everybody_rotates_their_own_key_and_nobody_elses(api: Api) -> None:
     assert api("POST", f"{path}/{other['id']}/rotate", as_="mine").status_code == 404
     rotated = api("POST", f"{path}/{mine['id']}/rotate", as_="mine")
     assert (rotated.status_code, rotated.json()["role"]) == (201, "member")
+    assert api("DELETE", f"{path}/{other['id']}", as_="mine").status_code == 404
+    assert api("DELETE", f"{path}/{mine['id']}", as_="mine").status_code == 204, "a key that got away is ended at once"
 
 
 def test_nobody_but_a_lead_puts_off_the_end_of_a_key(api: Api) -> None:
@@ -204,6 +206,8 @@ def test_a_system_submits_in_the_name_of_users_when_its_key_allows_it(api: Api) 
     assert (refused.status_code, refused.json()["field"]) == (403, "on_behalf_of")
     make(api, name="portal", scopes=["runs:write", "runs:on_behalf_of"])
     run = submit(api, as_="portal", on_behalf_of="alice@acme.com")
+    entry = api("GET", "/audit", as_="lead").json()["data"][0]
+    assert (entry["actor"], entry["changes"][0]) == ("portal", {"on_behalf_of": "alice@acme.com"})
     assert (run["requested_by"], run["submitted_by"]) == ("alice@acme.com", "portal")
     make(api, name="laptop", user="alice@acme.com")
     make(api, name="other", user="bob@acme.com")
@@ -230,6 +234,9 @@ def test_a_user_who_is_shut_out_is_so_by_every_way(api: Api) -> None:
     refused = api("POST", "/runs", as_="portal", json={**BODY, "on_behalf_of": "alice@acme.com"})
     assert (refused.status_code, refused.json()["field"]) == (403, "on_behalf_of")
     assert api("GET", f"/runs/{run['id']}", as_="lead").json()["state"] == "queued", "her runs go on"
+    body = {"name": "another", "role": "member", "user": "alice@acme.com"}
+    dead = api("POST", "/teams/research/keys", as_="lead", json=body)
+    assert (dead.status_code, dead.json()["field"]) == (409, "user")
     listed = api("GET", "/teams/research/users", as_="lead").json()["data"]
     assert {user["name"]: user["shut_out"] for user in listed}["alice@acme.com"] is True
     assert api("PUT", path, as_="lead", json={"shut_out": False}).status_code == 200

@@ -95,6 +95,11 @@ def test_another_site_signs_nobody_in_and_nobody_out(api: Api, browser: Browser)
     login = Browser(api)("POST", "/sign-in", data={"key": api.keys["lead"]}, headers={"sec-fetch-site": "cross-site"})
     assert login.status_code == 403
     assert "set-cookie" not in login.headers
+    for origin in ("https://evil.example", "null", "http://testserver.evil.example"):
+        login = Browser(api)("POST", "/sign-in", data={"key": api.keys["lead"]}, headers={"origin": origin})
+        assert login.status_code == 403, f"{origin}, by a browser without Fetch Metadata"
+    own = Browser(api)("POST", "/sign-in", data={"key": api.keys["lead"]}, headers={"origin": "https://testserver"})
+    assert own.status_code == 303
     assert browser("POST", "/sign-out", data={}).status_code == 403
     assert browser("GET", "/me").status_code == 200
 
