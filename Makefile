@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-crash test-postgres test-fuzz test-clients bench-admission
+.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -61,7 +61,11 @@ simulate: $(READY) ## a seed of the crash simulation, or many: make simulate SEE
 test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
 	$(BIN)/python -m pytest tests/simulation
 
-test-crash: $(READY) ## the service as processes, killed at any moment, and a demo that must notice what goes wrong
+test-sandbox: $(READY) ## the local Hugging Face: jobs as processes, the Hub, buckets, the real hf command
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/sandbox
+
+test-crash: $(READY) ## the service as processes: killed at any moment, cut off, copied; a demo that must notice what goes wrong
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash
 
