@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -45,7 +46,8 @@ AREAS = {
 @dataclass(frozen=True)
 class Caller:
     """A user, and what they came with. Admins belong to no team: `team` is None. `scopes` are those of the key, None
-    where it has whatever the role allows; `may` is what they come to."""
+    where it has whatever the role allows; `may` is what they come to. `prove` raises a ServiceError once what
+    they came with holds no more."""
 
     role: Role
     team: str | None
@@ -54,6 +56,7 @@ class Caller:
     key_id: str | None = None
     scopes: tuple[Scope, ...] | None = None
     deed: Deed | None = None
+    prove: Callable[[], object] = lambda: None
 
     def reaches(self, role: Role) -> bool:
         """Whether the caller's role is this one or a higher one."""
@@ -74,6 +77,11 @@ class Caller:
         return self.team
 
     @property
+    def holder(self) -> tuple[str | None, str]:
+        """Who they are among all teams' users."""
+        return self.team, self.name
+
+    @property
     def may(self) -> frozenset[Scope]:
         """What the caller may do by scope."""
         return held(self.role, self.scopes)
@@ -87,14 +95,15 @@ def authenticate(
     """The caller of a request, by their key, their token or their session; raises NotAuthenticated, NotAllowed for a
     changing request of a session that is not the session's own, and IssuerDown."""
     if credentials is not None:
-        who = by_secret(state, credentials.credentials, request.headers.get(TEAM_HEADER))
+        prove = partial(by_secret, state, credentials.credentials, request.headers.get(TEAM_HEADER))
     elif (cookie := request.cookies.get(COOKIE)) is not None:
         if request.method not in READING:
             refuse_foreign(request.headers, cookie)
-        who = by_cookie(state, cookie)
+        prove = partial(by_cookie, state, cookie)
     else:
         raise NotAuthenticated("the request carries no key", remedy="Send 'Authorization: Bearer tg_…'.")
-    return Caller(who.role, who.team, who.user, who.via, who.key_id, who.scopes, deed_of(request, who))
+    who = prove()
+    return Caller(who.role, who.team, who.user, who.via, who.key_id, who.scopes, deed_of(request, who), prove)
 
 
 def deed_of(request: Request, who: Who) -> Deed:

@@ -53,7 +53,7 @@ def list_events(
     with app.gate.db.read() as session:
         visible(session, caller, run_id)
         if wants_stream(request):
-            return app.streams.answer(RunFollower(app, run_id, start).look, caller.name)
+            return app.streams.answer(RunFollower(app, run_id, start).look, caller.holder, caller.prove)
         rows = events.of(session, run_id, start, limit + 1)
     shown, has_more, following = page_of(rows, limit, lambda event: event.sequence)
     return JSONResponse(page_json([_event(one) for one in shown], has_more, following))
@@ -85,7 +85,7 @@ def read_feed(
             return events.feed(session, place, mine, type, most)
 
     if wants_stream(request):
-        return app.streams.answer(FeedFollower(read, start).look, caller.name)
+        return app.streams.answer(FeedFollower(read, start).look, caller.holder, caller.prove)
     shown, has_more, following = page_of(read(start, limit + 1), limit, _position)
     last = _position(shown[-1]) if shown else start
     return JSONResponse(

@@ -68,7 +68,8 @@ def read_logs(
             place = Place(max(1, number), 0) if last_event_id is None else _place_after(last_event_id)
             wanted = wanted if last_event_id is None else replace(wanted, tail=None)
             follower = Follower(app, run_id, place, attempt is None, wanted, is_plain)
-            return app.streams.answer(follower.look, caller.name, "text/plain" if is_plain else EVENT_STREAM)
+            kind = "text/plain" if is_plain else EVENT_STREAM
+            return app.streams.answer(follower.look, caller.holder, caller.prove, kind)
         lines = logs.read(session, run_id, number, wanted)
         kept = session.get(Attempt, (run_id, number))
     if is_plain:

@@ -220,6 +220,35 @@ def test_no_key_holds_all_streams(connect: Connect, api: Api, monkeypatch: pytes
     assert second.recv(12) == b"HTTP/1.1 200"
 
 
+def test_who_has_the_same_name_in_another_team_has_streams_of_their_own(
+    connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_OF_ONE", 1)
+    answer = api("POST", "/teams/other/keys", as_="admin", json={"name": "member", "role": "member"})
+    keys = api.keys["member"], answer.json()["key"]
+    opened = [connect() for _ in keys]
+    for one, key in zip(opened, keys, strict=True):
+        asked = ("GET /events HTTP/1.1", "host: x", "accept: text/event-stream", f"authorization: Bearer {key}")
+        one.sendall("\r\n".join([*asked, "", ""]).encode())
+        assert one.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_stream_ends_with_the_key_that_it_was_asked_for_with(
+    connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.01)
+    made = api("POST", "/teams/research/keys", as_="lead", json={"name": "ci", "role": "viewer"}).json()
+    one = connect()
+    asked = ("GET /events HTTP/1.1", "host: x", "accept: text/event-stream", f"authorization: Bearer {made['key']}")
+    one.sendall("\r\n".join([*asked, "", ""]).encode())
+    assert one.recv(12) == b"HTTP/1.1 200"
+    api("DELETE", f"/teams/research/keys/{made['id']}", as_="lead")
+    stops_at, received = time.monotonic() + 8, b""
+    while time.monotonic() < stops_at and not received.endswith(b"0\r\n\r\n"):
+        received += one.recv(65536)
+    assert received.endswith(b"0\r\n\r\n"), "it goes on"
+
+
 def test_what_is_left_of_a_refused_body_is_no_next_request(connect: Connect) -> None:
     one = connect()
     length = 2 * edge.MAX_BODY_BYTES
