@@ -97,6 +97,16 @@ def test_keys_cannot_be_tried_at_the_sign_in_either(api: Api) -> None:
     assert browser("GET", "/me").status_code == 200, "a session that is known to be valid is heard"
 
 
+def test_nor_by_somebody_who_has_a_key(api: Api) -> None:
+    with_rates(api, Rates(Rate(1000, 60)))
+    browser = Browser(api)
+    assert browser.sign_in(api.keys["viewer"]).status_code == 303
+    assert browser("GET", "/me").status_code == 200
+    found = [browser.sign_in(f"tg_guess_{number}").status_code for number in range(WRONG_KEYS.quota + 1)]
+    assert found == [401] * WRONG_KEYS.quota + [429]
+    assert browser("GET", "/me").status_code == 200
+
+
 def test_a_session_counts_for_itself(api: Api) -> None:
     browser = Browser(api)
     browser.sign_in(api.keys["lead"])
