@@ -90,14 +90,11 @@ def revoke(session: Session, key: ApiKey, by: str, now: datetime) -> None:
         session.add(key)
 
 
-def revoke_all(session: Session, team: str, by: str, now: datetime, user: str | None = None) -> int:
-    """End a team's keys, or those of one of its users; how many held until now."""
-    holds = select(ApiKey).where(ApiKey.team == team, col(ApiKey.revoked_at).is_(None))
-    ended = list(session.exec(holds if user is None else holds.where(ApiKey.user == user)))
-    for key in ended:
+def revoke_all(session: Session, team: str, by: str, now: datetime) -> None:
+    """End a team's keys."""
+    for key in session.exec(select(ApiKey).where(ApiKey.team == team, col(ApiKey.revoked_at).is_(None))):
         revoke(session, key, by, now)
     session.flush()
-    return len(ended)
 
 
 def note_use(session: Session, key_id: str, now: datetime) -> None:
