@@ -48,6 +48,8 @@ async def carried_out(
         run, is_replay = work(session)
         by = {} if run["submitted_by"] == run["requested_by"] else {"on_behalf_of": run["requested_by"]}
         audit.about(session, f"/runs/{run['id']}", run["team"], **by)
+        if is_replay:
+            audit.leave_out(session)
         return run, is_replay
 
     run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, entered))

@@ -14,6 +14,7 @@ from service.store.ids import new_id
 from service.store.tables import AuditEntry, Endpoint, Run
 
 ABOUT = "audit"
+LEFT_OUT = "audit left out"
 PORTION = 500
 
 
@@ -51,6 +52,11 @@ def about(session: Session, path: str, team: str | None = None, **change: Any) -
     session.info[ABOUT] = {"path": path, "team": team, "change": change}
 
 
+def leave_out(session: Session) -> None:
+    """Say in a work that it has changed nothing: there is no entry of it then."""
+    session.info[LEFT_OUT] = True
+
+
 def team_of(session: Session, deed: Deed) -> str | None:
     """Whose object a request is about, asked before it is carried out: what it removes has no team afterwards."""
     if (named := deed.team or deed.parameters.get("team")) is not None:
@@ -61,7 +67,10 @@ def team_of(session: Session, deed: Deed) -> str | None:
 
 
 def enter(session: Session, deed: Deed, team: str | None, now: datetime) -> None:
-    """Add the entry of what this transaction has done. The events that it told of are its changes."""
+    """Add the entry of what this transaction has done, unless that is nothing. The events that it told of are its
+    changes."""
+    if LEFT_OUT in session.info:
+        return
     told = session.info.get(ABOUT, {})
     changes = [_change(event.type, event.subject, event.data) for event in events.of_this_transaction(session)]
     if told.get("change"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -55,6 +56,15 @@ def test_what_was_refused_changed_nothing_and_is_not_entered(api: Api) -> None:
     assert api("POST", "/teams/research/keys", as_="lead", json={"name": "", "role": "member"}).status_code == 422
     assert api("POST", "/runs/run_x/cancel", as_="lead").status_code == 404
     assert len(entries(api)) == before
+
+
+def test_of_requests_at_once_under_one_idempotency_key_the_one_that_made_the_run_is_entered(api: Api) -> None:
+    def send(_number: int) -> int:
+        return api("POST", "/runs", json=BODY, headers={"idempotency-key": "one"}).status_code
+
+    with ThreadPoolExecutor(8) as several:
+        assert sorted(several.map(send, range(8))) == [200] * 7 + [201]
+    assert [entry["action"] for entry in entries(api)].count("POST /runs") == 1
 
 
 def test_leads_see_their_own_teams_changes_admins_all(api: Api) -> None:

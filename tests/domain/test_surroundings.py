@@ -168,7 +168,14 @@ JSON = st.recursive(
 
 @given(body=st.dictionaries(st.sampled_from(["env", "secrets", "recipe", "x"]), JSON, max_size=4))
 def test_wherever_a_token_stands_it_is_found_and_not_repeated(body: dict[str, Any]) -> None:
-    if TOKEN not in str({name: value for name, value in body.items() if name != "secrets"}):
+    secrets = body.get("secrets")
+    # at home in `secrets` is a value that is a text; an object there names a secret of the team's
+    home = (
+        {name: None if isinstance(value, str | list) else value for name, value in secrets.items()}
+        if isinstance(secrets, dict)
+        else {}
+    )
+    if TOKEN not in str({**body, "secrets": home}):
         refuse_secrets(body)
         return
     with pytest.raises(SecretInText) as told:
