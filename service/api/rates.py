@@ -94,7 +94,7 @@ class Rates:
         elif path.startswith("/callbacks/"):
             rate = Rate(rate.quota * CALLBACKS_FOLD, rate.seconds)
             who = "callback", address
-        elif mark in self._valid and path != SIGN_IN:  # whoever has one key must not try others there
+        elif mark in self._valid:
             who = "key", mark.hex()
         else:
             who = "address", address
@@ -133,10 +133,13 @@ class RateLimits:
         headers = Headers(scope=scope)
         secret = get_authorization_scheme_param(headers.get("authorization"))[1]
         session = cookie_parser(headers.get("cookie", "")).get(COOKIE)
-        tries_key = bool(secret) or (scope["method"], scope["path"]) == SIGN_IN
+        is_sign_in = (scope["method"], scope["path"]) == SIGN_IN
+        # whoever has one key must not try others at the sign-in
+        who = "" if is_sign_in else secret or rates.known(session)
+        tries_key = bool(secret) or is_sign_in
         address = network_of(scope.get("client"))
         try:
-            standing = rates.enter(rates.rate, secret or rates.known(session), address, scope["path"], tries_key)
+            standing = rates.enter(rates.rate, who, address, scope["path"], tries_key)
         except RateLimited as error:
             return await answer(error)(scope, receive, send)
 
