@@ -83,7 +83,12 @@ def test_what_was_audited_is_said_and_what_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stdout", "stderr"),
-    [("", "requests.exceptions.ConnectionError: no such host"), (told(UNKNOWN, UNKNOWN), ""), ("", "ConnectTimeout")],
+    [
+        ("", "requests.exceptions.ConnectionError: no such host"),
+        ("", "requests.exceptions.SSLError: certificate verify failed"),
+        ("", "ConnectTimeout"),
+        (told(UNKNOWN, UNKNOWN), ""),
+    ],
 )
 def test_where_nobody_can_be_asked_nothing_is_claimed(tmp_path: Path, stdout: str, stderr: str) -> None:
     code, said = audit(tmp_path, stdout, stderr)

@@ -12,6 +12,8 @@ import sys
 from typing import Any
 
 SECONDS = 120
+# How pip-audit and its HTTP library say that they could not ask.
+UNREACHABLE = ("requests.exceptions", "ConnectionError", "Timeout", "ServiceError", "SSLError")
 NOT_AUDITED = "NOT AUDITED: the source of advisories cannot be reached from here"
 
 
@@ -56,7 +58,7 @@ def dependencies(program: str, file: str) -> list[dict[str, Any]]:
         raise NotAsked(f"no answer within {SECONDS} seconds") from None
     except (ValueError, KeyError):
         last = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1][:200]
-        if any(word in ran.stderr for word in ("ConnectionError", "Timeout", "ServiceError")):
+        if any(word in ran.stderr for word in UNREACHABLE):
             raise NotAsked(last) from None
         raise ValueError(last) from None
     if all("skip_reason" in one for one in value):

@@ -23,7 +23,7 @@ UNVERIFIED = (False, "false")
 def by_secret(state: State, secret: str, team: str | None = None) -> Who:
     """Whom a bearer's text stands for. `team`: for which of their teams somebody with several calls. Raises
     NotAuthenticated, NotAllowed where nothing is granted to them, and IssuerDown."""
-    is_token = state.issuer is not None and secret.count(".") == 2
+    is_token = state.issuer is not None and secret.count(".") == 2 and not _is_first_key(state, secret)
     who = _by_token(state, secret, team) if is_token else by_key(state, secret)
     state.rates.welcome(secret)
     return who
@@ -31,7 +31,7 @@ def by_secret(state: State, secret: str, team: str | None = None) -> Who:
 
 def by_key(state: State, secret: str) -> Who:
     """Whom a key stands for; raises NotAuthenticated."""
-    if hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), state.admin_key.encode()):
+    if _is_first_key(state, secret):
         return Who("admin", None, Role.ADMIN, "setting", admin_key_hash=keys.hash_of(state.admin_key))
     with state.gate.db.read() as session:
         if (key := keys.by_secret(session, secret)) is None:
@@ -40,6 +40,11 @@ def by_key(state: State, secret: str) -> Who:
     if key.last_used_at is None or state.now() - key.last_used_at > keys.NOTED_EVERY:
         state.gate.db.submit(lambda session: keys.note_use(session, key.id, state.now()))
     return who
+
+
+def _is_first_key(state: State, secret: str) -> bool:
+    """Whether it is the first admin's, which may be of any form."""
+    return hmac.compare_digest(secret.encode("utf-8", "surrogatepass"), state.admin_key.encode())
 
 
 def _by_token(state: State, token: str, team: str | None) -> Who:
@@ -57,8 +62,10 @@ def by_claims(state: State, claims: dict[str, Any], team: str | None) -> Who:
         raise NotAuthenticated(f"the token's '{terms.user_claim}' names no user", remedy="Ask for a scope that has it.")
     if terms.user_claim == "email" and claims.get("email_verified") in UNVERIFIED:
         raise NotAuthenticated("the address in the token was never verified", remedy="Verify it at the issuer.")
-    held = [str(value) for value in values] if isinstance(values, list) else str(values).split()
-    grant = granted(terms.grants, held, team)
+    # an address means the same person however it is written
+    user = user.lower() if terms.user_claim == "email" else user
+    held = values if isinstance(values, list) else [values]
+    grant = granted(terms.grants, map(str, held), team)
     if grant is None:
         raise NotAllowed(f"nothing is granted to '{user}' here", remedy="Ask the operator (TUNEGATE_OIDC_GRANTS).")
     if grant.team is not None:

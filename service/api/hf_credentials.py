@@ -143,7 +143,7 @@ def _put(
     session: Session, app: State, caller: Caller, team: str, body: CredentialsPut, found: Looked, now: datetime
 ) -> dict[str, Any]:
     whose = held_team(session, caller, team)
-    teams.refuse_archived(whose)
+    teams.refuse_archived(whose, once_closed=True)
     before = _told(credentials.held(session, team, for_change=True))
     live = credentials.in_use(session, team)
     if left_out := sorted(live.keys() - set(body.namespaces)):

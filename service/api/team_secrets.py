@@ -78,7 +78,7 @@ def _put(
     session: Session, app: State, caller: Caller, team: str, name: str, value: str, now: datetime
 ) -> tuple[dict[str, Any], bool]:
     whose = held_team(session, caller, team)
-    teams.refuse_archived(whose)
+    teams.refuse_archived(whose, once_closed=True)
     before = _told(team_secrets.get(session, team, name), name)
     sealed = app.gate.vault.seal({"value": value})
     row, is_new = team_secrets.put(session, team, name, sealed, caller.name, now)

@@ -38,9 +38,11 @@ def insert(session: Session, name: str, now: datetime) -> Team | None:
     return team
 
 
-def refuse_archived(team: Team | None) -> None:
-    """Raise TeamArchived for a team that takes no more runs and makes no more keys."""
-    if team is not None and team.archiving_at is not None:
+def refuse_archived(team: Team | None, *, once_closed: bool = False) -> None:
+    """Raise TeamArchived for a team that takes no more runs and makes no more keys; `once_closed`: only where its last
+    run has ended, too, as what runs still may need what is asked for."""
+    since = None if team is None else team.archived_at if once_closed else team.archiving_at
+    if team is not None and since is not None:
         raise TeamArchived(
             f"team {team.name} is archived: it takes nothing new", remedy=f"POST /teams/{team.name}/unarchive opens it."
         )

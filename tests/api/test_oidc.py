@@ -24,6 +24,7 @@ from tests.issuer import add_user, consent, id_token, running_issuer
 
 GRANTS = ("ml=research:member", "ml-leads=research:lead", "vision=other:viewer", "platform=admin")
 USERS = {
+    "Ann@ACME.com": ["ml"],
     "ann@acme.com": ["ml"],
     "lea@acme.com": ["ml", "ml-leads", "vision"],
     "pat@acme.com": ["platform", "ml"],
@@ -85,6 +86,7 @@ def test_a_token_stands_for_what_its_groups_are_granted(oidc: Api) -> None:
     assert me("pat@acme.com") == (200, "pat@acme.com", None, "admin")
     assert me("pat@acme.com", **{"tunegate-team": "research"}) == (200, "pat@acme.com", "research", "member")
     assert me("eve@acme.com")[0] == 403
+    assert me("Ann@ACME.com")[1] == "ann@acme.com", "the same person, however the address is written"
     assert me("una@acme.com")[0] == 401
     assert me("uwe@acme.com")[0] == 401, "some issuers write it as a text"
     run = oidc(
