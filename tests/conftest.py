@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Dialect, Engine
 
 import service.hub  # noqa: F401 - before huggingface_hub, which reads its settings when it is imported
 from service import log
@@ -83,8 +85,23 @@ def database_url(cluster: Cluster | None, template: str, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+# What SQLAlchemy has made of each statement, and the dialect that it is kept by. Each test has an engine of its own, and
+# compiling all of them for each anew is a good part of a short test's time.
+COMPILED: dict[Any, Any] = {}
+DIALECTS: dict[str, Dialect] = {}
+
+
+def share_compiled(engine: Engine) -> None:
+    """Let an engine use what earlier ones of its kind have compiled."""
+    with engine.connect():  # a dialect finds out at the first connection what its database can do
+        engine.dialect = DIALECTS.setdefault(engine.dialect.name, engine.dialect)
+    engine.update_execution_options(compiled_cache=COMPILED)
+
+
 @pytest.fixture
 def db(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
+    if database.is_sqlite:
+        share_compiled(database.engine)
     yield database
     database.close()
