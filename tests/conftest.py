@@ -85,8 +85,8 @@ def database_url(cluster: Cluster | None, template: str, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-# What SQLAlchemy has made of each statement, and the dialect that it is kept by. Each test has an engine of its own, and
-# compiling all of them for each anew is a good part of a short test's time.
+# What SQLAlchemy has made of each statement, and the dialect that it is kept by. Each test has an engine of its own,
+# and compiling all of them for each anew is a good part of a short test's time.
 COMPILED: dict[Any, Any] = {}
 DIALECTS: dict[str, Dialect] = {}
 
