@@ -70,7 +70,7 @@ test-crash: $(READY) ## the service as processes: killed at any moment, cut off,
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash
 
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
-	$(BIN)/python -m pytest --postgres tests/store tests/flow tests/crash/test_kill.py
+	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/crash/test_kill.py
 
 bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)
