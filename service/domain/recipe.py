@@ -15,6 +15,8 @@ from service.domain.script import Script, digest
 from service.domain.trl_sft import STORED, TrlSft
 
 Recipe = Annotated[TrlSft | Script, Field(discriminator="kind")]
+# Of a run that was made for a job found on Hugging Face: nobody knows what it was asked for.
+ADOPTED = {"kind": "adopted"}
 ANY: TypeAdapter[TrlSft | Script] = TypeAdapter(Recipe)
 
 

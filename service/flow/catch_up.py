@@ -20,6 +20,7 @@ from service.domain.budget import NEVER
 from service.domain.job import LABEL_ATTEMPT, LABEL_INSTALLATION, LABEL_RUN, LABEL_SUBMISSION, LABEL_TEAM
 from service.domain.money import ceiling
 from service.domain.place import Place
+from service.domain.recipe import ADOPTED
 from service.domain.run import RunState
 from service.domain.stray import DUPLICATED
 from service.flow.charge import charge
@@ -34,7 +35,6 @@ log = structlog.get_logger()
 
 # How far Hugging Face's clock may be from ours: lists are read so much further back than the oldest run.
 CLOCKS = timedelta(hours=1)
-ADOPTED = {"kind": "adopted"}
 USUAL_PRIORITY = 50
 MAX_ATTEMPT = 1000
 

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from service.domain.errors import Conflict, Invalid
 from service.domain.follow_up import FOLLOW_UPS
 from service.domain.money import to_usd
-from service.domain.recipe import read
+from service.domain.recipe import ADOPTED, read
 from service.domain.run import RunState
 from service.domain.secret_ref import SecretRef
 from service.domain.trl_sft import TrlSft
@@ -40,6 +40,8 @@ def body_of(
             f"it followed {run.parent}, on whose model it worked",
             remedy=f"POST /runs/{run.parent}/then asks for it again.",
         )
+    if run.recipe == ADOPTED:
+        raise Conflict("its job was found on Hugging Face: what it ran is not known here", remedy="Submit it as a run.")
     body = {**_asked(run), "secrets": _secrets(run, secrets), "webhooks": [*webhooks]}
     for setting in _remedy(run) if with_remedy else ():
         _set(body, str(setting["field"]).split("."), setting["to"])

@@ -17,7 +17,7 @@ from service.domain.backoff import retry_backoff
 from service.domain.diagnosis import Failure
 from service.domain.moment import second
 from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS
-from service.domain.recipe import read
+from service.domain.recipe import ADOPTED, read
 from service.domain.repair import Again, Setting
 from service.domain.repair.resume import Rest
 from service.domain.run import Reason, RunState
@@ -54,8 +54,9 @@ class Decision:
 
 
 def decide(session: Session, run: Run, attempt: Attempt, failure: Failure, now: datetime) -> Decision:
-    """What follows from a job's failure. `attempt` is charged. A child run is tried once: its parent knows why."""
-    if run.kind is not None or run.cancel_requested_at is not None:
+    """What follows from a job's failure. `attempt` is charged. A child run is tried once: its parent knows why. What an
+    adopted job ran is not known, so there is nothing to try again."""
+    if run.kind is not None or run.cancel_requested_at is not None or run.recipe == ADOPTED:
         return Decision(None)
     if (found := rescue.offer(session, run, failure.cause, now)) is not None:
         return Decision(None, rescue=found)  # it is trained: publishing it is all that is left
