@@ -16,8 +16,10 @@ from sqlmodel import Session
 from structlog.testing import capture_logs
 
 from service.domain.budget import Period
+from service.domain.errors import Conflict
 from service.domain.stray import Policy
 from service.flow import admit, cancel, recover, submit, sweep, watch
+from service.flow.clone import body_of
 from service.flow.gate import Start
 from service.store import budgets, organisation, standings, strays, windows
 from service.store.budgets import Owner
@@ -331,6 +333,19 @@ def test_what_becomes_of_a_job_whose_run_is_unknown(world: World, policy: Policy
     assert job.stage == ("CANCELED" if policy is Policy.CANCEL else "COMPLETED")
     assert stray.stopped_micro_usd == (9 * PRICE if policy is Policy.CANCEL else 0)
     assert window().outside_micro_usd == stray.cost_micro_usd
+
+
+def test_an_adopted_job_that_fails_ends_its_run_and_nobody_tries_again_what_nobody_knows(world: World) -> None:
+    world.limit(stray_policy=Policy.ADOPT)
+    unknown_job(world)
+    sweep.run_once(world.gate)
+    run_id = the_one(world).run_id or ""
+    world.force(run_id, stage="ERROR", message="Job failed with exit code: 1. Reason: Evicted")
+    world.pass_all()
+    shown = world.show(run_id)
+    assert (shown["state"], shown["failure"]["repair"]) == ("failed", None)
+    with pytest.raises(Conflict, match="not known here"):
+        body_of(world.run(run_id), {}, {})
 
 
 def test_what_cannot_be_adopted_is_reported_and_a_new_policy_counts_for_old_strays(world: World) -> None:
