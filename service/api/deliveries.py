@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -19,7 +18,7 @@ from service.api.state import App, State
 from service.api.webhook_schemas import DeliveryObject, RedeliveredObject, RedeliverSince
 from service.api.webhooks import held_endpoint, visible_endpoint
 from service.domain.errors import Conflict, NotFound
-from service.domain.moment import iso
+from service.domain.moment import iso, iso_or_none
 from service.flow.letter import shown_request
 from service.flow.ping import ping
 from service.store import deliveries
@@ -159,17 +158,15 @@ def _delivery_json(app: State, endpoint: Endpoint, row: Row, most: int | None = 
         "sequence": delivery.sequence,
         "state": delivery.state,
         "tries": delivery.tries,
-        "next_try_at": _iso(delivery.next_try_at) if delivery.state == "pending" and not endpoint.disabled_at else None,
+        "next_try_at": iso_or_none(delivery.next_try_at)
+        if delivery.state == "pending" and not endpoint.disabled_at
+        else None,
         "created_at": iso(delivery.created_at),
-        "last_tried_at": _iso(delivery.last_tried_at),
-        "delivered_at": _iso(delivery.delivered_at),
+        "last_tried_at": iso_or_none(delivery.last_tried_at),
+        "delivered_at": iso_or_none(delivery.delivered_at),
         "status": delivery.last_status,
         "error": HELD if is_held else delivery.last_error,
         "response": delivery.last_response,
         "latency_ms": delivery.last_latency_ms,
         "request": request,
     }
-
-
-def _iso(value: datetime | None) -> str | None:
-    return None if value is None else iso(value)

@@ -19,7 +19,7 @@ from service.api.state import App, State
 from service.api.teams import open_team, visible_team
 from service.domain.access import Role, Scope, beyond
 from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
-from service.domain.moment import iso
+from service.domain.moment import iso, iso_or_none
 from service.store import audit, keys
 from service.store.keys import Terms
 from service.store.tables import ApiKey
@@ -235,7 +235,7 @@ def _told(key: ApiKey) -> dict[str, Any]:
 
 def _json(key: ApiKey) -> dict[str, Any]:
     moments = ("created_at", "last_used_at", "expires_at", "revoked_at")
-    told = {name: None if (at := getattr(key, name)) is None else iso(at) for name in moments}
+    told = {name: iso_or_none(getattr(key, name)) for name in moments}
     names = ("id", "team", "user", "name", "role", "created_by", "revoked_by", "replaced_by")
     scopes = None if key.scopes is None else [Scope(one).value for one in key.scopes]
     return {**{name: getattr(key, name) for name in names}, **told, "scopes": scopes}

@@ -13,7 +13,6 @@ from service.domain.errors import NotAllowed
 # `__Host-`: over https (or from this machine) only, for this host and the whole of it, set by no other host.
 COOKIE = "__Host-tunegate"
 HEADER = "x-csrf-token"
-FIELD = "csrf_token"
 
 
 def token_of(cookie: str) -> str:

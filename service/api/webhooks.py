@@ -23,7 +23,7 @@ from service.api.state import App, State
 from service.api.webhook_schemas import EndpointCreate, EndpointObject, EndpointPatch, NewEndpointObject, SecretRotate
 from service.domain.endpoint import PREFIX, Kind, concerns_runs, endpoint_refusal, shown
 from service.domain.errors import Conflict, Invalid, NotFound
-from service.domain.moment import iso
+from service.domain.moment import iso, iso_or_none
 from service.domain.run import RunState, how_it_ended
 from service.store import audit, teams, webhooks
 from service.store.sealed_address import Address, seal, unseal
@@ -239,12 +239,8 @@ def _endpoint_json(endpoint: Endpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "events": endpoint.events,
         "created_at": iso(endpoint.created_at),
-        "rotated_until": _iso(endpoint.rotated_until),
-        "failing_since": _iso(endpoint.failing_since),
-        "disabled_at": _iso(endpoint.disabled_at),
+        "rotated_until": iso_or_none(endpoint.rotated_until),
+        "failing_since": iso_or_none(endpoint.failing_since),
+        "disabled_at": iso_or_none(endpoint.disabled_at),
         "disabled_because": endpoint.disabled_because,
     }
-
-
-def _iso(value: datetime | None) -> str | None:
-    return None if value is None else iso(value)

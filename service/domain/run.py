@@ -100,6 +100,9 @@ NEXT: Mapping[RunState, frozenset[RunState]] = {
 
 TERMINAL = frozenset(state for state, following in NEXT.items() if not following)
 
+# As the database has them: states of runs that have not ended.
+LIVE = [state.value for state in RunState if state not in TERMINAL]
+
 # These hold a slot: a job exists for them, or may exist.
 ACTIVE = frozenset({RunState.SUBMITTING, RunState.STARTING, RunState.RUNNING})
 

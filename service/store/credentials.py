@@ -10,11 +10,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from service.domain.place import Place
-from service.domain.run import TERMINAL, RunState
+from service.domain.run import LIVE
 from service.store.ids import new_id
 from service.store.tables import Run, Stray, TeamCredential
-
-LIVE = [state.value for state in RunState if state not in TERMINAL]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.money import GRACE_MINUTES, elapsed_ms
 from service.domain.place import Place
-from service.domain.run import TERMINAL, RunState
+from service.domain.run import LIVE
 from service.domain.stray import CHARGED, Action, Kind, bill
 from service.store import budgets, credentials, flavors, ledger, organisation, windows
 from service.store.batches import batches
@@ -19,8 +19,6 @@ from service.store.budgets import Owner
 from service.store.ids import new_id
 from service.store.ledger import StrayJob
 from service.store.tables import Attempt, LedgerEntry, ReservationWindow, Run, Stray, Team
-
-LIVE = [state.value for state in RunState if state not in TERMINAL]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from service.domain.run import TERMINAL, RunState
+from service.domain.run import LIVE
 from service.store.tables import Run, TeamSecret
-
-LIVE = [state.value for state in RunState if state not in TERMINAL]
 
 
 def get(session: Session, team: str, name: str) -> TeamSecret | None:

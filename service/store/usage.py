@@ -7,11 +7,9 @@ from datetime import datetime
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select
 
-from service.domain.run import RunState
+from service.domain.run import LIVE, RunState
 from service.domain.usage import OPEN, STRAY, Spending, outcome
 from service.store.tables import Attempt, LedgerEntry, Run
-
-UNFINISHED = [state.value for state in RunState if not state.is_terminal]
 
 
 def charges(session: Session, since: datetime, until: datetime, team: str | None) -> list[Spending]:
@@ -62,7 +60,7 @@ def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
         select(LedgerEntry, Run, Attempt.flavor)
         .join(Run, col(Run.id) == LedgerEntry.run_id)
         .join(Attempt, col(Attempt.submission) == LedgerEntry.submission)
-        .where(LedgerEntry.kind == "reserve", col(Run.state).in_(UNFINISHED), ~is_closed)
+        .where(LedgerEntry.kind == "reserve", col(Run.state).in_(LIVE), ~is_closed)
     )
     if team is not None:
         query = query.where(Run.team == team)
