@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-clients bench-admission
+.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-browser screenshots test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -86,6 +86,20 @@ test-fuzz: $(VENV)-fuzz/.ready ## thousands of requests out of the OpenAPI docum
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) PATH="$(CURDIR)/$(VENV)-fuzz/bin:$$PATH" $(VENV)-fuzz/bin/python -m pytest -n 2 -rP tests/fuzz
 
+$(VENV)-browser/.ready: $(READY) requirements/browser.txt
+	$(PYTHON) -m venv $(VENV)-browser
+	$(VENV)-browser/bin/python $(PIP) install --require-hashes -r requirements/browser.txt
+	$(VENV)-browser/bin/python $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-browser: $(VENV)-browser/.ready ## the dashboard in chromium: each page, each action, live, dark, on a phone, accessible
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) PATH="$(CURDIR)/$(VENV)-browser/bin:$$PATH" $(VENV)-browser/bin/python -m pytest -n 2 --dist loadfile tests/browser
+
+screenshots: $(VENV)-browser/.ready ## docs/images: the dashboard over a demo with runs of every kind
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) PATH="$(CURDIR)/$(VENV)-browser/bin:$$PATH" $(VENV)-browser/bin/python -m tools.screenshots docs/images
+
 $(VENV)-clients/.ready: $(READY) requirements/clients.txt
 	$(PYTHON) -m venv $(VENV)-clients
 	$(VENV)-clients/bin/python $(PIP) install --require-hashes -r requirements/clients.txt
@@ -136,7 +150,9 @@ lock: $(READY) ## bring the hashed requirement files up to date with pyproject.t
 		--excludes requirements/trl.excludes --output-file requirements/trl.txt
 	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/fuzz.in --constraint requirements/dev.txt \
 		--output-file requirements/fuzz.txt
+	$(BIN)/$(COMPILE) pyproject.toml --group dev requirements/browser.in --constraint requirements/dev.txt \
+		--output-file requirements/browser.txt
 	$(BIN)/$(COMPILE) requirements/audit.in --output-file requirements/audit.txt
 
 clean: ## remove the environment and everything that runs wrote
-	rm -rf $(VENV) $(VENV)-audit $(VENV)-clients $(VENV)-fuzz $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-browser $(VENV)-clients $(VENV)-fuzz $(VENV)-trl build data .pytest_cache .mypy_cache .ruff_cache

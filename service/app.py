@@ -49,7 +49,8 @@ from service.api.policy import EveryAnswer
 from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
-from service.web import documentation, sign_in
+from service.web import actions, documentation, pages, run_list, sign_in
+from service.web import queue as queue_page
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
 allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
@@ -87,6 +88,8 @@ RESOURCES = (
     health,
     metrics,
 )
+# The same of pages for people.
+PAGES = (sign_in, queue_page, run_list, actions)
 
 
 def create_app(
@@ -115,7 +118,9 @@ def create_app(
     idempotency.install(app)
     for module in RESOURCES:
         app.include_router(module.router)
-    app.include_router(sign_in.router)
+    for module in PAGES:
+        app.include_router(module.router)
+    pages.install(app)
     document.install(app)
     documentation.install(app)
     return app

@@ -42,6 +42,7 @@ class Service:
         }
         self._http = httpx2.Client(timeout=10, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
+        self.keys = {"admin": ADMIN_KEY}
 
     def __enter__(self) -> Service:
         self.start()

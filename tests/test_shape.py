@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "hub": {"hub", "domain"},
     "flow": {"flow", "hub", "store", "domain"},
     "api": {"api", "flow", "hub", "store", "domain"},
-    "web": {"web", "api", "flow", "store", "domain"},
+    "web": {"web", "api", "store", "domain"},
     "sandbox": {"sandbox"},
     "settings": {"settings", "domain"},
     "log": {"log", "domain"},
@@ -57,7 +57,7 @@ MAY_IMPORT = {
 # Libraries that have one home.
 HOMES = {
     "huggingface_hub": {"hub", "sandbox", "follow_ups"},  # the last are scripts of jobs
-    "httpx2": {"hub", "sandbox", "flow", "cli", "api"},
+    "httpx2": {"hub", "sandbox", "flow", "cli", "api", "web"},
     "fastapi": {"api", "web", "app", "assembly", "server"},
     "starlette": {"api", "web", "sandbox"},
     "uvicorn": {"api", "server", "sandbox"},

@@ -138,7 +138,7 @@ def _links(data: Mapping[str, Any], public_url: str | None) -> Iterator[tuple[st
     model = (data.get("output") or {}).get("url")
     found = {
         "Model": model,
-        "Run": None if public_url is None else f"{public_url}/runs/{data.get('id')}",
+        "Run": None if public_url is None else f"{public_url}/ui/runs/{data.get('id')}",
         "Job": job if public_url is None else None,
     }
     yield from ((name, url) for name, url in found.items() if url is not None and ADDRESS.fullmatch(url))

@@ -76,6 +76,11 @@ def feed(session: Session, after: int, team: str | None, patterns: Sequence[str]
     return list(session.exec(query.where(of_patterns(patterns))))
 
 
+def last_position(session: Session) -> int:
+    """Where the feed is now; 0 where nothing has happened."""
+    return session.exec(select(func.max(Event.position))).one() or 0
+
+
 def of_patterns(patterns: Sequence[str]) -> ColumnElement[bool]:
     """Whether an event is of one of these types, or of those that begin so."""
     return or_(*(_is_of(pattern) for pattern in patterns))
@@ -102,8 +107,7 @@ def stamp(session: Session) -> list[Event]:
     )
     if not unstamped:
         return []
-    last = session.exec(select(func.max(Event.position))).one() or 0
-    for position, event in enumerate(unstamped, last + 1):
+    for position, event in enumerate(unstamped, last_position(session) + 1):
         session.exec(update(Event).where(col(Event.id) == event.id).values(position=position))
         event.position = position
     return unstamped

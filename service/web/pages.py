@@ -1,28 +1,106 @@
-"""What every page has: templates, and the session of who looks at it."""
+"""What every page has: who looks at it, the API as they may use it, and the templates."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
-from fastapi import Request
-from fastapi.responses import Response
+from cryptography.fernet import InvalidToken
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from service.api.credentials import by_cookie
 from service.api.same_site import COOKIE, token_of
-from service.api.state import State
+from service.api.state import App, State
+from service.domain.access import Role
 from service.domain.errors import NotAuthenticated
 from service.store.sign_ins import Who
+from service.web import wording
+from service.web.inside import Inside, Refusal
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-TEMPLATES = Jinja2Templates(
-    env=Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined
+SEE_OTHER = 303
+# What the last action told, for the next page: kept by the browser, sealed, and shown once.
+NOTICE = "__Host-tunegate-notice"
+NOTICE_SECONDS = 60
+
+
+def _templates() -> Jinja2Templates:
+    loader = FileSystemLoader(HERE / "templates")
+    made = Environment(
+        loader=loader,
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-)
+    made.filters.update(wording.FILTERS)
+    made.globals.update(percent=wording.percent)
+    return Jinja2Templates(env=made)
+
+
+TEMPLATES = _templates()
+
+
+class SignInFirst(Exception):
+    """Nobody is signed in; `path` is where they wanted to go."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody who is signed in looks at a page. `api` answers as them, `who` is what GET /me says of them."""
+
+    request: Request
+    app: State
+    who: Who
+    api: Inside
+
+    def reaches(self, role: str) -> bool:
+        """Whether their role is this one or a higher one."""
+        return self.who.role.reaches(Role(role))
+
+    def show(self, template: str, status: int = 200, **context: Any) -> Response:
+        """A page of theirs."""
+        answer = page(self.request, template, self.who, status, reaches=self.reaches, notice=self._notice(), **context)
+        if NOTICE in self.request.cookies:
+            answer.delete_cookie(NOTICE, path="/", secure=True, httponly=True, samesite="lax")
+        return answer
+
+    def go(self, path: str, notice: str | None = None, is_refusal: bool = False) -> Response:
+        """On to another page of this service, which tells the notice once."""
+        answer = RedirectResponse(path, SEE_OTHER)
+        if notice is not None:
+            sealed = self.app.gate.vault.seal({"text": notice, "kind": "refused" if is_refusal else "done"}).decode()
+            answer.set_cookie(
+                NOTICE, sealed, max_age=NOTICE_SECONDS, path="/", secure=True, httponly=True, samesite="lax"
+            )
+        return answer
+
+    def _notice(self) -> dict[str, str] | None:
+        sealed = self.request.cookies.get(NOTICE)
+        try:
+            return None if sealed is None else self.app.gate.vault.open(sealed.encode())
+        except InvalidToken:
+            return None
+
+
+def look(request: Request, app: App) -> Visit:
+    """Whose visit a request is; raises SignInFirst."""
+    who = signed_in(request, app)
+    if who is None:
+        raise SignInFirst(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+    return Visit(request, app, who, Inside(request))
+
+
+Looking = Annotated[Visit, Depends(look)]
 
 
 def signed_in(request: Request, app: State) -> Who | None:
@@ -38,4 +116,31 @@ def page(request: Request, name: str, who: Who | None, status: int = 200, **cont
     """A page. `csrf_token` is what its forms send along."""
     cookie = request.cookies.get(COOKIE)
     token = None if who is None or cookie is None else token_of(cookie)
-    return TEMPLATES.TemplateResponse(request, name, {"who": who, "csrf_token": token, **context}, status_code=status)
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    given = {"notice": None, "reaches": lambda _role: False, **context}
+    return TEMPLATES.TemplateResponse(
+        request, name, {"who": who, "csrf_token": token, "here": here, **given}, status_code=status
+    )
+
+
+def own_path(path: str | None) -> str:
+    """Where to go after a sign-in or an action: a path of this service, whatever a link asks for."""
+    parts = urlsplit(path or "")
+    is_own = path and path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    return path if is_own and path and path.isprintable() else "/"
+
+
+def install(app: FastAPI) -> None:
+    """Answer what pages cannot show: to the sign-in, or a page that says why."""
+
+    @app.exception_handler(SignInFirst)
+    def sign_in_first(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, SignInFirst)
+        onward = "" if error.path == "/" else f"?next={quote(error.path)}"
+        return RedirectResponse(f"/sign-in{onward}", SEE_OTHER)
+
+    @app.exception_handler(Refusal)
+    def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        state: State = request.app.state.tunegate
+        return page(request, "refused.html", signed_in(request, state), error.status, refusal=error)

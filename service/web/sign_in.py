@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import structlog
 from cryptography.fernet import InvalidToken
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlmodel import Session
 
@@ -25,7 +25,7 @@ from service.domain.errors import IssuerDown, NotAllowed, NotAuthenticated, Serv
 from service.domain.moment import iso
 from service.store import audit, sign_ins
 from service.store.sign_ins import Who
-from service.web.pages import page, signed_in
+from service.web.pages import SEE_OTHER, own_path, page
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger()
@@ -34,34 +34,28 @@ log = structlog.get_logger()
 BEGUN = "__Host-tunegate-sign-in"
 BEGUN_LASTS = timedelta(minutes=10)
 CALLBACK = "/sign-in/callback"
-SEE_OTHER = 303
-
-
-@router.get("/")
-def home(request: Request, app: App) -> Response:
-    """Who is signed in."""
-    who = signed_in(request, app)
-    return RedirectResponse("/sign-in", SEE_OTHER) if who is None else page(request, "home.html", who)
+# Where to go once it is done: the page that somebody asked for.
+Onward = Annotated[str, Query(alias="next", max_length=1000)]
 
 
 @router.get("/sign-in")
-def show(request: Request, app: App) -> Response:
+def show(request: Request, app: App, onward: Onward = "/") -> Response:
     """The ways to sign in."""
-    return _form(request, app)
+    return _form(request, app, onward)
 
 
 @router.post("/sign-in")
-def with_key(request: Request, app: App, key: Annotated[str, Form(max_length=500)]) -> Response:
+def with_key(request: Request, app: App, key: Annotated[str, Form(max_length=500)], onward: Onward = "/") -> Response:
     """Begin a session with a key: it may do what the key may, and ends with it."""
     try:
         refuse_other_sites(request.headers)
-        return _begin(request, app, by_key(app, key.strip()))
+        return _begin(request, app, by_key(app, key.strip()), onward)
     except ServiceError as error:
-        return _form(request, app, error)
+        return _form(request, app, onward, error)
 
 
 @router.get("/sign-in/oidc")
-def at_issuer(request: Request, app: App, team: str | None = None) -> Response:
+def at_issuer(request: Request, app: App, team: str | None = None, onward: Onward = "/") -> Response:
     """Go to the issuer; `team` for somebody who has several."""
     try:
         issuer = _issuer(app)
@@ -79,10 +73,15 @@ def at_issuer(request: Request, app: App, team: str | None = None) -> Response:
         }
         place = issuer.place("authorization_endpoint")
     except ServiceError as error:
-        return _form(request, app, error)
+        return _form(request, app, onward, error)
     answer = RedirectResponse(f"{place}{'&' if '?' in place else '?'}{urlencode(asked)}", SEE_OTHER)
     until = iso(app.now() + BEGUN_LASTS)
-    _set(answer, BEGUN, app.gate.vault.seal({**begun, "team": team or "", "until": until}).decode(), BEGUN_LASTS)
+    _set(
+        answer,
+        BEGUN,
+        app.gate.vault.seal({**begun, "team": team or "", "next": onward, "until": until}).decode(),
+        BEGUN_LASTS,
+    )
     return answer
 
 
@@ -95,9 +94,9 @@ def back(request: Request, app: App, code: str | None = None, state: str | None 
             raise NotAuthenticated("the issuer's answer is not to this sign-in", remedy="Begin anew.")
         token = issuer.exchange(code, begun["verifier"], _callback(request, app))
         claims = issuer.claims(token, nonce=begun["nonce"], audiences=(issuer.terms.client_id,))
-        answer = _begin(request, app, by_claims(app, claims, begun["team"] or None))
+        answer = _begin(request, app, by_claims(app, claims, begun["team"] or None), begun["next"])
     except ServiceError as error:
-        answer = _form(request, app, error)
+        answer = _form(request, app, "/", error)
     answer.delete_cookie(BEGUN, path="/", secure=True, httponly=True, samesite="lax")
     return answer
 
@@ -110,28 +109,29 @@ def sign_out(request: Request, app: App, csrf_token: Annotated[str, Form(max_len
         try:
             refuse_foreign(request.headers, cookie, csrf_token)
         except NotAllowed as error:
-            return _form(request, app, error)
+            return _form(request, app, "/", error)
         app.gate.db.write(partial(sign_ins.end, cookie=cookie))
     answer = RedirectResponse("/sign-in", SEE_OTHER)
     answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return answer
 
 
-def _begin(request: Request, app: State, who: Who) -> Response:
+def _begin(request: Request, app: State, who: Who, onward: str) -> Response:
     def work(session: Session) -> str:
         audit.enter(session, deed_of(request, who), who.team, app.now())
         return sign_ins.begin(session, who, app.now(), app.session_lasts)
 
     cookie = app.gate.db.write(work)
     log.info("signed_in", user=who.user, team=who.team, role=who.role, via=who.via)
-    answer = RedirectResponse("/", SEE_OTHER)
+    answer = RedirectResponse(own_path(onward), SEE_OTHER)
     _set(answer, COOKIE, cookie, app.session_lasts)
     return answer
 
 
-def _form(request: Request, app: State, error: ServiceError | None = None) -> Response:
+def _form(request: Request, app: State, onward: str, error: ServiceError | None = None) -> Response:
     status = 200 if error is None else error.status
-    return page(request, "sign_in.html", None, status, error=error, has_issuer=app.issuer is not None)
+    has_issuer = app.issuer is not None
+    return page(request, "sign_in.html", None, status, error=error, has_issuer=has_issuer, onward=own_path(onward))
 
 
 def _issuer(app: State) -> Issuer:

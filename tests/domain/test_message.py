@@ -51,7 +51,7 @@ def test_a_failure_says_what_happened_why_what_it_cost_and_where_to_look() -> No
     )
     assert dict(message.links)["Job"] == "https://huggingface.co/jobs/acme/1"
     here = dict(message_of("run.failed", RUN, "https://gate.acme.com").links)
-    assert here["Run"] == "https://gate.acme.com/runs/run_01ABC"
+    assert here["Run"] == "https://gate.acme.com/ui/runs/run_01ABC"
     assert "Job" not in here
 
 

@@ -1,0 +1,129 @@
+"""How pages write what the API says: dollars, durations, states. No number is made here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+# A waiting run says what for (the pill), each other run its state.
+WAITS = {
+    "checking": "being checked",
+    "waiting_for_budget": "waiting for money",
+    "waiting_for_slot": "waiting for a slot",
+    "waiting_for_dependency": "waiting for another run",
+    "waiting_for_output": "waiting for its repository",
+    "awaiting_approval": "awaiting approval",
+    "paused": "paused",
+    "backing_off": "trying again soon",
+    "no_capacity": "waiting for hardware",
+    "price_unknown": "waiting for a price",
+    "cancel_requested": "being cancelled",
+}
+CAUSES = {"cuda_oom": "out of GPU memory", "host_oom": "out of memory", "job_timeout": "timed out"}
+UNKNOWN = "not known yet"
+
+
+def usd(amount: float | None, digits: int = 2) -> str:
+    """Dollars: two digits in tables, more where two would say nothing; an unknown amount is said to be one."""
+    if amount is None:
+        return UNKNOWN
+    if amount and abs(amount) < 0.01 and digits == 2:
+        digits = 4 if abs(amount) >= 0.0001 else 6
+    return f"{'−' if amount < 0 else ''}${abs(amount):,.{digits}f}"
+
+
+def number(value: float | None) -> str:
+    """A figure: whole ones with thousands apart, others as short as they are exact enough to be read."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def duration(seconds: float | None) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`, `2 days 4 h`."""
+    if seconds is None:
+        return UNKNOWN
+    whole = round(seconds)
+    days, hours, minutes = whole // 86_400, whole % 86_400 // 3_600, whole % 3_600 // 60
+    if days:
+        return f"{days} day{'s' if days > 1 else ''}" + (f" {hours} h" if hours else "")
+    if hours:
+        return f"{hours} h" + (f" {minutes} min" if minutes else "")
+    return f"{minutes} min" if whole >= 120 else f"{whole} s" if whole < 60 else f"1 min {whole - 60} s"
+
+
+def moment(value: str | None, show: str = "moment") -> Markup:
+    """A time of the wire as an element: written in UTC, shown by static/live.js in the reader's zone. `show`: `moment`
+    (a day and a minute), `clock` (the minute, with the day where it is another), `ago`, `left`."""
+    if value is None:
+        return escape(UNKNOWN)
+    plain = f"{value[:10]} {value[11:16]} UTC"
+    return Markup('<time datetime="{}" data-show="{}">{}</time>').format(value, show, plain)
+
+
+def words(code: str | None) -> str:
+    """A snake_case code as words: a cause, an event, a kind."""
+    return "" if code is None else CAUSES.get(code, code.replace("_", " "))
+
+
+def state_word(run: Mapping[str, Any]) -> str:
+    """What a run's pill says."""
+    if run["state"] == "queued":
+        return WAITS.get(run["reason"], words(run["reason"]) or "queued")
+    return WAITS["cancel_requested"] if run["reason"] == "cancel_requested" else str(run["state"])
+
+
+def name_of(run: Mapping[str, Any]) -> str:
+    """What people call a run: the repository that it makes, else what it trains or runs, else its id."""
+    if run.get("output"):
+        return str(run["output"]["repo"]).rpartition("/")[2] or str(run["id"])
+    kind = run.get("kind")
+    return f"{words(kind)} of {short(run['parent'])}" if kind and run.get("parent") else short(run["id"])
+
+
+def about(run: Mapping[str, Any]) -> str:
+    """A line below the name: model, method, flavor, for whom."""
+    recipe = run["recipe"]
+    model = str(recipe.get("model_name_or_path") or "").rpartition("/")[2]
+    method = ("QLoRA" if recipe.get("quantization") else "LoRA") if recipe.get("lora") is not None else ""
+    rank = (recipe.get("lora") or {}).get("r")
+    parts = [
+        words(run["kind"]) if run.get("kind") else "",
+        model or ("script" if recipe.get("kind") == "script" else ""),
+        f"{method} r {rank}" if method and rank else method,
+        run["flavor"],
+        run["requested_by"],
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def short(run_id: str) -> str:
+    """The end of an id, by which people tell runs apart."""
+    return f"…{run_id[-6:]}"
+
+
+def percent(part: float | None, whole: float | None) -> float:
+    """How much of a whole, from 0 to 100, for bars."""
+    return 0.0 if not part or not whole else round(min(100.0, max(0.0, 100 * part / whole)), 2)
+
+
+def data(value: Any) -> Markup:
+    """JSON for a data block of a page: what it holds cannot end the block."""
+    return Markup(json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "usd": usd,
+    "number": number,
+    "duration": duration,
+    "moment": moment,
+    "words": words,
+    "state_word": state_word,
+    "name_of": name_of,
+    "about": about,
+    "short": short,
+    "data": data,
+}
