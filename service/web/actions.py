@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from service.api.same_site import COOKIE, refuse_foreign
-from service.domain.errors import NotAllowed, ServiceError
+from service.domain.errors import NotAllowed, NotFound, ServiceError
 from service.web.inside import Refusal
 from service.web.pages import Looking, Visit, own_path
 
