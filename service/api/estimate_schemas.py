@@ -98,4 +98,8 @@ class EstimateObject(BaseModel):
     splits: list[SplitObject] = Field(description="Offered, never made, unless `recipe.fit_batch` asks for it")
     pilot: PilotEstimateObject | None = Field(description="What the body's pilot would need and cost")
     warnings: list[str]
+    command: str | None = Field(
+        description="The same training as TRL's own command; null where a config file or more would be needed",
+        examples=["trl sft --model_name_or_path HuggingFaceTB/SmolLM3-3B --dataset_name trl-lib/Capybara"],
+    )
     recipe: dict[str, Any]

@@ -27,6 +27,7 @@ from service.domain.preflight import check_inputs
 from service.domain.request import RunRequest
 from service.domain.settle import Settled, batch_offers, settle
 from service.domain.subject import Fact, Subject
+from service.domain.trl.command import as_typed
 from service.domain.trl.preset import family_in
 from service.domain.trl_sft import TrlSft
 from service.domain.wanted import Wanted, wanted_of
@@ -121,6 +122,7 @@ def _answer(request: EstimateRequest, recipe: TrlSft, expect: Expectation, probl
     ]
     told["pilot"] = None if request.pilot is None else _pilot(request.pilot, settled, expect, family)
     told["warnings"] += [f"{one.message}. {one.remedy}" for one in problems]
+    told["command"] = as_typed(settled.recipe, request.output_repo)
     return told | {"recipe": settled.recipe.model_dump(mode="json")}
 
 

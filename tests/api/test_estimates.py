@@ -47,6 +47,18 @@ def rich(api: Api) -> Api:
     return api
 
 
+def test_the_same_training_is_told_as_trls_own_command(rich: Api) -> None:
+    told = estimate(rich, {**LORA, "args": {**LORA["args"], "learning_rate": 5e-5}}, output_repo="acme/model")
+    assert told["command"] == (
+        "trl sft --model_name_or_path HuggingFaceTB/SmolLM3-3B "
+        "--dataset_name HuggingFaceTB/smoltalk2_everyday_convs_think --use_peft True --lora_r 8 --lora_alpha 16 "
+        "--lora_dropout 0.05 --lora_target_modules all-linear --max_steps 1000 --per_device_train_batch_size 4 "
+        "--learning_rate 5e-5 --report_to none --output_dir model --push_to_hub True --hub_model_id acme/model"
+    )
+    assert estimate(rich, {**LORA, "dataset_revision": "main"})["command"] is None, "the command has no flag for it"
+    assert estimate(rich, {**LORA, "args": {"max_length": None}})["command"] is None, "only a config file says null"
+
+
 def test_the_courses_full_fine_tune_does_not_fit_a10g_large_and_lora_does(rich: Api) -> None:
     full = estimate(rich, COURSE, flavor="a10g-large")
     assert verdicts(full)["a10g-large"] == "does_not_fit"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -68,6 +69,20 @@ def trl_command(
     if not config:
         return argv
     return ("bash", "-c", RUN_WITH_CONFIG, "tunegate", json.dumps(config), *argv)
+
+
+def as_typed(recipe: TrlSft, output_repo: str | None) -> str | None:
+    """What a person types for the same training on one machine with that TRL; None where a flag's value can be said in
+    a config file only, or a dataset is wanted that the command cannot name."""
+    known = release(recipe.trl_version) if recipe.trl_version in described() else None
+    flags = all_flags(recipe)
+    sayable = {name: value for name, value in flags.items() if _is_written(known, name, value)}
+    is_other = recipe.dataset_revision is not None or takes_parts(recipe)
+    if is_other or any(known is None or flags[name] != known.flags[name].default for name in flags.keys() - sayable):
+        return None
+    own = () if output_repo is None else ("--output_dir", output_repo.partition("/")[2], "--push_to_hub", "True")
+    named = () if output_repo is None else ("--hub_model_id", output_repo)
+    return shlex.join(["trl", "sft", *(part for one in sayable.items() for part in flag(*one)), *own, *named])
 
 
 def all_flags(recipe: TrlSft) -> dict[str, Any]:
