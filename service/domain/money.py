@@ -43,6 +43,11 @@ def dollars(micro_usd: int) -> str:
     return f"${whole}.{digits.rstrip('0').ljust(2, '0')}"
 
 
+def about(micro_usd: int) -> str:
+    """A guess at an amount, for people: two digits after the point, unless they would say nothing."""
+    return f"${micro_usd / MICRO:.2f}" if micro_usd >= MICRO // 100 else dollars(micro_usd)
+
+
 def ceiling(price_per_minute_micro_usd: int, timeout_seconds: int) -> int:
     """The most an attempt can cost, in micro-dollars: what is reserved before it is submitted."""
     return price_per_minute_micro_usd * (minutes(timeout_seconds * 1000) + GRACE_MINUTES)

@@ -63,12 +63,12 @@ def cost(watched: Watched, now: datetime) -> Alarm | None:
     expected, least = (watched.cost_after(min(elapsed + one, watched.timeout_seconds)) for one in (left, low))
     if expected <= watched.p90_micro_usd:
         return None
-    p90 = money.dollars(watched.p90_micro_usd)
+    p90 = money.about(watched.p90_micro_usd)
     return Alarm(
         Guard.COST,
-        f"It has cost {money.dollars(spent)} so far and comes to about {money.dollars(expected)}: more than the {p90} "
+        f"It has cost {money.dollars(spent)} so far and comes to about {money.about(expected)}: more than the {p90} "
         "that nine of ten such runs were expected to stay within.",
-        f"{money.dollars(expected)} at its pace, p90 {p90}",
+        f"{money.about(expected)} at its pace, p90 {p90}",
         "A pilot measures the pace beforehand; fewer steps or another flavor may be worth more. Its ceiling holds.",
         least > watched.p90_micro_usd,
         {
