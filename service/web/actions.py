@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from service.api.same_site import COOKIE, refuse_foreign
-from service.domain.errors import NotAllowed, NotFound, ServiceError
+from service.domain.errors import NotAllowed, NotFound
 from service.web.inside import Refusal
 from service.web.pages import Looking, Visit, own_path
 
@@ -80,19 +80,19 @@ async def do(name: str, request: Request, visit: Looking) -> Response:
         refuse_foreign(request.headers, request.cookies.get(COOKIE, ""), _text(form, "csrf_token"))
         action = ACTIONS[name]
     except NotAllowed as error:
-        return _refused(visit, _refusal(error), back)
+        return refused(visit, Refusal.of(error), back)
     except KeyError:
-        return _refused(visit, _refusal(NotFound(f"nothing here is called '{name}'")), back)
+        return refused(visit, Refusal.of(NotFound(f"nothing here is called '{name}'")), back)
     body = {one: read(_text(form, one)) for one, read in action.fields.items() if _text(form, one) != ""}
     path = action.path.format_map({one: quote(_text(form, one), safe="") for one in form})
     try:
         answer = await visit.api.send(action.method, path, body or None)
     except Refusal as refusal:
-        return _refused(visit, refusal, back)
+        return refused(visit, refusal, back)
     if action.shows is not None:
-        return visit.show(action.shows, answer=answer, back=back, is_part=_is_part(request))
+        return visit.show(action.shows, answer=answer, back=back, is_part=visit.is_part)
     onward = back if action.leads_to is None else action.leads_to.format_map(answer)
-    return _onward(visit, onward, action.done)
+    return visit.onward(onward, action.done)
 
 
 def _text(form: FormData, name: str) -> str:
@@ -101,24 +101,9 @@ def _text(form: FormData, name: str) -> str:
     return values[-1].strip() if values and isinstance(values[-1], str) else ""
 
 
-def _is_part(request: Request) -> bool:
-    return request.headers.get("hx-request") == "true"
-
-
-def _onward(visit: Visit, path: str, notice: str) -> Response:
-    answer = visit.go(path, notice)
-    if _is_part(visit.request):
-        answer.status_code = 200
-        answer.headers["hx-redirect"] = path
-    return answer
-
-
-def _refusal(error: ServiceError) -> Refusal:
-    return Refusal({"status": error.status, "code": error.code, "detail": error.detail, "remedy": error.remedy})
-
-
-def _refused(visit: Visit, refusal: Refusal, back: str) -> Response:
-    if _is_part(visit.request):
+def refused(visit: Visit, refusal: Refusal, back: str) -> Response:
+    """Tell a refusal beside the form, or on the page where it stands."""
+    if visit.is_part:
         return visit.show("parts/refusal.html", refusal.status, refusal=refusal)
     told = " ".join(part for part in (f"{refusal.detail}.", refusal.remedy) if part)
     return visit.go(back, told, is_refusal=True)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api.rates import COUNTED
 from service.api.same_site import COOKIE, HEADER, token_of
+from service.domain.errors import ServiceError
 
 BASE = "http://inside"
 # What the API is told of the browser: who it is by its cookie, and what the audit log notes.
@@ -30,7 +31,14 @@ class Refusal(Exception):
         self.detail = str(problem["detail"])
         self.remedy: str | None = problem.get("remedy")
         self.field: str | None = problem.get("field")
+        # one for each field, where several are wrong
+        self.errors: list[dict[str, Any]] = problem.get("errors") or []
         super().__init__(self.detail)
+
+    @classmethod
+    def of(cls, error: ServiceError) -> Refusal:
+        """What a page refuses by itself, in the same words."""
+        return cls({"status": error.status, "code": error.code, "detail": error.detail, "remedy": error.remedy})
 
 
 class Inside:

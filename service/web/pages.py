@@ -84,6 +84,19 @@ class Visit:
             )
         return answer
 
+    def onward(self, path: str, notice: str) -> Response:
+        """The same after a form: a page with scripts goes there by itself."""
+        answer = self.go(path, notice)
+        if self.is_part:
+            answer.status_code = 200
+            answer.headers["hx-redirect"] = path
+        return answer
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a script asks, which puts what it gets into the page."""
+        return self.request.headers.get("hx-request") == "true"
+
     def _notice(self) -> dict[str, str] | None:
         sealed = self.request.cookies.get(NOTICE)
         try:

@@ -24,13 +24,14 @@ DAYS = 7
 @router.get("/")
 async def queue(visit: Looking) -> Response:
     """One sentence, the money, the slots, the runs."""
-    active, waiting, places, limits, budgets, week = await asyncio.gather(
+    active, waiting, places, team, budgets, week, organisation = await asyncio.gather(
         visit.api.get("/runs", state=ACTIVE, limit=MOST),
         visit.api.get("/runs", state="queued", limit=MOST),
         visit.api.get("/queue", limit=MOST),
-        _limits(visit),
+        _team(visit),
         visit.api.get_or_none("/budgets"),
         _last_days(visit),
+        visit.api.get_or_none("/organisation"),
     )
     by_id = {run["id"]: run for run in waiting["data"]}
     ordered = [{**place, "run": by_id[place["run_id"]]} for place in places["data"] if place["run_id"] in by_id]
@@ -40,18 +41,27 @@ async def queue(visit: Looking) -> Response:
         waiting=ordered,
         has_more=places["has_more"],
         next_one=next((one for one in ordered if one["position"] is not None), None),
-        slots=_slots(active["data"], limits),
-        budgets=[] if budgets is None else [one for one in budgets["data"] if one["user"] is None],
+        slots=_slots(active["data"], team or organisation),
+        budget=_nearest([] if budgets is None else budgets["data"], visit.who.team),
         week=week,
-        organisation=await visit.api.get_or_none("/organisation"),
+        team=team,
+        organisation=organisation,
     )
 
 
-async def _limits(visit: Visit) -> Mapping[str, Any] | None:
-    """What says how many runs may be active at once: the team, or for admins the organisation."""
-    path = "/organisation" if visit.who.team is None else f"/teams/{visit.who.team}/limits"
-    found: Mapping[str, Any] | None = await visit.api.get_or_none(path)
+async def _team(visit: Visit) -> Mapping[str, Any] | None:
+    """The team of whoever looks; admins have none."""
+    found: Mapping[str, Any] | None = None
+    if visit.who.team is not None:
+        found = await visit.api.get_or_none(f"/teams/{visit.who.team}")
     return found
+
+
+def _nearest(budgets: Sequence[Mapping[str, Any]], team: str | None) -> Mapping[str, Any] | None:
+    """The budget that says most to whoever looks: their team's, else the organisation's, else any; a month's first."""
+    order = ("month", "week", "day", "total")
+    mine = [one for one in budgets if one["user"] is None and one["team"] in (team, None)] or budgets
+    return min(mine, key=lambda one: (one["team"] != team, order.index(one["period"])), default=None)
 
 
 def _slots(active: Sequence[Mapping[str, Any]], limits: Mapping[str, Any] | None) -> dict[str, Any]:

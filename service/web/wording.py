@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ WAITS = {
 }
 CAUSES = {"cuda_oom": "out of GPU memory", "host_oom": "out of memory", "job_timeout": "timed out"}
 UNKNOWN = "not known yet"
+RUN_ID = re.compile(r"run_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def usd(amount: float | None, digits: int = 2) -> str:
@@ -105,6 +107,25 @@ def short(run_id: str) -> str:
     return f"…{run_id[-6:]}"
 
 
+def linked(text: str | None) -> Markup:
+    """A sentence of the API, in which the ids of runs lead to them."""
+    whole = str(text or "")
+    pieces, at = [], 0
+    for found in RUN_ID.finditer(whole):
+        link = Markup('<a class="run" href="/ui/runs/{0}" title="{0}">{1}</a>').format(found[0], short(found[0]))
+        pieces += [escape(whole[at : found.start()]), link]
+        at = found.end()
+    return Markup("").join([*pieces, escape(whole[at:])])
+
+
+def ordinal(position: int) -> str:
+    """A place in the line."""
+    if position == 1:
+        return "first"
+    ending = "th" if position % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
+    return f"{position}{ending}"
+
+
 def percent(part: float | None, whole: float | None) -> float:
     """How much of a whole, from 0 to 100, for bars."""
     return 0.0 if not part or not whole else round(min(100.0, max(0.0, 100 * part / whole)), 2)
@@ -125,5 +146,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "name_of": name_of,
     "about": about,
     "short": short,
+    "linked": linked,
+    "ordinal": ordinal,
     "data": data,
 }

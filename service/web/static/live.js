@@ -110,6 +110,16 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// --- a search that narrows what stands below it ------------------------------------------------------------------
+document.addEventListener("input", (event) => {
+  const wanted = event.target.dataset.narrows;
+  if (!wanted) return;
+  const text = event.target.value.trim().toLowerCase();
+  for (const one of event.target.closest("details, section").querySelectorAll(`#others ${wanted}`)) {
+    one.hidden = !one.textContent.toLowerCase().includes(text);
+  }
+});
+
 // --- copies and the theme ----------------------------------------------------------------------------------------
 document.addEventListener("click", (event) => {
   const copy = event.target.closest("[data-copy]");
