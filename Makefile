@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-browser screenshots test-clients bench-admission
+.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-browser screenshots test-clients bench-admission docs
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -28,6 +28,9 @@ serve: $(READY) ## run the service (settings: TUNEGATE_… variables)
 
 sandbox: $(READY) ## run the local Hugging Face server
 	$(BIN)/tunegate sandbox --folder data/jobs
+
+docs: $(READY) ## write the pages of docs/ that tell what the code says
+	$(BIN)/python -m tools.docs
 
 test: $(READY) ## all tests that need only Python
 	@mkdir -p $(TMP)

@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     )
     hf_endpoint: str = Field("https://huggingface.co", description="Base address of Hugging Face.")
     datasets_server: str | None = Field(
-        None, description="Base address of the dataset viewer; Hugging Face's own where the endpoint is Hugging Face."
+        None,
+        description="Base address of the dataset viewer, which knows rows and columns; if unset Hugging Face's own, "
+        "where that is the endpoint.",
     )
     hf_token: SecretStr | None = Field(None, description="Control token: starts and stops jobs; never enters a job.")
     job_hf_token: SecretStr | None = Field(
@@ -49,17 +51,19 @@ class Settings(BaseSettings):
         description="User or organisation that runs and pays the jobs; where unset, every run names its own.",
     )
     admin_key: SecretStr | None = Field(
-        None, description="The first admin's API key; made and kept beside the database if unset."
+        None, description="The first admin's API key; if unset, one is made, in `admin.key` beside the database."
     )
     secret_key: SecretStr | None = Field(
         None,
-        description="Encrypts secrets at rest; made and kept beside the database if unset. Several, by commas: the "
+        description="Encrypts secrets at rest: keep it with your backups. If unset, one is made, in `secret.key` "
+        "beside the database. Several, apart by commas (in the file: by lines), while one follows another: the "
         "first seals, each opens.",
     )
     installation: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
-        description="The installation's id, in place of the file beside the database: where replicas share none.",
+        description="The installation's id, in place of the file `installation` that is made beside the database: "
+        "where replicas share no folder.",
     )
     listing_lag_seconds: float = Field(
         120, ge=0, description="How long after a create call's deadline a job may be missing from Hugging Face's lists."
@@ -80,10 +84,14 @@ class Settings(BaseSettings):
         (), description="Hosts, addresses or CIDRs that webhooks may reach although private, and over plain http."
     )
     smtp_url: SecretStr | None = Field(
-        None, description="Mail server for e-mails: `smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS."
+        None,
+        description="Mail server for e-mails: `smtps://user:password@host:465`, or `smtp://…:587` with STARTTLS, which "
+        "a password needs.",
     )
     smtp_from: str | None = Field(
-        None, pattern=r"^[^@\s<>]+@[^@\s<>]+$", description="Whom e-mails are from; needed where a mail server is set."
+        None,
+        pattern=r"^[^@\s<>]+@[^@\s<>]+$",
+        description="Whom e-mails are from, such as `tunegate@acme.com`; needed with a mail server.",
     )
     script_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that scripts may be fetched from although private, and over http."
@@ -97,14 +105,15 @@ class Settings(BaseSettings):
     logs_gib: float = Field(20, gt=0, description="What all logs together may take, unpacked; then the oldest go.")
     log_days: float = Field(90, gt=0, description="How long logs of ended jobs are kept.")
     checkpoint_days: float = Field(
-        7, ge=0, description="How long checkpoints of runs that failed or were cancelled are kept; others go at once."
+        7, ge=0, description="How long checkpoints of failed or cancelled runs are kept; those of a success go at once."
     )
     image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
     )
     public_url: str | None = Field(
         None,
-        description="Address under which jobs reach this service: scripts may then report their progress to it.",
+        description="Address under which jobs reach this service: scripts may then report their progress to it, and "
+        "messages link to it.",
     )
     oidc_issuer: str | None = Field(
         None, description="An OpenID Connect issuer whose tokens are taken beside keys, and by which people sign in."
@@ -115,7 +124,7 @@ class Settings(BaseSettings):
         (), description="For whom a bearer token may be made, comma-separated; the client id if unset."
     )
     oidc_user_claim: str = Field("email", description="The claim that names a user.")
-    oidc_claim: str = Field("groups", description="The claim whose values `OIDC_GRANTS` names.")
+    oidc_claim: str = Field("groups", description="The claim whose values `TUNEGATE_OIDC_GRANTS` names.")
     oidc_scope: str = Field("openid email profile", description="What a sign-in asks the issuer for.")
     oidc_grants: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="What each group may do: `GROUP=TEAM:ROLE` or `GROUP=admin`, comma-separated."
@@ -123,7 +132,8 @@ class Settings(BaseSettings):
     session_hours: float = Field(12, gt=0, description="How long a sign-in in a browser lasts.")
     rate_limit: Annotated[Rate | None, NoDecode] = Field(
         Rate(1200, 60),
-        description="Requests of one key, or of one address without a valid one: `off`, or such as `600/minute`.",
+        description="Requests of one key, or of one address without a valid key: `off`, or a number per `second`, "
+        "`minute`, `hour` or `day`, such as `600/minute`.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses or CIDRs of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."
@@ -131,8 +141,12 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins (`https://host`) whose pages may call this service from a browser."
     )
-    role: Literal["all", "api", "worker"] = Field("all", description="Answer requests, run the steps, or both.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="With `api` a process answers requests and never runs the steps; with the others it may."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level that is logged, as JSON lines."
+    )
 
     @field_validator("hf_token", "job_hf_token", "admin_key", "secret_key", "oidc_client_secret", "smtp_url")
     @classmethod

@@ -18,7 +18,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:
-    """Run the service. Settings are TUNEGATE_… variables; the README lists them."""
+    """Run the service. Settings are TUNEGATE_… variables; docs/configuration.md lists them."""
     import gc
 
     from sqlalchemy.exc import SQLAlchemyError

@@ -1,0 +1,66 @@
+"""What the documents tell somebody to type works as it stands: against a real service and a real sandbox."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from service.sandbox.serve import Options, SandboxServer
+from tests.docs.pages import README, ROOT, blocks, pages
+from tests.processes import ADMIN_KEY, Service
+
+# Typed into one shell after another: what a page sets (a key, a run) is there for the next one. An answer of 400 and
+# above fails the page; curl alone would call it a success.
+BEGIN = """\
+set -euo pipefail
+curl() { command curl --fail-with-body "$@"; }
+[ ! -e variables ] || . ./variables
+"""
+END = "\ndeclare -p TUNEGATE ADMIN AUTH JSON KEY RUN > variables; declare -f field >> variables\n"
+
+
+def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "data").mkdir()
+    said: dict[Path, str] = {}
+    with (
+        SandboxServer(Options(folder=tmp_path / "jobs")) as sandbox,
+        Service(tmp_path / "service", sandbox.url) as service,
+    ):
+        env = {
+            "PATH": os.environ["PATH"],
+            "TUNEGATE": service.url,
+            "TUNEGATE_ADMIN_KEY": ADMIN_KEY,
+            "HOME": str(tmp_path),
+        }
+        for page in pages():
+            typed = "\n".join(block.text for block in blocks("bash") if block.page == page)
+            ran = subprocess.run(
+                ["bash", "-c", f"{BEGIN}{typed}{END}"],
+                capture_output=True,
+                text=True,
+                env=env,
+                cwd=tmp_path,
+                timeout=120,
+                check=False,
+            )
+            assert ran.returncode == 0, f"{page.relative_to(ROOT)}: {ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
+            said[page] = ran.stdout
+        run = service("GET", "/runs").json()["data"][-1]
+    assert run["state"] == "succeeded"
+    assert run["output"]["verified"] is True
+    for told in (run["id"], "Model pushed to the Hub", run["output"]["revision"], '"kind":"charge"'):
+        assert told in said[README]
+    for name, told in TELLS.items():
+        assert told in said[ROOT / "docs" / name], name
+
+
+# What a page's commands bring to light, where anything does.
+TELLS = {
+    "install.md": '"role":"admin"',
+    "runs.md": "cpu-basic        $0.01/h",
+    "budgets.md": "approval_refused",
+    "security.md": '"labs"',
+    "operations.md": "tunegate_budget_limit_usd",
+}

@@ -1,0 +1,14 @@
+"""`python -m tools.docs`: write the generated pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.docs import configuration
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+PAGES = {"configuration.md": configuration.page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
