@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from service.sandbox.serve import Options, SandboxServer
@@ -29,7 +30,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
         Service(tmp_path / "service", sandbox.url) as service,
     ):
         env = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "TUNEGATE": service.url,
             "TUNEGATE_ADMIN_KEY": ADMIN_KEY,
             "HOME": str(tmp_path),
@@ -62,5 +63,6 @@ TELLS = {
     "runs.md": "cpu-basic        $0.01/h",
     "budgets.md": "approval_refused",
     "security.md": '"labs"',
+    "troubleshooting.md": '"cause": "missing_dependency"',
     "operations.md": "tunegate_budget_limit_usd",
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import configuration
+from tools.docs import configuration, troubleshooting
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGES = {"configuration.md": configuration.page}
+PAGES = {"configuration.md": configuration.page, "troubleshooting.md": troubleshooting.page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
