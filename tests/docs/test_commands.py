@@ -18,7 +18,7 @@ set -euo pipefail
 curl() { command curl --fail-with-body "$@"; }
 [ ! -e variables ] || . ./variables
 """
-END = "\ndeclare -p TUNEGATE ADMIN AUTH JSON KEY RUN > variables; declare -f field >> variables\n"
+END = "\ndeclare -p TUNEGATE ADMIN AUTH JSON KEY RUN ${LEAD+LEAD} > variables; declare -f field >> variables\n"
 
 
 def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
             "HOME": str(tmp_path),
         }
         for page in pages():
-            typed = "\n".join(block.text for block in blocks("bash") if block.page == page)
+            typed = "\n".join(block.text for block in blocks("bash") if block.page == page and block.kind is None)
             ran = subprocess.run(
                 ["bash", "-c", f"{BEGIN}{typed}{END}"],
                 capture_output=True,
@@ -49,12 +49,38 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
             assert ran.returncode == 0, f"{page.relative_to(ROOT)}: {ran.stdout[-3000:]}\n{ran.stderr[-3000:]}"
             said[page] = ran.stdout
         run = service("GET", "/runs").json()["data"][-1]
+        answered = make_every_call(tmp_path, env)
     assert run["state"] == "succeeded"
     assert run["output"]["verified"] is True
     for told in (run["id"], "Model pushed to the Hub", run["output"]["revision"], '"kind":"charge"'):
         assert told in said[README]
     for name, told in TELLS.items():
         assert told in said[ROOT / "docs" / name], name
+    assert len(answered) > 80
+    refused = [f"{place}: {code}" for place, code in answered.items() if code not in TAKEN]
+    assert not refused, "\n".join(refused)
+
+
+def make_every_call(folder: Path, env: dict[str, str]) -> dict[str, int]:
+    """The status that each example of docs/api.md was answered with, by its place."""
+    calls = [block for block in blocks("bash") if block.kind == "route"]
+    typed = "\n".join([BEGIN, IDS, ASKS_FOR_STATUS, *(block.text for block in calls)])
+    ran = subprocess.run(
+        ["bash", "-c", typed], capture_output=True, text=True, env=env, cwd=folder, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return dict(zip((block.place for block in calls), map(int, ran.stdout.split()), strict=True))
+
+
+# The ids that docs/api.md speaks of. What is deleted, or has ended, is there no more for the calls that follow.
+IDS = """\
+KEY_ID=$(curl -sS -H "$LEAD" -H "$JSON" "$TUNEGATE/teams/research/keys" \
+  -d '{"name": "other", "user": "carol@acme.com", "role": "viewer"}' | field '["id"]')
+HOOK=$(curl -sS -H "$LEAD" -H "$JSON" "$TUNEGATE/webhooks" -d '{"url": "http://127.0.0.1:1/"}' | field '["id"]')
+DELIVERY=dlv_none TOKEN=none
+"""
+ASKS_FOR_STATUS = "curl() { command curl -o answer -w '%{http_code}\\n' \"$@\"; }"
+TAKEN = {200, 201, 202, 204, 404, 409}
 
 
 # What a page's commands bring to light, where anything does.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.docs import configuration, troubleshooting
+from tools.docs import api, configuration, troubleshooting
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGES = {"configuration.md": configuration.page, "troubleshooting.md": troubleshooting.page}
+PAGES = {"api.md": api.page, "configuration.md": configuration.page, "troubleshooting.md": troubleshooting.page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
