@@ -42,7 +42,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("patch", "/runs/{run_id}"): {"priority": 90},
     ("post", "/runs/{run_id}/retry"): {"overrides": {"timeout": "20m", "max_cost_usd": 0.02}},
     ("post", "/runs/{run_id}/rescue"): {"output_repo": "acme/tiny-chat-rescued"},
-    ("post", "/runs/{run_id}/then"): {"then": [{"kind": "smoke_test", "prompts": ["Who are you?"]}]},
+    ("post", "/runs/{run_id}/then"): {
+        "then": [{"kind": "smoke_test", "prompts": ["Who are you?"], "flavor": "cpu-basic", "timeout": "5m"}]
+    },
     ("post", "/callbacks/{run_id}/{attempt}/{token}"): {"step": 20, "total_steps": 100, "loss": 1.83},
     ("post", "/estimates"): {
         "recipe": {
