@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "api": {"api", "flow", "hub", "store", "domain"},
     "web": {"web", "api", "store", "domain"},
     "sandbox": {"sandbox"},
+    "client": {"client"},
     "settings": {"settings", "domain"},
     "log": {"log", "domain"},
     "migrate": {"migrate", "store"},
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "assembly": {"assembly", "app", "api", "worker", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
     "cli": {
         "cli",
+        "client",
         "assembly",
         "server",
         "leader",
@@ -57,7 +59,7 @@ MAY_IMPORT = {
 # Libraries that have one home.
 HOMES = {
     "huggingface_hub": {"hub", "sandbox", "follow_ups"},  # the last are scripts of jobs
-    "httpx2": {"hub", "sandbox", "flow", "cli", "api", "web"},
+    "httpx2": {"hub", "sandbox", "flow", "client", "cli", "api", "web"},
     "fastapi": {"api", "web", "app", "assembly", "server"},
     "starlette": {"api", "web", "sandbox"},
     "uvicorn": {"api", "server", "sandbox"},
