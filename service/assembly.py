@@ -47,9 +47,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_gate(settings: Settings) -> Gate:
-    """Migrate and open the database, and make what every step works with. Raises Misconfigured or ForeignDatabase
-    (WrongKey among them)."""
+def hub_client(settings: Settings) -> HubClient:
+    """The client of Hugging Face with the service's own tokens. Raises Misconfigured."""
     if settings.hf_token is None or settings.job_hf_token is None:
         raise Misconfigured(
             "TUNEGATE_HF_TOKEN (starts jobs) and TUNEGATE_JOB_HF_TOKEN (what jobs get: rights on repositories only) "
@@ -57,14 +56,7 @@ def open_gate(settings: Settings) -> Gate:
         )
     if settings.hf_token == settings.job_hf_token:
         raise Misconfigured("TUNEGATE_JOB_HF_TOKEN is the control token, which never enters a job: give jobs their own")
-    migrate(settings.database_url)
-    db = Database(settings.database_url)
-    try:
-        installation, vault = db.write(partial(home.move_in, home=home_of(settings), now=now()))
-    except BaseException:
-        db.close()
-        raise
-    hub = HubClient(
+    return HubClient(
         settings.hf_endpoint,
         settings.hf_token.get_secret_value(),
         settings.job_hf_token.get_secret_value(),
@@ -72,6 +64,20 @@ def open_gate(settings: Settings) -> Gate:
         timeout_seconds=settings.hub_timeout_seconds,
         datasets_server=settings.viewer,
     )
+
+
+def open_gate(settings: Settings) -> Gate:
+    """Migrate and open the database, and make what every step works with. Raises Misconfigured or ForeignDatabase
+    (WrongKey among them)."""
+    hub = hub_client(settings)
+    migrate(settings.database_url)
+    db = Database(settings.database_url)
+    try:
+        installation, vault = db.write(partial(home.move_in, home=home_of(settings), now=now()))
+    except BaseException:
+        db.close()
+        hub.close()
+        raise
     return Gate(
         db=db,
         hub=hub,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from service.store.db import open_engine
@@ -27,6 +29,17 @@ def migrate(database_url: str, revision: str = "head") -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def standing(database_url: str) -> tuple[str | None, str | None]:
+    """The revision that a database is at, None where it has no tables of ours, and this release's. Changes nothing."""
+    engine = open_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            at = MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+    return at, ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

@@ -39,9 +39,11 @@ MAY_IMPORT = {
     "app": {"app", "api", "web"},
     "server": {"server", "api"},
     "assembly": {"assembly", "app", "api", "worker", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
+    "doctor": {"doctor", "assembly", "leader", "migrate", "settings", "flow", "hub", "store", "domain"},
     "cli": {
         "cli",
         "client",
+        "doctor",
         "assembly",
         "server",
         "leader",
@@ -59,7 +61,7 @@ MAY_IMPORT = {
 # Libraries that have one home.
 HOMES = {
     "huggingface_hub": {"hub", "sandbox", "follow_ups"},  # the last are scripts of jobs
-    "httpx2": {"hub", "sandbox", "flow", "client", "cli", "api", "web"},
+    "httpx2": {"hub", "sandbox", "flow", "client", "doctor", "cli", "api", "web"},
     "fastapi": {"api", "web", "app", "assembly", "server"},
     "starlette": {"api", "web", "sandbox"},
     "uvicorn": {"api", "server", "sandbox"},
@@ -69,6 +71,7 @@ HOMES = {
     "joserfc": {"api"},
     "jinja2": {"web"},
     "typer": {"cli"},
+    "click": {"cli"},
     "pydantic_settings": {"settings"},
 }
 

@@ -24,7 +24,6 @@ from service.store.tables import Event
 
 router = APIRouter(tags=["runs"])
 PORTION = 500
-LATEST = "latest"
 AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 LastEventId = Annotated[str | None, Header(description="Go on after this event of a stream")]
 
@@ -72,21 +71,18 @@ def read_feed(
     app: App,
     type: Annotated[list[EventPattern], Query(description="As for webhooks; several may be named")] = ["*"],  # noqa: A002, B006 - the parameter's name on the wire; pydantic copies it
     team: Annotated[str | None, Query(description="For admins")] = None,
+    latest: Annotated[bool, Query(description="Begin after all that has happened, where no place is given")] = False,
     limit: Limit = 100,
-    after: Annotated[
-        str | None, Query(max_length=200, description="The `next` of the page before; `latest`: what comes from now on")
-    ] = None,
+    after: After = None,
     last_event_id: LastEventId = None,
 ) -> Response:
     """Everything that happened to a team (for admins: to all), in the order of `position`: what webhooks tell, to be
     fetched. `next` is given on the last page too, to ask again from there later; no event appears before it
     afterwards. `Accept: text/event-stream` streams what comes after `after` or `Last-Event-ID`, and does not end."""
-    mine = team if caller.team is None else caller.team_or(team)
-    if after == LATEST and last_event_id is None:
+    start, mine = _start(after, last_event_id), team if caller.team is None else caller.team_or(team)
+    if latest and after is None and last_event_id is None:
         with app.gate.db.read() as session:
             start = events.last_position(session)
-    else:
-        start = _start(after, last_event_id)
 
     def read(place: int, most: int) -> list[Event]:
         with app.gate.db.read() as session:

@@ -104,16 +104,17 @@ class AsyncEvents(Resource):
     """`client.events`: the feed."""
 
     list = Listed(run_calls.feed)
+    newest = Answered(run_calls.newest)
 
     async def follow(
         self,
         *,
         types: str | Sequence[str] | None = None,
         team: str | None = None,
-        after: int | None = None,
+        after: int | str | None = None,
     ) -> AsyncIterator[Event]:
-        """What happens, as it happens and without an end, after a `position`; from the start if none is given. Taken up
-        again after a cut, without loss."""
+        """What happens, as it happens and without an end: after a position, from `newest()` on, or else from the
+        start. Taken up again after a cut, without loss."""
         async for frame in self.client.frames(run_calls.feed_stream(types=types, team=team, after=after)):
             yield Event.of(frame.data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
@@ -132,11 +133,16 @@ class AsyncRun(Methods, RunRecord):
                 yield Event.of(frame.data)
 
     async def follow_logs(
-        self, *, attempt: int | None = None, tail: int | None = None, contains: str | None = None
+        self,
+        *,
+        attempt: int | None = None,
+        tail: int | None = None,
+        since: datetime | str | None = None,
+        contains: str | None = None,
     ) -> AsyncIterator[LogLine]:
         """The lines of its log as they come, attempt after attempt, until it has ended; of one attempt alone if that is
         named. After a cut it goes on with the next line: none is missing, and none comes twice."""
-        call = run_calls.log_stream(self.id, attempt=attempt, tail=tail, contains=contains)
+        call = run_calls.log_stream(self.id, attempt=attempt, tail=tail, since=since, contains=contains)
         async for frame in self.client.frames(call):
             if frame.kind == "message":
                 yield LogLine.of(frame.data)

@@ -169,7 +169,7 @@ def log_stream(
     contains: str | None = None,
 ) -> Call[Any]:
     """The same as a stream, which ends with the run, or with the attempt that is named."""
-    return stream(path("runs", run_id, "logs"), follow=True, **_wanted(attempt, tail, since, contains))
+    return stream(path("runs", run_id, "logs"), {"follow": True, **_wanted(attempt, tail, since, contains)})
 
 
 def metrics(
@@ -191,24 +191,32 @@ def feed(
     team: str | None = None,
     after: str | None = None,
 ) -> Call[Event]:
-    """GET /events, page after page: what happened to the team (for admins: to all)."""
-    return Call("GET", "/events", Event.of, query={"type": types, "team": team, "after": after, "limit": LARGEST_PAGE})
+    """GET /events, page after page: what happened to the team (for admins: to all), after a page's `next`."""
+    query = {"type": types, "team": team, "after": after, "limit": LARGEST_PAGE}
+    return Call("GET", "/events", Event.of, query=query)
 
 
 def feed_stream(
     *,
     types: str | Sequence[str] | None = None,
     team: str | None = None,
-    after: int | None = None,
+    after: int | str | None = None,
 ) -> Call[Any]:
-    """The same as a stream without an end; `after` is a position, and without it the feed is told from its start."""
-    return stream("/events", type=types, team=team, after=after)
+    """The same as a stream without an end: after a position or a page's `next`, or else from its start."""
+    if isinstance(after, str):
+        return stream("/events", {"type": types, "team": team, "after": after})
+    return stream("/events", {"type": types, "team": team}, after=after)
 
 
-def stream(address: str, *, after: int | None = None, **query: Any) -> Call[Any]:
+def newest() -> Call[str | None]:
+    """GET /events with `latest`: the `next` after which all comes that has not happened yet."""
+    return Call("GET", "/events", lambda page: page["next"], query={"latest": True, "limit": 1})
+
+
+def stream(address: str, query: Mapping[str, Any] | None = None, after: int | None = None) -> Call[Any]:
     """A stream of server-sent events, begun after one of them."""
     headers = {} if after is None else {"last-event-id": str(after)}
-    return Call("GET", address, lambda frame: frame, query=query, headers=headers, accept=EVENT_STREAM)
+    return Call("GET", address, lambda frame: frame, query=query or {}, headers=headers, accept=EVENT_STREAM)
 
 
 def page_size(limit: int | None) -> int:

@@ -91,6 +91,11 @@ def _is_of(pattern: str) -> ColumnElement[bool]:
     return col(Event.type).startswith(beginning) if star else col(Event.type) == pattern
 
 
+def last_position(session: Session) -> int:
+    """The position of the newest event that has one; 0 where none has."""
+    return session.exec(select(func.max(Event.position))).one() or 0
+
+
 def stamp(session: Session) -> list[Event]:
     """Give new events their position in the feed; the events stamped, in order.
 

@@ -65,6 +65,17 @@ def test_the_feed_is_gone_through_page_by_page_and_asked_again_from_its_end(api:
     assert api("GET", f"{path}&after={page['next']}").json()["data"][0]["type"] == "run.queued"
 
 
+def test_a_feed_may_begin_after_all_that_has_happened(api: Api, run_id: str) -> None:
+    page = api("GET", "/events?latest=true").json()
+    assert page["data"] == []
+    assert page["next"] is not None
+    api("POST", f"/runs/{run_id}/retry")
+    notify.run_once(api.world.gate)
+    follows = api("GET", f"/events?after={page['next']}").json()["data"]
+    assert [event["type"] for event in follows] == ["run.queued"]
+    assert len(api("GET", f"/events?latest=true&after={page['next']}").json()["data"]) == 1, "a place goes before it"
+
+
 def test_a_team_sees_its_own_and_an_admin_all(api: Api, run_id: str) -> None:
     def types(as_: str, query: str = "") -> set[str]:
         return {one["type"] for one in api("GET", f"/events?limit=200{query}", as_=as_).json()["data"]}

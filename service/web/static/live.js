@@ -61,7 +61,7 @@ function patchSoon(after = CALM_MS) {
 function listen() {
   const patterns = main()?.dataset.live?.trim();
   if (!patterns || patterns === "no") return;
-  const asked = new URLSearchParams([["after", "latest"], ...patterns.split(/\s+/).map((one) => ["type", one])]);
+  const asked = new URLSearchParams([["latest", "true"], ...patterns.split(/\s+/).map((one) => ["type", one])]);
   stream = new EventSource(`/events?${asked}`);
   stream.onopen = () => {
     if (!document.getElementById("lost").hidden) patchSoon(0); // what was missed meanwhile

@@ -1,0 +1,112 @@
+"""`tunegate backup, restore`: a whole copy of an installation, taken while it runs: its database, and the files that
+say whose it is and open its secrets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.serve import misconfigured, read_settings, refuse_missing
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.cli.archive import Manifest
+
+# Beside the database, where no setting stands in for them.
+KEPT = {"installation": "installation", "secret.key": "secret_key", "admin.key": "admin_key"}
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The archive, such as tunegate-2026-12-01.tar.")]
+
+
+def backup(file: FileArgument) -> None:
+    """Copy the installation into one file, beside the running service. Whoever holds the file holds the secrets."""
+    from service.cli import archive
+    from service.cli.rotate import LOCK
+    from service.leader import AlreadyRunning, FileLeader
+    from service.store import snapshot
+    from service.store.snapshot import NoBackup
+
+    settings = read_settings()
+    refuse_missing(settings)
+    if file.exists():
+        raise misconfigured(f"{file} is there already: choose another name")
+    rotation = FileLeader(settings.home, LOCK)
+    try:
+        rotation.start()  # database and key have to belong together
+    except AlreadyRunning as error:
+        raise misconfigured(f"{error}: the secret key is being changed; try again when that is done") from None
+    try:
+        copy = snapshot.copy_sqlite if settings.is_sqlite else snapshot.copy_postgres
+        files = {name: settings.home / name for name, setting in KEPT.items() if getattr(settings, setting) is None}
+        there = {name: path for name, path in files.items() if path.exists()}
+        with copy(settings.database_url, file.absolute().parent) as database:
+            manifest = archive.write(file, database, there, datetime.now(UTC))
+    except NoBackup as error:
+        raise misconfigured(str(error)) from None
+    except OSError as error:
+        raise misconfigured(f"{file} cannot be written: {error.strerror or error}") from None
+    finally:
+        rotation.stop()
+    typer.echo(f"{file}: {_told(manifest)}")
+    _tell_of_settings(settings)
+
+
+def restore(file: FileArgument) -> None:
+    """Put a backup's installation where the settings say; nothing that is there is overwritten."""
+    from service.cli import archive
+    from service.leader import AlreadyRunning, FileLeader
+    from service.store.snapshot import SQLITE, NoBackup
+
+    settings = read_settings()
+    lock = FileLeader(settings.home)
+    try:
+        lock.start()
+    except AlreadyRunning as error:
+        raise misconfigured(f"{error}: stop it first") from None
+    except OSError as error:
+        raise misconfigured(f"{settings.home} cannot be used: {error.strerror}") from None
+    try:
+        manifest = archive.read_manifest(file)
+        if not settings.is_sqlite or manifest.database != SQLITE:
+            raise NoBackup(archive.by_hand(file, manifest, settings))
+        target = Path(settings.database_url.removeprefix("sqlite:///"))
+        _refuse_overwriting(settings, target, manifest)
+        archive.unpack(file, manifest, {SQLITE: target, **{name: settings.home / name for name in KEPT}})
+    except NoBackup as error:
+        raise misconfigured(str(error)) from None
+    except OSError as error:
+        raise misconfigured(f"{file}: {error.strerror or error}") from None
+    finally:
+        lock.stop()
+    typer.echo(f"Restored into {settings.home.absolute()}: {_told(manifest)}")
+    typer.echo(
+        f"Next: make sure that no other service goes on as {manifest.installation or 'this installation'}, for two "
+        "would take each other's jobs for their own; then `tunegate doctor`, and `tunegate serve`. Before it makes any "
+        "job it looks for those that were made since the backup: jobs of runs that the backup has are given to them, "
+        "others are told of as strays (`GET /strays`)."
+    )
+    _tell_of_settings(settings)
+
+
+def _refuse_overwriting(settings: Settings, target: Path, manifest: Manifest) -> None:
+    from service.store.snapshot import NoBackup
+
+    there = [target, *(Path(f"{target}{end}") for end in ("-wal", "-shm"))]
+    there += [settings.home / name for name in manifest.files if name in KEPT]
+    if found := [str(path) for path in there if path.exists()]:
+        raise NoBackup(f"nothing is overwritten, and there is {', '.join(found)}: move it away, or restore elsewhere")
+
+
+def _tell_of_settings(settings: Settings) -> None:
+    """What is in the environment and not in the archive."""
+    given = [f"TUNEGATE_{setting.upper()}" for setting in KEPT.values() if getattr(settings, setting) is not None]
+    if given:
+        typer.echo(f"Not in the file, but set by the environment, and needed as well: {', '.join(given)}.", err=True)
+
+
+def _told(manifest: Manifest) -> str:
+    whose = manifest.installation or "an installation that was never started"
+    return f"{whose} of {manifest.made_at[:16].replace('T', ' ')} UTC, {', '.join(manifest.files)}"

@@ -1,0 +1,39 @@
+"""Words of a command that was pasted: what it is, and how it is refused where it cannot be a run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+
+class NotMapped(Exception):
+    """Part of a pasted command that no run has, by its name, and what to do in its place."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+# What stands before `hf` where people copy commands from.
+PROMPTS = ("$", "!", "%", ">", "sudo")
+RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"])
+ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.S)
+
+
+def command_in(words: Sequence[str]) -> list[str] | None:
+    """The words of a command that begins with `hf`, whether it came as words or as one text with line breaks; None
+    where it is something else. Raises NotMapped for a text whose quotes do not end."""
+    found = list(words)
+    if len(found) == 1 and re.search(r"\s", found[0]):
+        text = re.sub(r"\\\r?\n", " ", found[0].strip()).lstrip("$!%> ")
+        try:
+            found = shlex.split(text, comments=True)
+        except ValueError as error:
+            raise NotMapped(f"the command cannot be read: {error}".lower(), "Copy the whole of it.") from None
+    while found and (found[0] in PROMPTS or ASSIGNMENT.fullmatch(found[0])):
+        del found[0]
+    for runner in RUNNERS:
+        if found[: len(runner)] == runner:
+            del found[: len(runner)]
+    return found if found[:1] == ["hf"] else None
