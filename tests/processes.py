@@ -57,6 +57,11 @@ class Service:
         self._http.close()
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The variables that it is started with: what an operator's commands on its machine have, too."""
+        return dict(self._settings)
+
+    @property
     def log(self) -> str:
         """What it has logged so far."""
         return self._log.read_text()

@@ -29,8 +29,8 @@ def findings(settings: Settings, now: datetime) -> Iterator[Finding]:
         return
     try:
         namespaces = [settings.hf_namespace] if settings.hf_namespace else []
-        yield _hardware(hub.hardware())
         looked = look(hub, namespaces, may_be_broad=settings.allow_broad_job_token)
+        yield _answers([] if looked.problems else hub.hardware(), bool(looked.problems))
     except HubFault as error:
         yield Finding(
             "Hugging Face",
@@ -50,7 +50,9 @@ def findings(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _namespace(settings, bool(looked.problems))
 
 
-def _hardware(listed: list[dict[str, Any]]) -> Finding:
+def _answers(listed: list[dict[str, Any]], has_problems: bool) -> Finding:
+    if has_problems:
+        return Finding("Hugging Face", "ok", "it answers, and does not take the tokens as they are")
     if not listed:
         return Finding("Hugging Face", "fault", "its list of hardware is empty", "Check TUNEGATE_HF_ENDPOINT.")
     return Finding("Hugging Face", "ok", f"it answers, with the prices of {len(listed)} flavors")
