@@ -139,4 +139,5 @@ class Estimate(Record):
     splits: list[dict[str, Any]]
     pilot: dict[str, Any] | None
     warnings: list[str]
+    command: str | None
     recipe: dict[str, Any]

@@ -76,11 +76,6 @@ def feed(session: Session, after: int, team: str | None, patterns: Sequence[str]
     return list(session.exec(query.where(of_patterns(patterns))))
 
 
-def last_position(session: Session) -> int:
-    """Where the feed is now; 0 where nothing has happened."""
-    return session.exec(select(func.max(Event.position))).one() or 0
-
-
 def of_patterns(patterns: Sequence[str]) -> ColumnElement[bool]:
     """Whether an event is of one of these types, or of those that begin so."""
     return or_(*(_is_of(pattern) for pattern in patterns))

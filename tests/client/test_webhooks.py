@@ -39,8 +39,8 @@ def test_while_a_secret_is_rotated_either_is_right() -> None:
     [
         (BODY.replace("run_1", "run_2"), headers()),
         (BODY, headers(secret=OTHER)),
-        (BODY, headers(age=timedelta(minutes=6))),
-        (BODY, headers(age=-timedelta(minutes=6))),
+        (BODY, headers(age=timedelta(minutes=30))),
+        (BODY, headers(age=-timedelta(minutes=30))),
         (BODY, {}),
         (BODY, {**headers(), "webhook-signature": "nonsense"}),
         (BODY, {**headers(), "webhook-timestamp": "soon"}),
