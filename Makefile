@@ -62,7 +62,7 @@ simulate: $(READY) ## a seed of the crash simulation, or many: make simulate SEE
 	$(BIN)/python -m tests.simulation --seed $(SEED) --seeds $(SEEDS) --steps $(STEPS) --replicas $(REPLICAS)
 
 test-simulation: $(READY) ## hundreds of seeds of the crash simulation, and that it finds broken rules
-	$(BIN)/python -m pytest tests/simulation
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation
 
 test-sandbox: $(READY) ## the local Hugging Face: jobs as processes, the Hub, buckets, the real hf command
 	@mkdir -p $(TMP)

@@ -17,7 +17,7 @@ from service.api.credentials import by_cookie
 from service.api.same_site import COOKIE, token_of
 from service.api.state import App, State
 from service.domain.access import Role
-from service.domain.errors import NotAuthenticated
+from service.domain.errors import NotAuthenticated, NotFound
 from service.store.sign_ins import Who
 from service.web import wording
 from service.web.inside import Inside, Refusal
@@ -144,7 +144,12 @@ def own_path(path: str | None) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Answer what pages cannot show: to the sign-in, or a page that says why."""
+    """Answer what pages cannot show: to the sign-in, or a page that says why. After all other pages: what is below
+    `/ui` and none of them is nothing."""
+
+    @app.get("/ui/{path:path}", include_in_schema=False)
+    def nothing(path: str, _visit: Looking) -> Response:
+        raise Refusal.of(NotFound(f"there is no page /ui/{path}"))
 
     @app.exception_handler(SignInFirst)
     def sign_in_first(_request: Request, error: Exception) -> Response:

@@ -102,3 +102,8 @@ def test_the_list_is_narrowed_by_state_label_and_id(api: Api) -> None:
     assert "No run is like that" in lead.text("/ui/runs?state=succeeded")
     assert lead.browser("GET", f"/ui/runs?find={one}").headers["location"] == f"/ui/runs/{one}"
     assert "not of the form name=value" in lead.text("/ui/runs?find=bot", 422)
+
+
+def test_what_is_no_page_is_told_as_a_page(api: Api) -> None:
+    assert "there is no page /ui/nothing" in Visitor(api).text("/ui/nothing", 404)
+    assert Browser(api)("GET", "/ui/nothing").headers["location"] == "/sign-in?next=/ui/nothing"
