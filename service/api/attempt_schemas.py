@@ -63,6 +63,10 @@ class AttemptObject(BaseModel):
     hub_job: HubJob | None
     flavor: str
     price_per_minute_usd: float
+    timeout_seconds: int = Field(description="When Hugging Face ends it, from its start on")
+    admitted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
     running_seconds: float | None
     minutes: int | None = Field(description="Billed minutes: each started minute counts")
     cost_usd: float | None

@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import Select
 from service.domain.event_pattern import is_asked_for
 from service.store import events
 from service.store.ids import new_id
-from service.store.tables import Delivery, Endpoint, Event
+from service.store.tables import Delivery, Endpoint, Event, Run
 
 # A head that keeps failing is passed after this long, and retried beside (receivers order by `sequence`).
 HEAD_PATIENCE = timedelta(minutes=5)
@@ -107,6 +107,30 @@ def page(
 def find(session: Session, endpoint_id: str, delivery_id: str, now: datetime) -> tuple[Delivery, Event, bool] | None:
     """One delivery of an endpoint, as `page` has it."""
     return session.exec(_with_event(endpoint_id, now).where(Delivery.id == delivery_id)).first()
+
+
+def of_run(
+    session: Session, run: Run, after: str | None, limit: int, *, with_teams: bool, with_admins: bool
+) -> list[tuple[Delivery, Event, Endpoint]]:
+    """What was sent, or is to be, of a run's events to its own endpoints, and to its team's and the admins' where they
+    count: newest first, no more than so many."""
+    whose = col(Endpoint.run_id) == run.id
+    if with_teams:
+        whose |= col(Endpoint.run_id).is_(None) & (col(Endpoint.team) == run.team)
+    if with_admins:
+        whose |= col(Endpoint.run_id).is_(None) & col(Endpoint.team).is_(None)
+    query = (
+        select(Delivery, Event, Endpoint)
+        .join(Event, col(Event.id) == Delivery.event_id)
+        .join(Endpoint, col(Endpoint.id) == Delivery.endpoint_id)
+        # every state is named for the index, in which it stands before the subject
+        .where(whose, col(Delivery.state).in_(["pending", "delivered", "failed"]), Delivery.subject == run.id)
+        .order_by(col(Delivery.id).desc())
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Delivery.id < after)
+    return [(delivery, event, endpoint) for delivery, event, endpoint in session.exec(query)]
 
 
 def again(session: Session, which: ColumnElement[bool], now: datetime) -> int:

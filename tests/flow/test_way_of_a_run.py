@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import Session
@@ -38,7 +39,11 @@ def test_a_run_is_reserved_submitted_watched_charged_and_released(world: World) 
     run = world.show(run_id)
     assert run["state"] == "succeeded"
     assert run["output"] is None
-    assert run["attempts"][0]["running_seconds"] == 78
+    (attempt,) = run["attempts"]
+    assert (attempt["started_at"], attempt["timeout_seconds"]) == (run["started_at"], 600)
+    ran = datetime.fromisoformat(attempt["finished_at"]) - datetime.fromisoformat(attempt["started_at"])
+    assert (attempt["running_seconds"], ran) == (78, timedelta(seconds=78))
+    assert attempt["admitted_at"] == run["admitted_at"]
     assert run["attempts"][0]["minutes"] == 2
     assert run["attempts"][0]["metered_source"] == "hub"
     assert run["cost"]["metered_usd"] == 334 / 1e6
