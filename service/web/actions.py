@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,25 @@ def ticked(text: str) -> bool:
     return text == "yes"
 
 
+def pairs(text: str) -> dict[str, str]:
+    """NAME=value, one a line."""
+    split = (line.partition("=") for line in text.splitlines() if line.strip())
+    return {name.strip(): value.strip() for name, _, value in split}
+
+
+def as_json(text: str) -> Any:
+    """JSON as it was typed; what is none goes as it is, so that the API says what is wrong with it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def follow_ups(text: str) -> list[dict[str, str]]:
+    """Kinds of follow-ups, as `then` of the API takes them."""
+    return [{"kind": kind} for kind in lines(text)]
+
+
 STEERING = {
     "cancel": Action("POST", "/runs/{run_id}/cancel", "The run is being cancelled."),
     "pause": Action("POST", "/runs/{run_id}/pause", "The run is paused."),
@@ -68,7 +88,28 @@ STEERING = {
     "pause-team": Action("POST", "/teams/{team}/pause", "Nothing of the team starts now. What runs, runs on."),
     "resume-team": Action("POST", "/teams/{team}/resume", "The team's runs start again."),
 }
-ACTIONS: dict[str, Action] = {**STEERING}
+OF_A_RUN = {
+    "change-run": Action(
+        "PATCH", "/runs/{run_id}", "The run was changed.", {"flavor": str, "priority": whole, "timeout": str}
+    ),
+    "retry": Action(
+        "POST",
+        "/runs/{run_id}/retry",
+        "Submitted anew: this is the new run.",
+        {"with_remedy": ticked, "overrides": as_json, "secrets": pairs},
+        leads_to="/ui/runs/{id}",
+    ),
+    "rescue": Action(
+        "POST",
+        "/runs/{run_id}/rescue",
+        "This run publishes what was trained.",
+        {"output_repo": str},
+        leads_to="/ui/runs/{id}",
+    ),
+    "follow": Action("POST", "/runs/{run_id}/then", "It will follow.", {"then": follow_ups}),
+    "forget-checkpoints": Action("DELETE", "/runs/{run_id}/checkpoints", "Its checkpoints are being deleted."),
+}
+ACTIONS: dict[str, Action] = {**STEERING, **OF_A_RUN}
 
 
 @router.post(WHERE + "/{name}")
@@ -83,10 +124,12 @@ async def do(name: str, request: Request, visit: Looking) -> Response:
         return refused(visit, Refusal.of(error), back)
     except KeyError:
         return refused(visit, Refusal.of(NotFound(f"nothing here is called '{name}'")), back)
+    # a form that is sent twice, by two presses, makes one run
+    once = {} if _text(form, "once") == "" else {"Idempotency-Key": _text(form, "once")}
     body = {one: read(_text(form, one)) for one, read in action.fields.items() if _text(form, one) != ""}
     path = action.path.format_map({one: quote(_text(form, one), safe="") for one in form})
     try:
-        answer = await visit.api.send(action.method, path, body or None)
+        answer = await visit.api.send(action.method, path, body or None, once)
     except Refusal as refusal:
         return refused(visit, refusal, back)
     if action.shows is not None:

@@ -28,7 +28,7 @@ def chart(
     from_zero: bool = False,
 ) -> dict[str, Any]:
     """A whole chart. `x` are numbers, or seconds since 1970. A mark is a line at an `x` or a `y`, with a `label` and a
-    `color`."""
+    `color`; with `to`, the band from `x` to there; with `at`, a time that its label ends with."""
     return {
         "x": list(x),
         "rows": list(rows),

@@ -32,8 +32,12 @@ def usd(amount: float | None, digits: int = 2) -> str:
     """Dollars: two digits in tables, more where two would say nothing; an unknown amount is said to be one."""
     if amount is None:
         return UNKNOWN
-    if amount and abs(amount) < 0.01 and digits == 2:
+    if not amount:
+        digits = 2
+    elif abs(amount) < 0.01 and digits == 2:
         digits = 4 if abs(amount) >= 0.0001 else 6
+    elif abs(amount) < 0.001 and digits == 4:
+        digits = 6
     return f"{'−' if amount < 0 else ''}${abs(amount):,.{digits}f}"
 
 
@@ -126,6 +130,65 @@ def ordinal(position: int) -> str:
     return f"{position}{ending}"
 
 
+def address(url: str | None) -> str | None:
+    """An address that a link may lead to: a web page's. What a job's log calls one may be anything."""
+    return url if url and url.startswith(("https://", "http://")) else None
+
+
+GATES = {
+    "preflight": "Checked",
+    "queue_open": "Queue",
+    "team_open": "Team",
+    "not_paused": "Run",
+    "approval": "Approval",
+    "dependencies": "Other runs",
+    "script": "Script",
+    "next_try": "Next try",
+    "job_token": "Token",
+    "output": "Repository",
+    "price": "Price",
+    "own_cap": "Its own cap",
+    "budget": "Money",
+    "turn": "Turn",
+}
+
+
+def gate(name: str) -> str:
+    """A gate of explain."""
+    for start, told in (("slots_of_", "Slots of its "), ("budget_", "Money of ")):
+        if name.startswith(start):
+            return told + words(name.removeprefix(start))
+    return GATES.get(name, words(name))
+
+
+def setting(value: Any) -> str:
+    """A setting's value, in a change or a list."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def confidence(share: float) -> str:
+    """How sure a diagnosis is."""
+    if share >= 0.9:
+        return "This is quite certain."
+    return "This is likely." if share >= 0.6 else "This is a guess: look at the log."
+
+
+def size(count: float | None) -> str:
+    """Bytes: `3 KB`, `1.2 GB`."""
+    if count is None:
+        return UNKNOWN
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:.0f} bytes"
+
+
 def percent(part: float | None, whole: float | None) -> float:
     """How much of a whole, from 0 to 100, for bars."""
     return 0.0 if not part or not whole else round(min(100.0, max(0.0, 100 * part / whole)), 2)
@@ -149,4 +212,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "linked": linked,
     "ordinal": ordinal,
     "data": data,
+    "address": address,
+    "size": size,
+    "gate": gate,
+    "setting": setting,
+    "confidence": confidence,
 }

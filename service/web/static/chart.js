@@ -23,6 +23,14 @@ const token = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const usd = (value) => value == null ? "" : `$${value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 0.1 ? 4 : 2 })}`;
 const plain = (value) => value == null ? "" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
+// As little of a time as tells the ticks apart.
+function timeOf(ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  const day = { day: "numeric", month: "short" }, clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+  const written = new Intl.DateTimeFormat([], step >= 86400 ? day : step >= 60 ? clock : { ...clock, second: "2-digit" });
+  return (seconds) => written.format(new Date(seconds * 1000));
+}
+
 function columns(spec) {
   const rows = [spec.x];
   for (const row of spec.rows) {
@@ -51,7 +59,7 @@ function options(spec, width, height) {
   const hasRight = spec.rows.some((row) => row.scale === "right");
   const range = spec.from_zero ? (_plot, _low, high) => [0, (high || 1) * 1.08] : undefined;
   const axes = [
-    { ...axis, space: width < NARROW ? 70 : 90, ...(spec.x_is === "time" ? {} : { values: (_plot, ticks) => ticks.map(plain) }) },
+    { ...axis, space: width < NARROW ? 70 : 90, values: (_plot, ticks) => ticks.map(spec.x_is === "time" ? timeOf(ticks) : plain) },
     { ...axis, show: !small, size: 58, values: (_plot, ticks) => ticks.map(write), space: 42 },
     ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 58, grid: { show: false }, values: (_plot, ticks) => ticks.map((one) => one.toExponential(0)), space: 42 }] : []),
   ];
@@ -60,19 +68,19 @@ function options(spec, width, height) {
     scales: { x: { time: spec.x_is === "time", ...xRange(spec) }, y: { range } },
     legend: { show: !small && spec.rows.length > 1, live: true },
     cursor: { show: !small, drag: { x: false, y: false } },
-    hooks: { draw: [(plot) => spec.marks.forEach((mark) => cross(plot, mark))] },
+    hooks: { draw: [(plot) => spec.marks.forEach((mark, row) => cross(plot, mark, row))] },
   };
 }
 
 // A mark belongs into view, though no value stands there; bars at the ends are as wide as the others.
 function xRange(spec) {
-  const all = [...spec.x, ...spec.marks.filter((mark) => mark.x != null).map((mark) => mark.x)];
+  const all = [...spec.x, ...spec.marks.filter((mark) => mark.x != null).flatMap((mark) => [mark.x, mark.to ?? mark.x])];
   const low = Math.min(...all), high = Math.max(...all);
   const half = spec.rows.some((row) => row.kind === "bars") && spec.x.length > 1 ? (spec.x[1] - spec.x[0]) / 2 : 0;
   return { range: [low - half, high === low ? high + 1 : high + half] };
 }
 
-function cross(plot, mark) {
+function cross(plot, mark, row) {
   const { ctx, bbox } = plot, color = token(mark.color);
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = color;
@@ -80,15 +88,22 @@ function cross(plot, mark) {
   ctx.lineWidth = devicePixelRatio;
   ctx.font = `${11 * devicePixelRatio}px sans-serif`;
   ctx.beginPath();
+  const label = mark.at ? `${mark.label} ${new Date(mark.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}` : mark.label;
   if (mark.x != null) {
     const x = plot.valToPos(mark.x, "x", true);
-    ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
+    if (mark.to != null) {
+      ctx.globalAlpha = 0.16;
+      ctx.fillRect(x, bbox.top, Math.max(3 * devicePixelRatio, plot.valToPos(mark.to, "x", true) - x), bbox.height);
+      ctx.globalAlpha = 1;
+    } else {
+      ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height);
+    }
     ctx.textAlign = x > bbox.left + bbox.width / 2 ? "right" : "left";
-    ctx.fillText(mark.label, x + (ctx.textAlign === "right" ? -5 : 5) * devicePixelRatio, bbox.top + 12 * devicePixelRatio);
+    ctx.fillText(label, x + (ctx.textAlign === "right" ? -5 : 5) * devicePixelRatio, bbox.top + (12 + 14 * row) * devicePixelRatio);
   } else {
     const y = plot.valToPos(mark.y, "y", true);
     ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.fillText(mark.label, bbox.left + 5 * devicePixelRatio, y - 5 * devicePixelRatio);
+    ctx.fillText(label, bbox.left + 5 * devicePixelRatio, y - 5 * devicePixelRatio);
   }
   ctx.stroke();
   ctx.restore();

@@ -46,6 +46,7 @@ function tickMoney() {
 }
 
 // --- patches -----------------------------------------------------------------------------------------------------
+htmx.config.morphIgnore.push("open"); // what somebody has opened stays open
 let due = null, stream = null, seen = Date.now();
 
 function patchSoon(after = CALM_MS) {
