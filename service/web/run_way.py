@@ -20,7 +20,9 @@ def way_of(events: Sequence[Mapping[str, Any]], now: datetime, is_over: bool) ->
     on)."""
     steps = []
     for place, event in enumerate(events):
-        following = events[place + 1]["timestamp"] if place + 1 < len(events) else None
+        # a warning ends nothing
+        later = (one for one in events[place + 1 :] if one["type"] != "run.warning")
+        following = next((one["timestamp"] for one in later), None)
         until = now if following is None else datetime.fromisoformat(following)
         spent = SPENT.get(event["type"])
         lasts = spent is not None and (following is not None or not is_over)

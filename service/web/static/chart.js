@@ -68,8 +68,13 @@ function options(spec, width, height) {
     scales: { x: { time: spec.x_is === "time", ...xRange(spec) }, y: { range } },
     legend: { show: !small && spec.rows.length > 1, live: true },
     cursor: { show: !small, drag: { x: false, y: false } },
-    hooks: { draw: [(plot) => spec.marks.forEach((mark, row) => cross(plot, mark, row))] },
+    hooks: { ready: [tellLast], setCursor: [tellLast], draw: [(plot) => spec.marks.forEach((mark, row) => cross(plot, mark, row))] },
   };
+}
+
+// Where nobody points, the legend tells the last values.
+function tellLast(plot) {
+  if (plot.cursor.idx == null && plot.cursor.show) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
 }
 
 // A mark belongs into view, though no value stands there; bars at the ends are as wide as the others.
