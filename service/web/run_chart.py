@@ -13,6 +13,7 @@ from service.web.wording import number
 
 Point = Mapping[str, Any]
 GIB = 2**30
+FAR = 2.5
 
 
 def loss_chart(
@@ -70,24 +71,29 @@ def _by_step(points: Sequence[tuple[float, Point]], run: Mapping[str, Any]) -> l
 
 
 def _by_time(course: Course | None, run: Mapping[str, Any], x: Sequence[float]) -> list[dict[str, Any]]:
-    """The band is wherever the last step may be; a timeout far behind it is told in words alone, so that the curve
-    keeps its room."""
+    """The band is wherever the last step may be, the line where the timeout cuts. What is far behind the other one is
+    told in words alone, so that the curve keeps its room."""
     marks = [
         mark(warning["guard"], "wait", x=max(x[0], _seconds(warning["since"])))
         for warning in run["warnings"]
-        if warning["ended_at"] is None
+        if warning["ended_at"] is None and warning["guard"] not in ("timeout", "cost")
     ]
     if course is None:
         return marks
-    end = x[-1]
-    if course.low_at is not None and course.high_at is not None:
-        low, high = course.low_at.timestamp(), course.high_at.timestamp()
-        end = max(end, high)
-        marks.append({**mark("ends", "gate", x=low), "to": max(high, low)})
     cut = course.cut_at.timestamp()
-    if cut - x[0] <= 2.5 * (end - x[0]):
-        marks.append({**mark("timeout", "stop", x=cut), "at": iso(course.cut_at)})
-    return marks
+    if course.low_at is None or course.high_at is None:
+        return [*marks, *_cut(course, x, x[-1])]
+    low, high = course.low_at.timestamp(), max(course.low_at, course.high_at).timestamp()
+    if low - x[0] <= FAR * (max(cut, x[-1]) - x[0]):
+        marks.append({**mark("ends", "gate", x=low), "to": high})
+    return [*marks, *_cut(course, x, max(min(low, cut), x[-1]))]
+
+
+def _cut(course: Course, x: Sequence[float], end: float) -> list[dict[str, Any]]:
+    """The line, unless it is far behind the end of what else is shown."""
+    cut = course.cut_at.timestamp()
+    is_far = cut - x[0] > FAR * (end - x[0])
+    return [] if is_far else [{**mark("timeout", "stop", x=cut), "at": iso(course.cut_at)}]
 
 
 def in_words(points: Sequence[Point], run: Mapping[str, Any]) -> str:

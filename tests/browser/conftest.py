@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from service.sandbox.serve import Options, SandboxServer
 from tests.processes import Service
@@ -68,6 +68,10 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Page]]
     """
     contexts, troubles = [], []
 
+    def is_trouble(said: ConsoleMessage) -> bool:
+        # chromium logs each refused request: that of an action is shown on the page, where a test looks for it
+        return said.type == "error" and "/ui/do/" not in said.location["url"]
+
     def own(url: str) -> bool:
         return url.startswith((service.url, "data:"))
 
@@ -95,9 +99,10 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Page]]
     assert not unexpected, unexpected
 
 
-def accessible(page: Page) -> None:
-    """What axe finds wrong with the page as it stands: nothing."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+def accessible(page: Page, *rules: str) -> None:
+    """What axe finds wrong with the page as it stands: nothing, by all rules or by these alone."""
+    which = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": RULES}
+    found = Axe().run(page, options={"runOnly": which})
     assert found.violations_count == 0, found.generate_report()
 
 

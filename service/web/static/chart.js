@@ -21,12 +21,13 @@ function draw(figure) {
 
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const usd = (value) => value == null ? "" : `$${value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 0.1 ? 4 : 2 })}`;
+const power = (value) => value == null ? "" : value === 0 ? "0" : value.toExponential(2).replace(/\.?0+e/, "e");
 const plain = (value) => value == null ? "" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
 // As little of a time as tells the ticks apart.
 function timeOf(ticks) {
   const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
-  const day = { day: "numeric", month: "short" }, clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+  const day = { day: "numeric", month: "short" }, clock = { hour: "numeric", minute: "2-digit" };
   const written = new Intl.DateTimeFormat([], step >= 86400 ? day : step >= 60 ? clock : { ...clock, second: "2-digit" });
   return (seconds) => written.format(new Date(seconds * 1000));
 }
@@ -49,7 +50,7 @@ function options(spec, width, height) {
   for (const row of spec.rows) {
     const color = token(row.color);
     const common = { label: row.label, stroke: color, width: 2, scale: row.scale || "y", spanGaps: true, points: { show: row.kind === "points" || row.values.length === 1, fill: color },
-      value: (_plot, value) => (row.scale === "right" ? plain : write)(value) };
+      value: (_plot, value) => (row.scale === "right" ? power : write)(value) };
     if (row.kind === "bars") series.push({ ...common, width: 0, fill: color, paths: uPlot.paths.bars({ size: [0.7, 60], radius: 0.15 }), points: { show: false } });
     else if (row.kind === "band") {
       bands.push({ series: [series.length, series.length + 1], fill: color + "2a" });
@@ -59,9 +60,9 @@ function options(spec, width, height) {
   const hasRight = spec.rows.some((row) => row.scale === "right");
   const range = spec.from_zero ? (_plot, _low, high) => [0, (high || 1) * 1.08] : undefined;
   const axes = [
-    { ...axis, space: width < NARROW ? 70 : 90, values: (_plot, ticks) => ticks.map(spec.x_is === "time" ? timeOf(ticks) : plain) },
+    { ...axis, size: 30, space: width < NARROW ? 70 : 90, values: (_plot, ticks) => ticks.map(spec.x_is === "time" ? timeOf(ticks) : plain) },
     { ...axis, show: !small, size: 58, values: (_plot, ticks) => ticks.map(write), space: 42 },
-    ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 58, grid: { show: false }, values: (_plot, ticks) => ticks.map((one) => one.toExponential(0)), space: 42 }] : []),
+    ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 58, grid: { show: false }, values: (_plot, ticks) => ticks.map(power), space: 42 }] : []),
   ];
   return {
     width, height, series, bands, axes,
@@ -74,7 +75,8 @@ function options(spec, width, height) {
 
 // Where nobody points, the legend tells the last values.
 function tellLast(plot) {
-  if (plot.cursor.idx == null && plot.cursor.show) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  if (plot.cursor.idx != null || !plot.cursor.show) return;
+  plot.setLegend({ idxs: plot.data.map((values) => values.findLastIndex((value) => value != null)) }, false);
 }
 
 // A mark belongs into view, though no value stands there; bars at the ends are as wide as the others.

@@ -153,6 +153,7 @@ function next(step) {
   hits[at].classList.add("now");
   follow(false);
   pane.scrollTop += hits[at].getBoundingClientRect().top - pane.getBoundingClientRect().top - pane.clientHeight / 2;
+  hits[at].scrollIntoView({ block: "nearest" }); // where the pane itself is out of sight
   count();
 }
 
