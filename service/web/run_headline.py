@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from service.domain.moment import iso
 from service.web.run_course import Course
-from service.web.wording import duration, moment, number, usd, words
+from service.web.wording import duration, linked, moment, number, place_in_line, usd, words
 
 
 def headline(
@@ -27,14 +27,14 @@ def headline(
     if state == "failed":
         return _failed(run)
     if state == "cancelled":
-        return escape(f"Cancelled: {run['message']}. " if run["message"] else "Cancelled. ") + _paid(run)
+        return _sentence(f"cancelled: {run['message']}" if run["message"] else "cancelled") + " " + _paid(run)
     return _sentence(run["message"] or "it is on its way")
 
 
 def _waits(run: Mapping[str, Any], why: Mapping[str, Any]) -> Markup:
     told = why.get("message") or run["message"] or "it waits"
     position, start = why.get("position"), why.get("earliest_start")
-    place = "" if position is None else "First in line: " if position == 1 else f"{position}. in line: "
+    place = "" if position is None else f"{place_in_line(position)}: "
     if start is None:
         return _sentence(place + told)
     at = Markup(" It starts at {} at the latest, if nothing else is submitted.").format(moment(start, "clock"))
@@ -77,8 +77,7 @@ def _trains(run: Mapping[str, Any], course: Course | None, now: datetime) -> Mar
 
 def _succeeded(run: Mapping[str, Any]) -> Markup:
     if run["reused_from"] is not None:
-        return Markup('Nothing had to run: the same inputs gave a model before, in <a class="run" href="/ui/runs/{}">'
-                      "{}</a>.").format(run["reused_from"], run["reused_from"])  # fmt: skip
+        return _sentence(f"nothing had to run: the same inputs gave a model before, in {run['reused_from']}")
     output = run["output"]
     if output is not None and output["verified"]:
         what = Markup("{} is on the Hub and was checked.").format(output["repo"])
@@ -105,4 +104,4 @@ def _paid(run: Mapping[str, Any]) -> Markup:
 
 def _sentence(text: str) -> Markup:
     """With a capital letter and a full stop."""
-    return escape(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))
+    return linked(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else "."))

@@ -82,6 +82,25 @@ def state_word(run: Mapping[str, Any]) -> str:
     return WAITS["cancel_requested"] if run["reason"] == "cancel_requested" else str(run["state"])
 
 
+RUN_ID = re.compile(r"\brun_[0-9A-Z]{26}\b")
+ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+
+
+def linked(text: str) -> Markup:
+    """A sentence of the API, with the runs that it names as links."""
+    told, past = Markup(), 0
+    for found in RUN_ID.finditer(text):
+        told += escape(text[past : found.start()])
+        told += Markup('<a class="run" href="/ui/runs/{}">{}</a>').format(found[0], short(found[0]))
+        past = found.end()
+    return told + escape(text[past:])
+
+
+def place_in_line(position: int) -> str:
+    """`First in line`, from the eleventh on by number."""
+    return f"{ORDINALS[position - 1]} in line" if position <= len(ORDINALS) else f"Number {position} in line"
+
+
 def name_of(run: Mapping[str, Any]) -> str:
     """What people call a run: the repository that it makes, else what it trains or runs, else its id."""
     if run.get("output"):
@@ -215,6 +234,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "address": address,
     "size": size,
     "gate": gate,
+    "linked": linked,
     "setting": setting,
     "confidence": confidence,
 }

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from service.flow import guard
+from service.flow import guard, tidy
+from service.web.wording import linked
 from tests import published
 from tests.api.conftest import Api
 from tests.api.test_webhooks import hook, send_all
+from tests.flow import test_pilot
 from tests.flow.conftest import World
 from tests.flow.test_output import ended, put, started
 from tests.flow.test_repair import OOM, sft, until_running
 from tests.flow.test_rescue import unpublished
 from tests.receiver import Receiver
-from tests.web.page import Visitor
+from tests.web.page import Visitor, words
 from tests.web.test_queue import submit
 
 LOG = "\n".join(
@@ -28,6 +30,11 @@ LOG = "\n".join(
 
 def page(run_id: str, more: str = "") -> str:
     return f"/ui/runs/{run_id}{more}"
+
+
+def told_of(sentence: str) -> str:
+    """As a page shows it: each run that is named is a link with the end of its id."""
+    return words(str(linked(sentence)))
 
 
 def charts(html: str) -> list[dict[str, Any]]:
@@ -58,7 +65,7 @@ def test_a_waiting_run_shows_its_gates_and_what_would_help(api: Api) -> None:
     assert f"Money of research/month {shut['message']} needs $1.52 has $0.47" in told
     assert f"{len(why['gates']) - 1} gates are open" in told
     for help_ in why["would_help"]:
-        assert f"{help_['change']} : {help_['effect']}" in told
+        assert told_of(help_["change"]) + " : " + told_of(help_["effect"]) in told
     assert "It begins when the job runs." in told
     assert "of at most $1.52" in told
     assert "billed by Hugging Face not known yet" in told
@@ -208,6 +215,52 @@ def test_another_teams_run_is_not_there_and_a_viewer_has_no_buttons(api: Api) ->
     assert Visitor(api, "outsider").browser("GET", page(run_id, "/log.txt")).status_code == 404
     assert 'action="/ui/do/' not in Visitor(api, "viewer").html(page(run_id))
     assert 'action="/ui/do/cancel"' in Visitor(api).html(page(run_id))
+
+
+def test_members_steer_their_own_runs(api: Api) -> None:
+    own, others = submit(api), api.world.enqueue()
+    member = Visitor(api, "member")
+    assert 'action="/ui/do/cancel"' in member.html(page(own))
+    assert 'action="/ui/do/' not in member.html(page(others))
+
+
+def test_a_run_links_those_around_it(api: Api) -> None:
+    first = submit(api)
+    second = submit(api, after=[first])
+    html = Visitor(api).html(page(second))
+    assert f'href="/ui/runs/{first}">{first[-6:].rjust(7, "…")}</a>' in html
+    assert "waiting for another run" in html
+    api.world.until_end(first)
+    answer = Visitor(api).press(page(first), "retry")
+    again = answer.headers["location"].removeprefix("/ui/runs/")
+    assert f'href="/ui/runs/{again}/diff/{first}"' in Visitor(api).html(page(again))
+    api.world.pass_all()
+    assert "What went in: no difference" in Visitor(api).text(page(again, f"/diff/{first}"))
+    chosen = Visitor(api).browser("GET", page(again, f"/diff?other={first}"))
+    assert chosen.headers["location"] == page(again, f"/diff/{first}")
+    assert "There is nothing here" in Visitor(api, "outsider").text(page(again, f"/diff/{first}"), 404)
+
+
+def test_checkpoints_are_shown_and_deleted_by_a_button(api: Api) -> None:
+    run_id = unpublished(api.world, has_model=False)
+    lead, saved = Visitor(api), api("GET", f"/runs/{run_id}").json()["checkpoints"]
+    told = lead.text(page(run_id))
+    assert f"Checkpoints newest step {saved['newest']['step']} 30 bytes" in told
+    assert saved["bucket"] in told
+    lead.press(page(run_id), "forget-checkpoints")
+    tidy.run_once(api.world.gate)
+    assert "newest deleted" in lead.text(page(run_id))
+
+
+def test_a_pilot_and_what_it_measured_are_shown(api: Api) -> None:
+    run_id, pilot_id = test_pilot.submit(api.world, {"max_steps": 20})
+    api.world.pass_all()
+    assert f"pilot …{pilot_id[-6:]} running" in Visitor(api).text(page(run_id))
+    assert f"pilot of …{run_id[-6:]}" in Visitor(api).text(page(pilot_id))
+    api.world.until_end(pilot_id)
+    api.world.pass_all()
+    assert "it measured 0.5 s a step: 8 min in all on a10g-large" in Visitor(api).text(page(run_id))
+    api.world.until_end(run_id)
 
 
 def test_an_approval_is_decided_on_the_page(api: Api) -> None:

@@ -2,7 +2,8 @@
 
 const MOST_LINES = 4000; // in the page; all others are in the whole text
 const FOUND = 500; // lines of a search beyond the page
-const BAD = /\b(?:[A-Z]\w*(?:Error|Exception)|error|fatal|critical|failed|traceback)\b/i;
+const RAISED = /\b[A-Z]\w*(?:Error|Exception)\b/;
+const BAD = /\b(?:error|fatal|critical|failed|traceback)\b/i;
 const FINE = /\b(?:0|no) (?:errors?|failed)\b|error_handling|\berrors?\s*[=:]\s*(?:0|none|false)\b/i;
 const WARNED = /\bwarn(?:ing)?s?\b|\b\w*Warning\b/i;
 
@@ -28,7 +29,7 @@ function paint(row) {
   const [time, words] = row.children;
   time.textContent = clock(time.dateTime);
   const text = words.textContent;
-  if (BAD.test(text) && !FINE.test(text)) row.classList.add("bad");
+  if (RAISED.test(text) || (BAD.test(text) && !FINE.test(text))) row.classList.add("bad");
   else if (WARNED.test(text)) row.classList.add("warn");
   return row;
 }
