@@ -13,7 +13,7 @@ from service.web.wording import linked
 from tests import published
 from tests.api.conftest import Api
 from tests.api.test_webhooks import hook, send_all
-from tests.flow import test_pilot
+from tests.flow import test_follow_up, test_pilot
 from tests.flow.conftest import World
 from tests.flow.test_output import ended, put, started
 from tests.flow.test_repair import OOM, sft, until_running
@@ -136,7 +136,7 @@ def test_a_failure_has_its_line_its_repair_with_a_price_and_one_button_that_make
     told = lead.text(page(run_id))
     assert "Failed after 30 s: out of GPU memory." in told
     assert failure["evidence"] in told
-    assert "recipe.args.per_device_train_batch_size 8 → 4" in told
+    assert "per_device_train_batch_size 8 → 4" in told
     price = f"about ${failure['repair']['expected_usd']:.2f}, at most ${failure['repair']['ceiling_usd']:.2f}"
     assert f"Retry with this change, {price}" in told
     assert "This is quite certain." in told
@@ -163,7 +163,7 @@ def test_attempts_show_what_was_changed_between_them(api: Api) -> None:
     told = Visitor(api).text(page(run_id))
     assert "attempt 2 on a10g-large" in told
     assert "Attempt 1 on a10g-large: out of GPU memory after 30 s, $0.03" in told
-    assert "recipe.args.per_device_train_batch_size 8 → 4" in told
+    assert "per_device_train_batch_size 8 → 4" in told
     assert "The next attempt about $" in told
     assert "attempt 1 failed" in told
     assert "attempt 1 $0.03 1 min × $0.0250" in told
@@ -261,6 +261,18 @@ def test_a_pilot_and_what_it_measured_are_shown(api: Api) -> None:
     api.world.pass_all()
     assert "it measured 0.5 s a step: 8 min in all on a10g-large" in Visitor(api).text(page(run_id))
     api.world.until_end(run_id)
+
+
+def test_what_follows_tells_what_it_found(api: Api) -> None:
+    found = {"answers": [{"prompt": "Hello?", "answer": "Hi <b>there</b>."}, {"odd": 1}, 2], "failed": None}
+    run_id, (child,) = test_follow_up.submit(api.world, [{"kind": "smoke_test", "flavor": "cpu-basic"}])
+    test_follow_up.tells(api.world, child, found)
+    assert "smoke test queued" in Visitor(api).text(page(run_id))
+    test_follow_up.train(api.world, run_id)
+    api.world.until_end(child)
+    for shown in (run_id, child):
+        assert "Hello? Hi <b>there</b>." in Visitor(api).text(page(shown))
+        assert "<b>there</b>" not in Visitor(api).html(page(shown))
 
 
 def test_an_approval_is_decided_on_the_page(api: Api) -> None:
