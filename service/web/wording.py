@@ -82,18 +82,7 @@ def state_word(run: Mapping[str, Any]) -> str:
     return WAITS["cancel_requested"] if run["reason"] == "cancel_requested" else str(run["state"])
 
 
-RUN_ID = re.compile(r"\brun_[0-9A-Z]{26}\b")
 ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
-
-
-def linked(text: str) -> Markup:
-    """A sentence of the API, with the runs that it names as links."""
-    told, past = Markup(), 0
-    for found in RUN_ID.finditer(text):
-        told += escape(text[past : found.start()])
-        told += Markup('<a class="run" href="/ui/runs/{}">{}</a>').format(found[0], short(found[0]))
-        past = found.end()
-    return told + escape(text[past:])
 
 
 def place_in_line(position: int) -> str:
@@ -139,14 +128,6 @@ def linked(text: str | None) -> Markup:
         pieces += [escape(whole[at : found.start()]), link]
         at = found.end()
     return Markup("").join([*pieces, escape(whole[at:])])
-
-
-def ordinal(position: int) -> str:
-    """A place in the line."""
-    if position == 1:
-        return "first"
-    ending = "th" if position % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
-    return f"{position}{ending}"
 
 
 def address(url: str | None) -> str | None:
@@ -229,12 +210,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "about": about,
     "short": short,
     "linked": linked,
-    "ordinal": ordinal,
+    "place_in_line": place_in_line,
     "data": data,
     "address": address,
     "size": size,
     "gate": gate,
-    "linked": linked,
     "setting": setting,
     "confidence": confidence,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from service.sandbox.serve import Options, SandboxServer
 from tests.processes import Service
@@ -67,10 +67,6 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Page]]
     Whatever a page logs as an error, or asks of another host, fails the test at its end.
     """
     contexts, troubles = [], []
-
-    def is_trouble(said: ConsoleMessage) -> bool:
-        # chromium logs each refused request: that of an action is shown on the page, where a test looks for it
-        return said.type == "error" and "/ui/do/" not in said.location["url"]
 
     def own(url: str) -> bool:
         return url.startswith((service.url, "data:"))

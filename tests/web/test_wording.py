@@ -32,7 +32,8 @@ def test_durations_are_as_people_say_them(seconds: float, told: str) -> None:
 
 
 def test_a_place_in_the_line() -> None:
-    assert [wording.ordinal(one) for one in (1, 2, 3, 4, 11, 22)] == ["first", "2nd", "3rd", "4th", "11th", "22nd"]
+    told = [wording.place_in_line(one) for one in (1, 2, 11)]
+    assert told == ["First in line", "Second in line", "Number 11 in line"]
 
 
 def test_ids_in_a_sentence_lead_to_their_runs_and_all_else_is_text() -> None:
