@@ -99,6 +99,10 @@ class Attempt(Record):
     hub_job: HubJob | None
     flavor: str
     price_per_minute_usd: float
+    timeout_seconds: int
+    admitted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
     running_seconds: float | None
     minutes: int | None
     cost_usd: float | None

@@ -83,7 +83,7 @@ def test_a_log_is_followed_through_cuts_without_loss_and_without_doubling(client
 
 def test_a_lost_answer_makes_one_run(served: Service) -> None:
     with LosingProxy(served.url, lose=2) as proxy, Tunegate(proxy.url, ADMIN_KEY, sleep=lambda _: None) as client:
-        run = client.runs.submit(**script("print(1)"), labels={"of": "lost"})
+        run = client.runs.submit(**script("import time; time.sleep(60)"), labels={"of": "lost"})
         assert proxy.lost == 2
         assert [found.id for found in client.runs.list(label="of=lost")] == [run.id]
         run.cancel()
