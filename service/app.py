@@ -50,7 +50,7 @@ from service.api.policy import EveryAnswer
 from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
-from service.web import actions, documentation, pages, run_list, sign_in
+from service.web import actions, documentation, money, pages, run_list, sign_in
 from service.web import queue as queue_page
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
@@ -91,7 +91,7 @@ RESOURCES = (
     metrics,
 )
 # The same of pages for people.
-PAGES = (sign_in, queue_page, run_list, actions)
+PAGES = (sign_in, queue_page, run_list, money, actions)
 
 
 def create_app(

@@ -57,7 +57,7 @@ def duration(seconds: float | None) -> str:
 
 def moment(value: str | None, show: str = "moment") -> Markup:
     """A time of the wire as an element: written in UTC, shown by static/live.js in the reader's zone. `show`: `moment`
-    (a day and a minute), `clock` (the minute, with the day where it is another), `ago`, `left`."""
+    (a day and a minute), `day`, `clock` (the minute, with the day where it is another), `ago`, `left`."""
     if value is None:
         return escape(UNKNOWN)
     plain = f"{value[:10]} {value[11:16]} UTC"
@@ -115,6 +115,43 @@ def data(value: Any) -> Markup:
     return Markup(json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
+# What money went to that made no run succeed, in words.
+WASTED = {
+    "timed_out": ("timed out", "its timeout ended the job before it was done"),
+    "cancelled": ("cancelled", "somebody stopped it when it had cost something already"),
+    "output_missing": ("no model came of it", "the job ended well, and its model is not on the Hub"),
+    "stray": ("a second job of a run", "it was started outside the gate, under a run's name"),
+}
+PERIODS = {"day": "today", "week": "this week", "month": "this month", "total": "in all"}
+
+
+def outcome(code: str) -> str:
+    """What a run's money came to: `useful`, `open`, or why it was wasted."""
+    if code in WASTED:
+        return WASTED[code][0]
+    return f"failed: {words(code.removeprefix('failed:'))}" if code.startswith("failed:") else words(code)
+
+
+def outcome_means(code: str) -> str:
+    """The same in a sentence's half; empty where the word says it all."""
+    return WASTED[code][1] if code in WASTED else ""
+
+
+def period(code: str) -> str:
+    """A budget's period as a time: `this month`."""
+    return PERIODS.get(code, words(code))
+
+
+def share(part: float | None) -> str:
+    """A part of a whole, from 0 to 1, in percent."""
+    return UNKNOWN if part is None else f"{100 * part:.0f} %" if part >= 0.01 or not part else "under 1 %"
+
+
+def signed(amount: float | None) -> str:
+    """Dollars more or less than expected."""
+    return usd(amount) if not amount or amount < 0 else f"+{usd(amount)}"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "usd": usd,
     "number": number,
@@ -126,4 +163,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "about": about,
     "short": short,
     "data": data,
+    "outcome": outcome,
+    "outcome_means": outcome_means,
+    "period": period,
+    "share": share,
+    "signed": signed,
 }
