@@ -52,6 +52,7 @@ from service.api.rates import RateLimits
 from service.api.state import State
 from service.web import actions, documentation, money, pages, run_list, sign_in
 from service.web import queue as queue_page
+from service.web.admin import endpoints, organisation, overview, records, team
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
 allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
@@ -91,7 +92,7 @@ RESOURCES = (
     metrics,
 )
 # The same of pages for people.
-PAGES = (sign_in, queue_page, run_list, money, actions)
+PAGES = (sign_in, queue_page, run_list, money, overview, team, organisation, endpoints, records, actions)
 
 
 def create_app(

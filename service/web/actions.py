@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from service.api.same_site import COOKIE, refuse_foreign
 from service.domain.errors import NotAllowed, NotFound, ServiceError
-from service.web import money_actions
+from service.web import admin_actions, money_actions
 from service.web.action import Action
 from service.web.inside import Refusal
 from service.web.pages import Looking, Visit, own_path
@@ -31,7 +31,7 @@ STEERING = {
     "pause-team": Action("POST", "/teams/{team}/pause", "Nothing of the team starts now. What runs, runs on."),
     "resume-team": Action("POST", "/teams/{team}/resume", "The team's runs start again."),
 }
-ACTIONS: dict[str, Action] = {**STEERING, **money_actions.ACTIONS}
+ACTIONS: dict[str, Action] = {**STEERING, **money_actions.ACTIONS, **admin_actions.ACTIONS}
 
 
 @router.post(WHERE + "/{name}")
@@ -56,7 +56,7 @@ async def _done(name: str, request: Request, visit: Visit, form: FormData) -> Re
         return _refused(visit, refusal, back)
     if action.shows is not None:
         return visit.show(action.shows, answer=answer, back=back, is_part=_is_part(request))
-    onward = back if action.leads_to is None else action.leads_to.format_map(answer)
+    onward = back if action.leads_to is None else action.leads_to.format_map(answer or {})
     return _onward(visit, onward, action.done.format_map(answer or {}))
 
 

@@ -152,6 +152,46 @@ def signed(amount: float | None) -> str:
     return usd(amount) if not amount or amount < 0 else f"+{usd(amount)}"
 
 
+def sentence(text: str) -> str:
+    """What the API says in half a sentence, as a whole one."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def entered(value: Any) -> str:
+    """A value as people would type it into its field."""
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def changed(change: Mapping[str, Any]) -> list[str]:
+    """What an entry of the audit log says of a change: each member that is another one afterwards, or all it tells."""
+    before, after = change.get("before") or {}, change.get("after")
+    if "after" not in change or not isinstance(before, Mapping):
+        return [_member(name, value) for name, value in change.items() if name not in ("event", "subject")]
+    if after is None:
+        return ["ended"]
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [
+        f"{_member(name, before[name])} → {_value(name, after.get(name))}"
+        if name in before
+        else _member(name, after[name])
+        for name in names
+    ]
+
+
+def _member(name: str, value: Any) -> str:
+    return f"{words(name.removesuffix('_usd'))}: {_value(name, value)}"
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return usd(value) if name.endswith("_usd") and isinstance(value, int | float) else str(value)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "usd": usd,
     "number": number,
@@ -168,4 +208,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "period": period,
     "share": share,
     "signed": signed,
+    "changed": changed,
+    "sentence": sentence,
+    "entered": entered,
 }
