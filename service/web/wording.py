@@ -157,6 +157,12 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
+def span(seconds: int) -> str:
+    """A duration as people would type it: `7d`, `36h`, `90s`."""
+    unit = next(one for one in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
+    return f"{seconds // unit[0]}{unit[1]}"
+
+
 def entered(value: Any) -> str:
     """A value as people would type it into its field."""
     return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
@@ -211,4 +217,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "changed": changed,
     "sentence": sentence,
     "entered": entered,
+    "span": span,
 }

@@ -57,7 +57,7 @@ def test_its_terms_are_set_by_who_may(api: Api) -> None:
     html = lead.html(RESEARCH)
     assert "change-team" not in html
     assert "archive-team" not in html
-    assert 'value="48h"' in html
+    assert 'value="2d"' in html
 
 
 def test_a_team_is_paused_stopped_archived_and_opened_again(api: Api) -> None:
