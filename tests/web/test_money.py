@@ -97,6 +97,19 @@ def window(**fields: Any) -> dict[str, Any]:
     }
 
 
+def test_each_step_takes_off_what_was_charged_in_it() -> None:
+    days = [(3, 1.5), (4, 0.5), (9, 4.0)]
+    data = [
+        {"from": f"2026-11-{day:02}T00:00:00Z", "to": f"2026-11-{day + 1:02}T00:00:00Z", "charged_usd": spent}
+        for day, spent in days
+    ]
+    steps = {"window_start": "2026-11-01T00:00:00Z", "data": data}
+    drawn = burn_down(window(), steps, datetime(2026, 11, 20, tzinfo=UTC))["what"]
+    points = zip(drawn["x"], drawn["rows"][0]["values"], strict=True)
+    left = {datetime.fromtimestamp(at, UTC).day: value for at, value in points if value is not None}
+    assert left == {1: 10.0, 3: 10.0, 4: 8.5, 5: 8.0, 9: 8.0, 10: 4.0, 20: 4.0}
+
+
 def test_money_that_runs_out_lies_on_the_ground_until_the_window_ends() -> None:
     steps = {"window_start": "2026-11-01T00:00:00Z", "data": []}
     found = burn_down(window(charged_usd=0.0, remaining_usd=9.0), steps, datetime(2026, 11, 20, tzinfo=UTC))
