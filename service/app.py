@@ -12,6 +12,7 @@ from service.api import (
     audit,
     billing,
     budgets,
+    burn_down,
     callbacks,
     checkpoints,
     deliveries,
@@ -50,8 +51,9 @@ from service.api.policy import EveryAnswer
 from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
-from service.web import actions, documentation, new_run, pages, run_diff, run_list, run_page, sign_in
+from service.web import actions, documentation, money, new_run, pages, run_diff, run_list, run_page, sign_in
 from service.web import queue as queue_page
+from service.web.admin import endpoints, organisation, overview, records, team
 
 DESCRIPTION = """A gate in front of Hugging Face Jobs: runs wait in a durable queue until their team's money and slots
 allow them, are submitted exactly once, charged to the micro-dollar, verified on the Hub, and told of by webhooks."""
@@ -80,6 +82,7 @@ RESOURCES = (
     team_secrets,
     limits,
     budgets,
+    burn_down,
     usage,
     billing,
     strays,
@@ -91,7 +94,21 @@ RESOURCES = (
     metrics,
 )
 # The same of pages for people.
-PAGES = (sign_in, queue_page, run_list, run_page, run_diff, new_run, actions)
+PAGES = (
+    sign_in,
+    queue_page,
+    run_list,
+    run_page,
+    run_diff,
+    money,
+    new_run,
+    overview,
+    team,
+    organisation,
+    endpoints,
+    records,
+    actions,
+)
 
 
 def create_app(

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -27,6 +27,7 @@ from service.store.tables import AuditEntry
 
 router = APIRouter(tags=["audit"])
 CSV, LINES = "text/csv", "application/x-ndjson"
+FORMATS = {"json": "application/json", "csv": CSV, "ndjson": LINES}
 COLUMNS = ("id", "at", "actor", "role", "via", "key_id", "address", "user_agent", "action", "object", "team", "changes")
 
 
@@ -75,17 +76,21 @@ def read_audit(
     narrowed: Annotated[Narrowed, Depends(_narrowed)],
     limit: Limit = 50,
     after: After = None,
+    form: Annotated[
+        Literal["json", "csv", "ndjson"] | None, Query(alias="format", description="Or say it in `Accept`")
+    ] = None,
 ) -> Response:
     """Newest first: every change that a person made, of what a team is (for admins: of all). An entry is written with
-    the change, and nothing changes it afterwards. `Accept: text/csv` or `application/x-ndjson` exports all of them."""
-    accept = request.headers.get("accept", "")
-    for form, write in ((CSV, _csv), (LINES, _lines)):
-        if accept.startswith(form):
+    the change, and nothing changes it afterwards. `Accept: text/csv` or `application/x-ndjson`, or `format`,
+    exports all of them."""
+    accept = request.headers.get("accept", "") if form is None else FORMATS[form]
+    for kind, write in ((CSV, _csv), (LINES, _lines)):
+        if accept.startswith(kind):
             if paging := next((name for name in ("limit", "after") if name in request.query_params), None):
                 raise Invalid(
                     "an export has everything, and no pages", field=paging, remedy="Narrow it by 'from' and 'to'."
                 )
-            return StreamingResponse(write(_all(app, narrowed)), media_type=form)
+            return StreamingResponse(write(_all(app, narrowed)), media_type=kind)
     with app.gate.db.read() as session:
         rows = audit.page(session, narrowed, decode(after), limit + 1)
     shown, has_more, following = page_of(rows, limit, lambda entry: entry.id)

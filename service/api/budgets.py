@@ -163,7 +163,7 @@ def post_organisation_grant(body: GrantCreate, caller: Admin, app: App, period: 
 
 def _read(app: State, owner: Owner, period: Period) -> Response:
     with app.gate.db.read() as session:
-        return JSONResponse(_json(session, _found(session, owner, period), app.now()))
+        return JSONResponse(_json(session, budget_of(session, owner, period), app.now()))
 
 
 def _change(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]], status: int = 200) -> Response:
@@ -174,14 +174,15 @@ def _change(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]
 
 def _end(app: State, owner: Owner, period: Period, caller: Caller) -> Response:
     def work(session: Session) -> None:
-        budgets.end(session, _found(session, owner, period), by=caller.name, now=app.now())
+        budgets.end(session, budget_of(session, owner, period), by=caller.name, now=app.now())
 
     audited.write(app, caller, work)
     app.wake("admit", "notify")
     return Response(status_code=204)
 
 
-def _found(session: Session, owner: Owner, period: Period) -> Budget:
+def budget_of(session: Session, owner: Owner, period: Period) -> Budget:
+    """An owner's budget of a period; raises NotFound where none is granted."""
     budget = budgets.find(session, owner, period)
     if budget is None:
         raise NotFound(
@@ -196,7 +197,7 @@ def _grant(session: Session, owner: Owner, body: BudgetPut, by: str, now: dateti
 
 
 def _add(session: Session, owner: Owner, period: Period, body: GrantCreate, by: str, now: datetime) -> dict[str, Any]:
-    budget = _found(session, owner, period)
+    budget = budget_of(session, owner, period)
     budgets.add_once(session, budget, to_micro_usd(body.amount_usd), by, body.comment, now)
     return _json(session, budget, now)
 

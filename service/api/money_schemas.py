@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from service.domain.body import Body, Usd, UsdChange
 from service.domain.budget import DEFAULT_THRESHOLDS
@@ -85,6 +85,25 @@ class BudgetObject(BaseModel):
     window_start: datetime
     window_end: datetime
     forecast: ForecastObject
+
+
+class BurnDownStep(BaseModel):
+    """From `from` up to but not at `to`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: datetime = Field(alias="from")
+    to: datetime
+    charged_usd: float
+
+
+class BurnDownObject(BaseModel):
+    """How the present window was spent; steps in which nothing was charged are left out."""
+
+    window_start: datetime
+    window_end: datetime
+    time_zone: str = Field(description="In which days begin")
+    data: list[BurnDownStep]
 
 
 class StrayJobObject(BaseModel):

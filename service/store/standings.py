@@ -98,3 +98,14 @@ def charged_lately(session: Session, budget_ids: Collection[str], span: timedelt
         )
         found.update({budget_id: int(total) for budget_id, total in sums})
     return found
+
+
+def charged_in(session: Session, window_id: str) -> list[tuple[datetime, int]]:
+    """When and how much was charged to a window, in the order of the ledger. They add up to its `charged`."""
+    rows = session.execute(
+        select_columns(col(LedgerEntry.at), col(LedgerEntry.amount_micro_usd))
+        .join(ReservationWindow, col(ReservationWindow.submission) == LedgerEntry.submission)
+        .where(col(ReservationWindow.window_id) == window_id, col(LedgerEntry.kind).in_(("charge", "stray")))
+        .order_by(col(LedgerEntry.id))
+    )
+    return [(at, amount) for at, amount in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
 
 # Outcomes whose money bought nothing, as `waste` of GET /usage counts them; the others did, or may yet.
@@ -45,19 +45,29 @@ def mark(label: str, color: str, **at: float) -> dict[str, Any]:
 
 
 def stacked_days(groups: Iterable[Mapping[str, Any]], now: datetime, days: int) -> dict[str, Any]:
+    """`daily` of the last days, which are those of UTC."""
+    return daily(groups, [now.date() - timedelta(days=back) for back in reversed(range(days))])
+
+
+def daily(groups: Iterable[Mapping[str, Any]], days: Sequence[date]) -> dict[str, Any]:
     """Dollars per day, useful below and wasted on top, of groups by `day` and `outcome`; a day without any is there."""
     useful: dict[str, float] = defaultdict(float)
     wasted: dict[str, float] = defaultdict(float)
     for group in groups:
         (useful if group["outcome"] in USEFUL else wasted)[group["day"]] += group["metered_usd"]
-    shown = [(now - timedelta(days=back)).replace(hour=0, minute=0, second=0, microsecond=0) for back in range(days)]
-    shown.reverse()
-    names = [f"{day:%Y-%m-%d}" for day in shown]
+    names = [day.isoformat() for day in days]
     return chart(
-        [day.timestamp() for day in shown],
+        # a day's noon has its date almost everywhere, wherever its reader is
+        [datetime.combine(day, time(12), UTC).timestamp() for day in days],
         [
-            # drawn one over the other: the sum behind, what was useful before it
-            series("wasted", [useful[name] + wasted[name] for name in names], "stop", "bars"),
+            # drawn one over the other: the sum behind, what was useful before it; `told` is what a pointer reads
+            series(
+                "wasted",
+                [useful[name] + wasted[name] for name in names],
+                "stop",
+                "bars",
+                told=[wasted[name] for name in names],
+            ),
             series("useful", [useful[name] for name in names], "ink", "bars"),
         ],
         x_is="time",

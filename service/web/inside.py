@@ -51,7 +51,8 @@ class Inside:
     async def get(self, path: str, **params: Any) -> Any:
         """What a GET answers; parameters that are None are left out. Raises Refusal."""
         given = {name: value for name, value in params.items() if value is not None}
-        return await self._answer(self._asked("GET", path, params=given))
+        # none at all leave those that the path has
+        return await self._answer(self._asked("GET", path, params=given or None))
 
     async def all(self, *paths: str) -> list[Any]:
         """Several at once, in their order; raises the first Refusal."""
@@ -70,6 +71,11 @@ class Inside:
         """Change something, as the session's own pages may; None where the answer is empty. Raises Refusal."""
         token = token_of(self._request.cookies.get(COOKIE, ""))
         return await self._answer(self._asked(method, path, json=body, headers={HEADER: token, **(headers or {})}))
+
+    async def send_csv(self, method: str, path: str, content: bytes) -> Any:
+        """The same with a body of CSV. Raises Refusal."""
+        headers = {HEADER: token_of(self._request.cookies.get(COOKIE, "")), "content-type": "text/csv"}
+        return await self._answer(self._asked(method, path, content=content, headers=headers))
 
     def _asked(self, method: str, path: str, **given: Any) -> httpx2.Request:
         request = httpx2.Request(method, BASE + path, **given)

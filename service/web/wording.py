@@ -63,7 +63,7 @@ def duration(seconds: float | None) -> str:
 
 def moment(value: str | None, show: str = "moment") -> Markup:
     """A time of the wire as an element: written in UTC, shown by static/live.js in the reader's zone. `show`: `moment`
-    (a day and a minute), `clock` (the minute, with the day where it is another), `ago`, `left`."""
+    (a day and a minute), `day`, `clock` (the minute, with the day where it is another), `ago`, `left`."""
     if value is None:
         return escape(UNKNOWN)
     plain = f"{value[:10]} {value[11:16]} UTC"
@@ -199,6 +199,89 @@ def data(value: Any) -> Markup:
     return Markup(json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
 
 
+# What money went to that made no run succeed, in words.
+WASTED = {
+    "timed_out": ("timed out", "its timeout ended the job before it was done"),
+    "cancelled": ("cancelled", "somebody stopped it when it had cost something already"),
+    "output_missing": ("no model came of it", "the job ended well, and its model is not on the Hub"),
+    "stray": ("a second job of a run", "it was started outside the gate, under a run's name"),
+}
+PERIODS = {"day": "today", "week": "this week", "month": "this month", "total": "in all"}
+
+
+def outcome(code: str) -> str:
+    """What a run's money came to: `useful`, `open`, or why it was wasted."""
+    if code in WASTED:
+        return WASTED[code][0]
+    return f"failed: {words(code.removeprefix('failed:'))}" if code.startswith("failed:") else words(code)
+
+
+def outcome_means(code: str) -> str:
+    """The same in a sentence's half; empty where the word says it all."""
+    return WASTED[code][1] if code in WASTED else ""
+
+
+def period(code: str) -> str:
+    """A budget's period as a time: `this month`."""
+    return PERIODS.get(code, words(code))
+
+
+def share(part: float | None) -> str:
+    """A part of a whole, from 0 to 1, in percent."""
+    return UNKNOWN if part is None else f"{100 * part:.0f} %" if part >= 0.01 or not part else "under 1 %"
+
+
+def signed(amount: float | None) -> str:
+    """Dollars more or less than expected."""
+    return usd(amount) if not amount or amount < 0 else f"+{usd(amount)}"
+
+
+def sentence(text: str) -> str:
+    """What the API says in half a sentence, as a whole one."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def span(seconds: int) -> str:
+    """A duration as people would type it: `7d`, `36h`, `90s`."""
+    unit = next(one for one in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
+    return f"{seconds // unit[0]}{unit[1]}"
+
+
+def entered(value: Any) -> str:
+    """A value as people would type it into its field."""
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def changed(change: Mapping[str, Any]) -> list[str]:
+    """What an entry of the audit log says of a change: each member that is another one afterwards, or all it tells."""
+    before, after = change.get("before") or {}, change.get("after")
+    if "after" not in change or not isinstance(before, Mapping):
+        return [_member(name, value) for name, value in change.items() if name not in ("event", "subject")]
+    if after is None:
+        return ["ended"]
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [
+        f"{_member(name, before[name])} → {_value(name, after.get(name))}"
+        if name in before
+        else _member(name, after[name])
+        for name in names
+    ]
+
+
+def _member(name: str, value: Any) -> str:
+    return f"{words(name.removesuffix('_usd'))}: {_value(name, value)}"
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return usd(value) if name.endswith("_usd") and isinstance(value, int | float) else str(value)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "usd": usd,
     "number": number,
@@ -217,4 +300,13 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "gate": gate,
     "setting": setting,
     "confidence": confidence,
+    "outcome": outcome,
+    "outcome_means": outcome_means,
+    "period": period,
+    "share": share,
+    "signed": signed,
+    "changed": changed,
+    "sentence": sentence,
+    "entered": entered,
+    "span": span,
 }

@@ -144,3 +144,13 @@ def test_archiving_may_cancel_what_runs_and_can_be_taken_back(api: Api) -> None:
     assert (opened.status_code, opened.json()["archive"]["state"]) == (200, "open")
     assert api("POST", "/teams/research/keys", as_="admin", json={"name": "x", "role": "lead"}).status_code == 201
     assert api("POST", "/teams/nowhere/archive", as_="admin").status_code == 404
+
+
+def test_an_export_may_be_asked_for_in_the_address(api: Api) -> None:
+    """As a link of a page does it, which cannot say what it accepts."""
+    for form, kind in (("csv", "text/csv"), ("ndjson", "application/x-ndjson")):
+        answer = api("GET", f"/audit?format={form}", as_="admin", headers={"accept": "text/html, */*"})
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.text == api("GET", "/audit", as_="admin", headers={"accept": kind}).text
+    assert api("GET", "/audit?format=json&limit=1", as_="admin", headers={"accept": "text/csv"}).json()["has_more"]
+    assert api("GET", "/audit?format=xml", as_="admin").status_code == 422

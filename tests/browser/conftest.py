@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from service.sandbox.serve import Options, SandboxServer
 from tests.processes import Service
@@ -29,6 +29,13 @@ REFUSED = re.compile(r"responded with a status of (401|403|409|422)")
 PHONE = {"width": 360, "height": 740}
 # WCAG 2.2 AA and what it builds on
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Charts follow the width of their page a moment later: so many frames at most.
+DRAWN = """new Promise((done) => {
+  const isWide = () => [...document.querySelectorAll(".plot canvas")].some((one) => one.clientWidth >= innerWidth);
+  let frames = 300;
+  const look = () => isWide() && frames-- ? requestAnimationFrame(look) : done();
+  look();
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,11 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Page]]
     def own(url: str) -> bool:
         return url.startswith((service.url, "data:"))
 
+    def is_trouble(said: ConsoleMessage) -> bool:
+        """That the API refused a form is an answer to it."""
+        is_refusal = "/ui/do/" in said.location["url"] and "a status of 4" in said.text
+        return said.type == "error" and not is_refusal
+
     def start(as_: str | None = "lead", path: str = "/", **options: Any) -> Page:
         context = chromium.new_context(base_url=service.url, reduced_motion="reduce", **options)
         context.set_default_timeout(10_000)
@@ -102,9 +114,16 @@ def accessible(page: Page, *rules: str) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
+def readable_in_the_dark(page: Page) -> None:
+    """What the other theme changes of that: colours, and nothing else."""
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    accessible(page, "color-contrast")
+
+
 def fits_a_phone(page: Page) -> None:
-    """Nothing scrolls sideways."""
+    """Nothing scrolls sideways, once charts are drawn anew."""
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.evaluate(DRAWN)
     wide = page.evaluate(
         """[...document.querySelectorAll("body *")].filter((one) => !one.closest(".skip, .unseen, pre"))
            .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)

@@ -35,7 +35,9 @@ class Visitor:
         for found in re.findall(rf'<form[^>]*action="/ui/do/{action}".*?</form>', html, re.S):
             hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', found)
             given = {name: unescape(value) for name, value in hidden}
-            if all(given.get(name, value) == value for name, value in wanted.items()):
+            boxes = dict(re.findall(r'<input type="checkbox" name="(\w+)" value="yes"( checked)?>', found))
+            given |= {name: "yes" for name, checked in boxes.items() if checked}
+            if all(name in boxes or given.get(name, value) == value for name, value in wanted.items()):
                 return self.browser("POST", f"/ui/do/{action}", data={**given, **wanted})
         raise AssertionError(f"{path} has no such form of {action}")
 

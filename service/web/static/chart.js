@@ -22,6 +22,9 @@ function draw(figure) {
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const usd = (value) => value == null ? "" : `$${value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) < 0.1 ? 4 : 2 })}`;
 const power = (value) => value == null ? "" : value === 0 ? "0" : value.toExponential(2).replace(/\.?0+e/, "e");
+const DAYS = 2 * 86400;
+const day = (seconds) => new Date(seconds * 1000).toLocaleDateString([], { day: "numeric", month: "short" });
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 const plain = (value) => value == null ? "" : value.toLocaleString("en", { maximumSignificantDigits: 4 });
 
 // As little of a time as tells the ticks apart.
@@ -45,12 +48,14 @@ function options(spec, width, height) {
   const write = spec.y_is === "usd" ? usd : plain;
   const axis = { stroke: token("soft"), grid: { stroke: token("line"), width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   const small = height < 120;
-  const series = [{ value: (_plot, value) => spec.x_is === "time" ? (value == null ? "" : new Date(value * 1000).toLocaleString()) : plain(value), label: spec.x_label || (spec.x_is === "time" ? "time" : "step") }];
+  const isLong = spec.x[spec.x.length - 1] - spec.x[0] > DAYS;
+  const when = (value) => isLong ? day(value) : clock(value);
+  const series = [{ value: (_plot, value) => spec.x_is === "time" ? (value == null ? "" : when(value)) : plain(value), label: spec.x_label || (spec.x_is === "time" ? "time" : "step") }];
   const bands = [];
   for (const row of spec.rows) {
     const color = token(row.color);
     const common = { label: row.label, stroke: color, width: 2, scale: row.scale || "y", spanGaps: true, points: { show: row.kind === "points" || row.values.length === 1, fill: color },
-      value: (_plot, value) => (row.scale === "right" ? power : write)(value) };
+      value: (_plot, value, _series, at) => (row.scale === "right" ? power : write)(row.told && at != null ? row.told[at] : value) };
     if (row.kind === "bars") series.push({ ...common, width: 0, fill: color, paths: uPlot.paths.bars({ size: [0.7, 60], radius: 0.15 }), points: { show: false } });
     else if (row.kind === "band") {
       bands.push({ series: [series.length, series.length + 1], fill: color + "2a" });
@@ -58,7 +63,8 @@ function options(spec, width, height) {
     } else series.push({ ...common, dash: row.kind === "dashed" ? [5, 4] : undefined });
   }
   const hasRight = spec.rows.some((row) => row.scale === "right");
-  const range = spec.from_zero ? (_plot, _low, high) => [0, (high || 1) * 1.08] : undefined;
+  const lines = spec.marks.filter((mark) => mark.y != null).map((mark) => mark.y * 1.06); // with room for their labels
+  const range = spec.from_zero ? (_plot, _low, high) => [0, Math.max(high || 1, ...lines) * 1.08] : undefined;
   const axes = [
     { ...axis, size: 30, space: width < NARROW ? 70 : 90, values: (_plot, ticks) => ticks.map(spec.x_is === "time" ? timeOf(ticks) : plain) },
     { ...axis, show: !small, size: 58, values: (_plot, ticks) => ticks.map(write), space: 42 },
@@ -67,7 +73,7 @@ function options(spec, width, height) {
   return {
     width, height, series, bands, axes,
     scales: { x: { time: spec.x_is === "time", ...xRange(spec) }, y: { range } },
-    legend: { show: !small && spec.rows.length > 1, live: true },
+    legend: { show: !small && spec.rows.length > 1, live: true, markers: { width: 0, fill: (_plot, at) => series[at].stroke } },
     cursor: { show: !small, drag: { x: false, y: false } },
     hooks: { ready: [tellLast], setCursor: [tellLast], draw: [(plot) => spec.marks.forEach((mark, row) => cross(plot, mark, row))] },
   };
@@ -110,7 +116,9 @@ function cross(plot, mark, row) {
   } else {
     const y = plot.valToPos(mark.y, "y", true);
     ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.fillText(label, bbox.left + 5 * devicePixelRatio, y - 5 * devicePixelRatio);
+    const isHigh = y - bbox.top < 16 * devicePixelRatio; // then below it
+    ctx.textAlign = "left";
+    ctx.fillText(label, bbox.left + 5 * devicePixelRatio, y + (isHigh ? 14 : -5) * devicePixelRatio);
   }
   ctx.stroke();
   ctx.restore();

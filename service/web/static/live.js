@@ -24,6 +24,7 @@ function told(time) {
     case "ago": return span((now - at) / 1000);
     case "left": return span((at - now) / 1000);
     case "clock": return isToday ? clock : `${day}, ${clock}`;
+    case "day": return day;
     default: return `${day}, ${clock}`;
   }
 }
@@ -52,8 +53,9 @@ let due = null, stream = null, seen = Date.now();
 function patchSoon(after = CALM_MS) {
   due ??= setTimeout(() => {
     due = null;
-    // nothing moves under a pointer that presses, nor in a form that somebody fills
-    const busy = document.querySelector(":active, form:not(.action) :focus, .action :is(input, textarea, select):focus");
+    // nothing moves under a pointer that presses, nor in a form that somebody fills, and what is shown once stays
+    const busy = document.querySelector(`:active, form:not(.action) :focus, .action :is(input, textarea, select):focus,
+      details[open] .action, [data-once]`);
     if (busy && main().contains(busy)) return patchSoon(1000);
     htmx.trigger(main(), "tunegate:changed");
   }, after);
