@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-fuzz test-browser screenshots test-clients bench-admission docs
+.PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench-admission
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -78,6 +78,10 @@ test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of t
 bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)
 	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.admission $(ON)
+
+test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, an install by hand
+	@mkdir -p $(TMP)
+	TMPDIR=$(TMP) DOCS_NEED="node go hf pip promtool" $(BIN)/python -m pytest -n 2 tests/docs
 
 $(VENV)-fuzz/.ready: $(READY) requirements/fuzz.txt
 	$(PYTHON) -m venv $(VENV)-fuzz

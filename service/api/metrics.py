@@ -1,4 +1,5 @@
-"""Prometheus: gauges read from the database at each scrape, so that every process tells the same."""
+"""Prometheus: gauges read from the database at each scrape, so that every process tells the same; but for the few
+that say how the process itself is."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from service.api.auth import Admin
 from service.api.problems import responses
-from service.api.state import App
+from service.api.state import App, State
 from service.domain.budget import Balance
 from service.domain.money import to_usd
 from service.store import gauges
-from service.store.gauges import BilledTotals
+from service.store.gauges import Backlog, BilledTotals
 from service.store.tables import Budget
 
 router = APIRouter(tags=["metrics"])
@@ -32,6 +33,8 @@ def read_metrics(_caller: Admin, app: App) -> Response:
         _budgets(registry, gauges.balances(session, app.now()))
         _billing(registry, gauges.billed_totals(session))
         _runs(registry, gauges.queued_and_active(session))
+        _backlog(registry, gauges.backlog(session, app.now()))
+    _process(registry, app)
     return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
@@ -69,6 +72,31 @@ def _runs(registry: CollectorRegistry, counts: dict[str, tuple[int, int]]) -> No
     for team, (waiting, going) in counts.items():
         queued.labels(team).set(waiting)
         active.labels(team).set(going)
+
+
+def _backlog(registry: CollectorRegistry, behind: Backlog) -> None:
+    for name, says, value in (
+        (
+            "tunegate_oldest_queued_seconds",
+            "How long the oldest of the runs that wait has waited",
+            behind.oldest_queued,
+        ),
+        ("tunegate_prices_age_seconds", "Since Hugging Face's prices were last read", behind.prices_age),
+        ("tunegate_pending_deliveries", "Webhook deliveries that have not arrived yet", behind.pending_deliveries),
+    ):
+        if value is not None:
+            Gauge(name, says, registry=registry).set(value)
+    strays = Gauge("tunegate_live_strays", "Live jobs that no run accounts for", ("kind",), registry=registry)
+    for kind, number in behind.strays.items():
+        strays.labels(kind).set(number)
+
+
+def _process(registry: CollectorRegistry, app: State) -> None:
+    Gauge("tunegate_leads", "1 where this process runs the steps", registry=registry).set(app.is_leading())
+    ages = Gauge("tunegate_step_age_seconds", "Since this process last ran a step", ("step",), registry=registry)
+    for step, age in app.ages().items():
+        if age is not None:
+            ages.labels(step).set(age)
 
 
 def _usd(micro_usd: int | None) -> float | None:

@@ -10,8 +10,9 @@ from sqlmodel import Session, col, select
 
 from service.domain.budget import Balance
 from service.domain.run import ACTIVE, RunState
-from service.store import budgets, standings, teams, windows
-from service.store.tables import Attempt, Budget, Run
+from service.domain.stray import Kind
+from service.store import budgets, flavors, standings, teams, windows
+from service.store.tables import Attempt, Budget, Delivery, Run, Stray
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class BilledTotals:
     drift: int | None
     unbilled: int
     drifted: int
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for the service. Ages in seconds, None where nothing is there to have one; `strays` counts live jobs
+    that no run accounts for, by kind."""
+
+    oldest_queued: float | None
+    prices_age: float | None
+    pending_deliveries: int
+    strays: dict[str, int]
 
 
 def balances(session: Session, now: datetime) -> list[tuple[Budget, Balance]]:
@@ -64,3 +76,19 @@ def queued_and_active(session: Session) -> dict[str, tuple[int, int]]:
     ):
         counts[team][state != RunState.QUEUED] += number
     return {team: (queued, active) for team, (queued, active) in counts.items()}
+
+
+def backlog(session: Session, now: datetime) -> Backlog:
+    """How far behind the service is."""
+    oldest = session.exec(select(func.min(Run.created_at)).where(col(Run.state) == RunState.QUEUED.value)).one()
+    read_at = flavors.last_read(session)
+    pending = session.exec(select(func.count()).where(col(Delivery.state) == "pending")).one()
+    live = session.exec(
+        select(Stray.kind, func.count()).where(col(Stray.ended_at).is_(None)).group_by(col(Stray.kind))
+    ).all()
+    return Backlog(
+        None if oldest is None else (now - oldest).total_seconds(),
+        None if read_at is None else (now - read_at).total_seconds(),
+        pending,
+        {kind.value: 0 for kind in Kind} | dict(live),
+    )

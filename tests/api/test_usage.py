@@ -183,6 +183,9 @@ def test_metrics_are_the_databases_numbers(api: Api) -> None:
     assert before["tunegate_queued_runs", "other"] == 0
     assert before[("tunegate_unbilled_attempts",)] == 2
     assert ("tunegate_billed_usd",) not in before, "unknown is no 0"
+    assert ("tunegate_oldest_queued_seconds",) not in before, "nothing waits"
+    assert before["tunegate_live_strays", "late_job"] == 0
+    assert before[("tunegate_leads",)] == 1
     jobs = [api.world.attempt(run_id).hub_job_id for run_id in (good, bad)]
     import_bills(api, f"job_id,cost_usd\n{jobs[0]},0.000334\n{jobs[1]},0.000668\n")
     after = samples(api)
@@ -191,3 +194,16 @@ def test_metrics_are_the_databases_numbers(api: Api) -> None:
     assert after[("tunegate_billing_drift_usd",)] == 0.000167
     assert after[("tunegate_billing_drifted_attempts",)] == 1
     assert after[("tunegate_unbilled_attempts",)] == 0
+
+
+def test_metrics_say_how_far_behind_the_service_is(api: Api) -> None:
+    world = api.world
+    api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/", "events": ["run.*"]})
+    api("POST", "/queue/pause", as_="admin")
+    world.enqueue()
+    world.db.write(lambda session: deliveries.fan_out(session, events.stamp(session), world.clock.now))
+    world.clock.turn(seconds=90)
+    behind = samples(api)
+    assert behind[("tunegate_oldest_queued_seconds",)] == 90
+    assert behind[("tunegate_pending_deliveries",)] == 1
+    assert behind[("tunegate_prices_age_seconds",)] >= 90

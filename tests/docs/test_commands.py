@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from service.sandbox.serve import Options, SandboxServer
 from tests.docs.pages import README, ROOT, Block, blocks, pages
+from tests.docs.rules import ALERTS, DASHBOARD, grouped_by, used
 from tests.processes import ADMIN_KEY, Service
 
 # Typed into one shell after another: what a page sets (a key, a run) is there for the next one. An answer of 400 and
@@ -50,6 +52,10 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
             said[page] = ran.stdout
         run = service("GET", "/runs").json()["data"][-1]
         answered = make_every_call(tmp_path, env)
+        service("POST", "/queue/pause")
+        waits = {"recipe": {"kind": "script", "source": "print(1)"}, "flavor": "cpu-basic", "timeout": "10m"}
+        assert service("POST", "/runs", {**waits, "team": "research"}).status_code == 201
+        scraped = service("GET", "/metrics").text
     assert run["state"] == "succeeded"
     assert run["output"]["verified"] is True
     for told in (run["id"], "Model pushed to the Hub", run["output"]["revision"], '"kind":"charge"'):
@@ -59,6 +65,10 @@ def test_every_command_does_what_the_page_says(tmp_path: Path) -> None:
     assert len(answered) > 80
     refused = [f"{place}: {code}" for place, code in answered.items() if code not in TAKEN]
     assert not refused, "\n".join(refused)
+    exported = set(re.findall(r"^(tunegate_\w+)[ {]", scraped, re.M))
+    assert exported == used(DASHBOARD), "the dashboard shows what there is, and nothing else"
+    assert used(ALERTS) <= exported
+    assert grouped_by(DASHBOARD) | grouped_by(ALERTS) <= {"instance", "job", *re.findall(r"[{,](\w+)=", scraped)}
 
 
 def typeable(block: Block) -> str:

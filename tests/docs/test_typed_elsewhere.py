@@ -17,7 +17,7 @@ from typer.main import get_command
 from service.cli import app
 from service.sandbox.serve import Options, SandboxServer
 from service.settings import Settings
-from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.pages import FENCE, ROOT, Block, blocks, pages
 
 
 def first(block: Block) -> str:
@@ -60,6 +60,12 @@ def test_every_such_block_is_accounted_for() -> None:
     for why in WHY.values():
         for name in re.findall(r"tests/[\w/]+(?:\.py)?", why):
             assert (ROOT / name).exists(), name
+
+
+def test_no_block_is_in_a_language_that_nobody_looks_at() -> None:
+    looked_at = {"bash", "sh", "json", "python", "js", "go", "yaml"}
+    for page in pages():
+        assert {found[1] for found in FENCE.finditer(page.read_text())} <= looked_at, page
 
 
 def lines(*languages: str) -> list[str]:
