@@ -79,9 +79,9 @@ bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON
 	@mkdir -p $(TMP)
 	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.admission $(ON)
 
-test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, an install by hand
+test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, a restored dump, an install by hand
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) DOCS_NEED="node go hf pip promtool" $(BIN)/python -m pytest -n 2 tests/docs
+	TMPDIR=$(TMP) DOCS_NEED="node go hf pip postgres promtool" $(BIN)/python -m pytest -n 2 tests/docs
 
 $(VENV)-fuzz/.ready: $(READY) requirements/fuzz.txt
 	$(PYTHON) -m venv $(VENV)-fuzz

@@ -9,15 +9,22 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from sqlmodel import Session
 from typer.main import get_command
 
 from service.cli import app
+from service.migrate import migrate
 from service.sandbox.serve import Options, SandboxServer
 from service.settings import Settings
+from service.store import teams
+from service.store.db import open_engine
 from tests.docs.pages import FENCE, ROOT, Block, blocks, pages
+from tests.postgres import DEBIAN, Cluster
 
 
 def first(block: Block) -> str:
@@ -37,8 +44,10 @@ WHY = {
         "needs a PostgreSQL: tests/crash with --postgres"
     ),
     "docs/install.md: cat data/admin.key": "tests/store/test_home.py makes the file",
-    "docs/operations.md: docker compose exec -T postgres pg_dump -U tunegate -Fc tunegate > tunegate.dump": "needs "
-    "Docker",
+    "docs/operations.md: docker compose exec -T postgres pg_dump -U tunegate -Fc tunegate > tunegate.dump": (
+        "needs Docker: what it types into the container is typed below, in `make test-docs`"
+    ),
+    "docs/operations.md: docker compose stop tunegate": "the same",
     "docs/operations.md: tunegate claim --yes": "tests/crash/test_claim.py",
     "docs/operations.md: tunegate claim --new-key --yes": "tests/crash/test_claim.py",
     "docs/sandbox.md: make sandbox": "what test_commands.py starts",
@@ -48,6 +57,8 @@ WHY = {
     "docs/security.md: export TUNEGATE_OIDC_ISSUER=https://login.acme.com": "needs an issuer; the settings are read "
     "below",
 }
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def needs(tool: str) -> pytest.MarkDecorator:
@@ -118,6 +129,34 @@ def test_the_hf_command_does_what_the_page_says(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "4" in ran.stdout.split()
     assert (tmp_path / "build" / "notes" / "README.md").exists()
+
+
+@needs("postgres")
+def test_a_database_that_was_backed_up_comes_back(tmp_path: Path) -> None:
+    inside = [line.partition("docker compose exec -T postgres ")[2] for line in lines("sh")]
+    dump, restore = (line for line in inside if line)
+    with Cluster() as cluster:
+        url = cluster.create("tunegate")
+        migrate(url)
+        at = urlsplit(url)
+        programs = os.pathsep.join(map(str, Path(DEBIAN).glob("*/bin")))
+        env = {
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "PGHOST": str(at.hostname),
+            "PGPORT": str(at.port),
+        }
+        engine = open_engine(url)
+        with Session(engine) as session, session.begin():
+            teams.insert(session, "research", NOW)
+        subprocess.run(["bash", "-euc", dump], check=True, cwd=tmp_path, env=env, timeout=60)
+        with Session(engine) as session, session.begin():
+            teams.insert(session, "later", NOW)
+        engine.dispose()
+        subprocess.run(["bash", "-euc", restore], check=True, cwd=tmp_path, env=env, timeout=60)
+        with Session(engine) as session:
+            assert [team.name for team in teams.every(session)] == ["research"]
+        engine.dispose()
+        migrate(url)  # what was put back is at this release's schema
 
 
 @needs("pip")

@@ -64,7 +64,16 @@ def page() -> str:
             sections[tag].append(_operation(document, method, path, operation, routes[method.upper(), path]))
     body = "\n".join(f"## {title}\n\n{says}\n\n{''.join(sections[tag])}" for tag, (title, says) in TAGS.items())
     forms = _forms(document["components"]["schemas"], document["paths"])
-    return PROSE.read_text().replace("{{routes}}", body.rstrip()).replace("{{forms}}", forms.rstrip())
+    parts = {
+        "{{always}}": ", ".join(map(str, sorted((*ALWAYS, *WITH_ANSWER)))),
+        "{{with_body}}": ", ".join(map(str, WITH_BODY)),
+        "{{routes}}": body.rstrip(),
+        "{{forms}}": forms.rstrip(),
+    }
+    text = PROSE.read_text()
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    return text
 
 
 def _routes() -> Iterator[APIRoute]:
