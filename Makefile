@@ -68,7 +68,7 @@ test-sandbox: $(READY) ## the local Hugging Face: jobs as processes, the Hub, bu
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/sandbox
 
-test-crash: $(READY) ## the service as processes: killed at any moment, cut off, copied; a demo that must notice what goes wrong
+test-crash: $(READY) ## the service as processes: killed at any moment, cut off, copied; a demo that must notice what goes wrong; docs/cli.md
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.serve import misconfigured, read_settings, refuse_missing
-from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.cli.archive import Manifest
+    from service.settings import Settings
 
 # Beside the database, where no setting stands in for them.
 KEPT = {"installation": "installation", "secret.key": "secret_key", "admin.key": "admin_key"}

@@ -9,14 +9,15 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
-from service.cli.demo_parts import Demo, Inbox
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from service.cli.demo_parts import Demo, Inbox
 
 BUG = ('f"{loss:.4g}"', 'f"{los:.4g}"')
 LIMIT_SECONDS = 240
@@ -33,6 +34,10 @@ def demo(
     script: Annotated[Path, typer.Option(help="The training script.", exists=True)] = Path("examples/tiny_sft.py"),
 ) -> None:
     """Start a sandbox and the service, submit three runs, and check how they end."""
+    from rich.console import Console
+
+    from service.cli.demo_parts import Demo, Inbox
+
     console = Console()
     source = script.read_text()
     _empty(folder)
@@ -83,6 +88,8 @@ class Seen:
 
 
 def _watch(console: Console, running: Demo, ids: list[str]) -> Seen:
+    from rich.live import Live
+
     seen = Seen()
     stops_at = time.monotonic() + LIMIT_SECONDS
     with Live(console=console, refresh_per_second=8, transient=True) as live:
@@ -117,6 +124,8 @@ def _print_news(console: Console, seen: Seen) -> None:
 
 
 def _live_table(runs: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
     table = Table(expand=True)
     for column in ("run", "state", "why", "step", "loss", "cost $"):
         table.add_column(column, no_wrap=column != "why", justify="right" if column in ("loss", "cost $") else "left")
@@ -136,6 +145,8 @@ def _progress(run: dict[str, Any]) -> tuple[str, str]:
 
 
 def _end_table(runs: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
     table = Table(title="How the three runs ended", expand=True)
     for column in ("run", "state", "cause", "minutes", "cost $", "output model", "commit"):
         table.add_column(column, justify="right" if column in ("minutes", "cost $") else "left")

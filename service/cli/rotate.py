@@ -9,9 +9,9 @@ import typer
 
 from service.cli.noted import note
 from service.cli.serve import misconfigured, read_settings, refuse_missing
-from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.settings import Settings
     from service.store.db import Database
     from service.store.home import Home
     from service.store.resealing import Counted

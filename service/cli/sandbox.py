@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.sandbox.faults import Faults
-from service.sandbox.jobs_api import PAGE_SIZE
-from service.sandbox.lifecycle import DEFAULT_RUN_SECONDS, MAX_RUNNING
+from service.sandbox.defaults import DEFAULT_RUN_SECONDS, MAX_RUNNING, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from service.sandbox.faults import Faults
 
 
 def sandbox(
@@ -98,6 +99,8 @@ def sandbox(
 
 
 def _faults(pairs: list[str]) -> Faults:
+    from service.sandbox.faults import Faults
+
     try:
         return Faults.parse(dict(_pair(pair) for pair in pairs))
     except ValueError as error:

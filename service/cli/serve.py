@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 SHORT_KEY = 16
 EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h
@@ -109,6 +109,10 @@ def step(
 
 def read_settings() -> Settings:
     """The settings, or the end of the program with the name of the wrong one."""
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
     try:
         return Settings()
     except ValidationError as error:

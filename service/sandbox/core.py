@@ -13,12 +13,13 @@ from pathlib import Path
 from service.sandbox import billing, streams
 from service.sandbox.accounts import Accounts, whoami
 from service.sandbox.controls import Controls
+from service.sandbox.defaults import DEFAULT_RUN_SECONDS, MAX_RUNNING, PAGE_SIZE
 from service.sandbox.faults import Faults, FaultSwitch
 from service.sandbox.hub import Hub
 from service.sandbox.job_store import JobStore
 from service.sandbox.jobs import Job, Usage
-from service.sandbox.jobs_api import PAGE_SIZE, JobsApi
-from service.sandbox.lifecycle import DEFAULT_RUN_SECONDS, MAX_RUNNING, Lifecycle
+from service.sandbox.jobs_api import JobsApi
+from service.sandbox.lifecycle import Lifecycle
 from service.sandbox.rate_limit import QUOTA, RateLimit, too_many
 from service.sandbox.wire import LogStream, Refusal, Request, Response, json_response
 

@@ -23,8 +23,6 @@ from service.sandbox.lifecycle import Lifecycle
 from service.sandbox.submission import Submission
 from service.sandbox.wire import LogStream, Refusal, Request, Response, json_response
 
-PAGE_SIZE = 100  # that of the real service is not documented
-
 
 class JobsApi:
     """Answers /api/jobs/…; `page_size` jobs are in a page of a list."""

@@ -23,8 +23,6 @@ from datetime import datetime, timedelta
 from service.sandbox.job_store import JobStore
 from service.sandbox.jobs import Job
 
-DEFAULT_RUN_SECONDS = 10.0
-MAX_RUNNING = 16
 MAX_LOG_LINES = 200_000  # a runaway job must not eat the machine's memory
 LONGEST_SECONDS = 10**9  # 31 years, which dates can still hold
 WAITING = "Waiting for hardware to become available"

@@ -16,11 +16,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from service.sandbox import library
 from service.sandbox.accounts import TOKENS, Token
 from service.sandbox.core import Sandbox
+from service.sandbox.defaults import DEFAULT_RUN_SECONDS, MAX_RUNNING, PAGE_SIZE
 from service.sandbox.executor import Executor
 from service.sandbox.faults import Faults
 from service.sandbox.job_folder import Workshop
-from service.sandbox.jobs_api import PAGE_SIZE
-from service.sandbox.lifecycle import DEFAULT_RUN_SECONDS, MAX_RUNNING
 from service.sandbox.shell import Protocol, Shell, utc_now
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
