@@ -19,6 +19,9 @@ from service import log
 from service.migrate import migrate
 from service.store.db import Database
 from tests.postgres import Cluster
+from tests.served import served
+
+__all__ = ["served"]
 
 # Every line is made, and none shown: a log call that fails is a failing test.
 LOG = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the tests run

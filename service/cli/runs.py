@@ -22,7 +22,7 @@ from service.cli.show import (
 
 if TYPE_CHECKING:
     from service.client import Run
-    from service.client.run_records import Failure
+    from service.client.run_records import Failure, Repair
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` tell it.")]
 CommentOption = Annotated[str | None, typer.Option(help="Why, for whoever looks at the run.")]
@@ -162,8 +162,15 @@ def failure_facts(failure: Failure) -> Iterator[tuple[str, str | None]]:
     yield "remedy", plain(failure.remedy)
     for name, repair in (("repair", failure.repair), ("rescue", failure.rescue)):
         if repair is not None:
-            price = f"at most ${dollars(repair.ceiling_usd)}, likely ${dollars(repair.expected_usd)}"
-            yield name, plain(f"{repair.change}: {price}")
+            yield name, plain(f"{repair.change}; {price_of(repair)}")
+
+
+def price_of(repair: Repair) -> str:
+    """What the try alone would cost."""
+    if repair.ceiling_usd is None:
+        return "its price is not known yet"
+    likely = "" if repair.expected_usd is None else f", likely ${dollars(repair.expected_usd)}"
+    return f"at most ${dollars(repair.ceiling_usd)}{likely}"
 
 
 def _recipe(run: Run) -> str:

@@ -29,7 +29,7 @@ from service.cli.request_body import (
     refusals_told,
     secrets_of,
 )
-from service.cli.runs import RunArgument, failure_facts, line_of, print_run
+from service.cli.runs import RunArgument, failure_facts, line_of, price_of, print_run
 from service.cli.service_call import JsonOption, TeamOption, connect
 from service.cli.show import dollars, plain, print_facts, print_json, print_table
 
@@ -137,7 +137,7 @@ def print_estimate(found: Estimate) -> None:
     if len(shown) < len(found.flavors):
         typer.echo(f"It does not fit {len(found.flavors) - len(shown)} more.")
     if found.choice.get("reason"):
-        typer.echo(f"auto: {found.choice.get('flavor') or 'none'}, {found.choice['reason']}")
+        typer.echo(f"auto: {found.choice['reason']}")
     for warning in found.warnings:
         typer.echo(f"warning: {warning}")
 
@@ -176,8 +176,7 @@ def _tell_remedy(run: Run, yes: bool) -> None:
         typer.echo(f"No remedy is offered that could be tried: {why}", err=True)
         raise typer.Exit(exits.REFUSED)
     repair = run.failure.repair
-    price = f"at most ${dollars(repair.ceiling_usd)}, likely ${dollars(repair.expected_usd)}"
-    typer.echo(f"{run.failure.cause}: {repair.change}: {price}", err=True)
+    typer.echo(f"{run.failure.cause}: {repair.change}; {price_of(repair)}", err=True)
     for setting in repair.settings:
         typer.echo(f"  {setting.field}: {setting.before} -> {setting.after}", err=True)
     if not yes and sys.stdin.isatty():
@@ -190,10 +189,13 @@ def _told(run: Run, wait: bool, follow: bool, as_json: bool) -> None:
         print_json(run.raw) if as_json else typer.echo(line_of(run))
         return
     typer.echo(line_of(run), err=True)
-    if follow:
-        for line in run.follow_logs():
+    try:
+        for line in run.follow_logs() if follow else ():
             print(line.line, flush=True, file=sys.stderr if as_json else sys.stdout)
-    run.wait()
+        run.wait()
+    except KeyboardInterrupt:
+        typer.echo(f"{run.id} goes on: `tunegate logs -f {run.id}`, or `tunegate cancel {run.id}`.", err=True)
+        raise
     if as_json:
         print_json(run.raw)
     elif follow:

@@ -11,10 +11,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.client import Tunegate
-from tests.client.conftest import served
 from tests.processes import ADMIN_KEY, Service
-
-__all__ = ["served"]
 
 
 class Command:

@@ -203,9 +203,19 @@ def test_money_teams_keys_and_webhooks(as_admin: Command) -> None:
     assert as_admin.json("flavors")["data"][0]["price_per_minute_usd"] > 0
 
 
-def test_tables_fit_80_columns(tunegate: Command, here: Path) -> None:
-    submitted(tunegate, here)
-    for words in (["runs"], ["budget"], ["usage", "-g", "flavor"], ["--help"], ["submit", "--help"]):
-        out = tunegate(*words)
-        assert max(map(len, out.splitlines())) <= 160, words
-    assert "\x1b" not in out
+HUB_IS_DOWN = """import sys
+print("Traceback (most recent call last):")
+print('  File "/x/huggingface_hub/utils/_http.py", line 402, in hf_raise_for_status')
+print("huggingface_hub.errors.HfHubHTTPError: 503 Server Error: Service Unavailable for url: https://huggingface.co/api")
+sys.exit(1)
+"""
+
+
+def test_a_remedy_is_tried_once_its_price_was_told(tunegate: Command, here: Path) -> None:
+    run_id = submitted(tunegate, here, HUB_IS_DOWN, "--wait", code=1)
+    assert "at most $0.001002" in tunegate.out
+    new_id = tunegate("retry", run_id, "--with-remedy").split()[0]
+    assert tunegate.err.startswith("hub_unavailable: ")
+    assert "at most $0.001002" in tunegate.err
+    assert tunegate.json("show", new_id)["retry_of"] == run_id
+    tunegate("watch", new_id, code=1)

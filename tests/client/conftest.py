@@ -1,4 +1,4 @@
-"""One service over one sandbox for all tests of the client: each makes runs of its own."""
+"""The client of the service that runs for these tests."""
 
 from __future__ import annotations
 
@@ -7,21 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.client import Tunegate
-from service.sandbox.serve import Options, SandboxServer
 from tests.processes import ADMIN_KEY, Service
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A running service with a team that has money."""
-    folder = tmp_path_factory.mktemp("served")
-    with (
-        SandboxServer(Options(folder=folder / "jobs")) as sandbox,
-        Service(folder / "service", sandbox.url) as service,
-    ):
-        service("POST", "/teams", {"name": "research"})
-        service("PUT", "/teams/research/budget", {"limit_usd": 5})
-        yield service
 
 
 @pytest.fixture
@@ -29,13 +15,3 @@ def client(served: Service) -> Iterator[Tunegate]:
     """As the admin."""
     with Tunegate(served.url, ADMIN_KEY) as client:
         yield client
-
-
-def script(text: str) -> dict[str, object]:
-    """What to submit for a script that is cheap and quick."""
-    return {
-        "recipe": {"kind": "script", "source": text},
-        "flavor": "cpu-basic",
-        "timeout": "5m",
-        "team": "research",
-    }

@@ -24,9 +24,9 @@ from service.client import (
     Unauthorised,
     run_calls,
 )
-from tests.client.conftest import script
 from tests.cutting_proxy import CuttingProxy
 from tests.processes import ADMIN_KEY, Service
+from tests.served import script
 
 LINES = 400
 CHATTY = f"import time\nfor n in range({LINES}):\n    print(f'line {{n}}', flush=True)\n    time.sleep(0.002)\n"
