@@ -15,6 +15,7 @@ from service.cli.demo import demo
 from service.cli.diagnose import diagnose
 from service.cli.doctor import doctor
 from service.cli.logs import logs
+from service.cli.profile import login, logout
 from service.cli.rotate import rotate_secrets
 from service.cli.sandbox import sandbox
 from service.cli.serve import migrate, serve, step
@@ -54,6 +55,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
         runs.resume, submit.retry, runs.approve, runs.refuse, diagnose,
     ],
     MONEY: [budget.usage, queue.flavors],
+    TEAM: [login, logout],
     SERVICE: [serve, doctor, backup, restore, migrate, step, claim, rotate_secrets, sandbox, demo],
 }  # fmt: skip
 GROUPS = {

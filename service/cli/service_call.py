@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from service.cli import exits
+from service.cli import exits, profile
 
 if TYPE_CHECKING:
     from service.client import Tunegate, TunegateError
@@ -20,11 +21,15 @@ TeamOption = Annotated[str | None, typer.Option(help="The team; a key of a team 
 
 
 def connect() -> Tunegate:
-    """The client of the service that the command line or the environment names."""
+    """The client of the service that the command line, the environment or `login` names."""
     from service.client import Tunegate
 
+    url, key = os.environ.get("TUNEGATE_URL"), os.environ.get("TUNEGATE_KEY")
+    if (kept := profile.read()) is not None:
+        url = url or kept.url
+        key = key or (kept.key if url.rstrip("/") == kept.url else None)
     try:
-        return Tunegate(retries=RETRIES)
+        return Tunegate(url, key, retries=RETRIES)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(exits.MISCONFIGURED) from None
@@ -73,4 +78,7 @@ def tell(error: TunegateError) -> None:
         if one.get("field") != error.field:
             typer.echo(f"  {one.get('field')}: {one.get('rule')}", err=True)
     if isinstance(error, Unauthorised):
-        typer.echo("  TUNEGATE_KEY (or --key) is the key; an admin makes one with `tunegate keys create`.", err=True)
+        typer.echo(
+            "  TUNEGATE_KEY, or `tunegate login`, gives the key; an admin makes one with `tunegate keys create`.",
+            err=True,
+        )

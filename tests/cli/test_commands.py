@@ -219,3 +219,22 @@ def test_a_remedy_is_tried_once_its_price_was_told(tunegate: Command, here: Path
     assert "at most $0.001002" in tunegate.err
     assert tunegate.json("show", new_id)["retry_of"] == run_id
     tunegate("watch", new_id, code=1)
+
+
+def test_login_keeps_a_key_for_one_service(tunegate: Command, here: Path) -> None:
+    url, key = tunegate.env["TUNEGATE_URL"], tunegate.env["TUNEGATE_KEY"]
+    tunegate.env = {"TUNEGATE_URL": "", "TUNEGATE_KEY": "", "XDG_CONFIG_HOME": "", "HOME": str(here)}
+    tunegate("login", stdin=f"{url}\ntg_wrong\n", code=3)
+    assert not list(here.rglob("profile.json"))
+    assert "lead of research" in tunegate("login", stdin=f"{url}\n{key}\n")
+    assert key not in tunegate.out + tunegate.err
+    [kept] = here.rglob("profile.json")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "research/month" in tunegate("budget")
+    tunegate("budget", code=3, TUNEGATE_KEY="tg_other")
+    with Receiver() as receiver:
+        receiver.answer = lambda _letter: (401, {})
+        tunegate("webhooks", "add", "https://a.example/", TUNEGATE_URL=receiver.url, code=3)
+        assert "authorization" not in receiver.letters[0].headers, "the key is for the other service"
+    tunegate("logout")
+    tunegate("budget", code=3, TUNEGATE_URL=url)
