@@ -19,8 +19,9 @@ from service.api.state import App, State
 from service.domain.access import Role
 from service.domain.errors import NotAuthenticated, NotFound
 from service.store.sign_ins import Who
-from service.web import wording
+from service.web.filters import FILTERS
 from service.web.inside import Inside, Refusal
+from service.web.wording import percent
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -39,8 +40,8 @@ def _templates() -> Jinja2Templates:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(wording.FILTERS)
-    made.globals.update(percent=wording.percent)
+    made.filters.update(FILTERS)
+    made.globals.update(percent=percent)
     return Jinja2Templates(env=made)
 
 

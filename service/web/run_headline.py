@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from service.domain.moment import iso
 from service.web.run_course import Course
-from service.web.wording import duration, linked, moment, number, place_in_line, usd, words
+from service.web.run_words import linked, place_in_line
+from service.web.wording import duration, moment, number, usd, words
 
 
 def headline(

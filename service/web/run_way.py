@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.web.wording import WAITS, words
+from service.web.run_words import WAITS
+from service.web.wording import words
 
 # What the time until the next event was spent with.
 SPENT = {"run.queued": "waited", "run.submitted": "until hardware was there", "run.started": "ran"}

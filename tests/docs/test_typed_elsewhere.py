@@ -107,13 +107,17 @@ def test_settings_that_are_exported_are_taken(block: Block, monkeypatch: pytest.
 
 
 def test_commands_of_ours_have_the_options_that_are_typed() -> None:
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    whole = get_command(app)
     in_blocks = [line for line in lines("sh", "bash") if re.match(r"(\.venv/bin/)?tunegate ", line)]
     in_text = re.findall(r"`(tunegate [a-z-][^`]*)`", "".join(page.read_text() for page in pages()))
     assert len(in_blocks) > 4 < len(in_text)
-    for _, name, *rest in map(shlex.split, in_blocks + in_text):
-        known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
-        assert {word for word in rest if word.startswith("--")} <= known, name
+    for _, *typed in map(shlex.split, in_blocks + in_text):
+        command, options = whole, {"--help"}
+        for word in typed:
+            options |= {option for parameter in command.params for option in parameter.opts}
+            command = getattr(command, "commands", {}).get(word, command)
+        options |= {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in typed if word.startswith("--")} <= options, typed
 
 
 @needs("hf")

@@ -10,7 +10,7 @@ import pytest
 
 from service.flow import sweep
 from service.web.admin.overview import health
-from service.web.wording import changed
+from service.web.record_words import changed
 from tests.api.conftest import Api
 from tests.api.test_strays import run_outside
 from tests.web.page import Visitor

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.flow import guard, tidy
-from service.web.wording import linked
+from service.web.run_words import linked
 from tests import published
 from tests.api.conftest import Api
 from tests.api.test_webhooks import hook, send_all

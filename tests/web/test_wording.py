@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.web import wording
+from service.web import run_words, wording
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ def test_durations_are_as_people_say_them(seconds: float, told: str) -> None:
 
 
 def test_a_place_in_the_line() -> None:
-    told = [wording.place_in_line(one) for one in (1, 2, 11)]
+    told = [run_words.place_in_line(one) for one in (1, 2, 11)]
     assert told == ["First in line", "Second in line", "Number 11 in line"]
 
 
 def test_ids_in_a_sentence_lead_to_their_runs_and_all_else_is_text() -> None:
     run_id = "run_01M8MFP21G7DW0KQSVDX2YX98G"
-    told = wording.linked(f"behind {run_id}, <b>which</b> waits")
+    told = run_words.linked(f"behind {run_id}, <b>which</b> waits")
     assert told == (
         f'behind <a class="run" href="/ui/runs/{run_id}" title="{run_id}">…2YX98G</a>, &lt;b&gt;which&lt;/b&gt; waits'
     )
-    assert wording.linked(None) == ""
+    assert run_words.linked(None) == ""
 
 
 def test_a_data_block_cannot_be_left_by_what_is_in_it() -> None:

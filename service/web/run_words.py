@@ -1,0 +1,126 @@
+"""What pages call runs and their states, gates and settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from service.web.wording import words
+
+# A waiting run says what for (the pill), each other run its state.
+WAITS = {
+    "checking": "being checked",
+    "waiting_for_budget": "waiting for money",
+    "waiting_for_slot": "waiting for a slot",
+    "waiting_for_dependency": "waiting for another run",
+    "waiting_for_output": "waiting for its repository",
+    "awaiting_approval": "awaiting approval",
+    "paused": "paused",
+    "backing_off": "trying again soon",
+    "no_capacity": "waiting for hardware",
+    "price_unknown": "waiting for a price",
+    "cancel_requested": "being cancelled",
+}
+
+RUN_ID = re.compile(r"run_[0-9A-HJKMNP-TV-Z]{26}")
+
+ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+
+GATES = {
+    "preflight": "Checked",
+    "queue_open": "Queue",
+    "team_open": "Team",
+    "not_paused": "Run",
+    "approval": "Approval",
+    "dependencies": "Other runs",
+    "script": "Script",
+    "next_try": "Next try",
+    "job_token": "Token",
+    "output": "Repository",
+    "price": "Price",
+    "own_cap": "Its own cap",
+    "budget": "Money",
+    "turn": "Turn",
+}
+
+
+def state_word(run: Mapping[str, Any]) -> str:
+    """What a run's pill says."""
+    if run["state"] == "queued":
+        return WAITS.get(run["reason"], words(run["reason"]) or "queued")
+    return WAITS["cancel_requested"] if run["reason"] == "cancel_requested" else str(run["state"])
+
+
+def place_in_line(position: int) -> str:
+    """`First in line`, from the eleventh on by number."""
+    return f"{ORDINALS[position - 1]} in line" if position <= len(ORDINALS) else f"Number {position} in line"
+
+
+def name_of(run: Mapping[str, Any]) -> str:
+    """What people call a run: the repository that it makes, else what it trains or runs, else its id."""
+    if run.get("output"):
+        return str(run["output"]["repo"]).rpartition("/")[2] or str(run["id"])
+    kind = run.get("kind")
+    return f"{words(kind)} of {short(run['parent'])}" if kind and run.get("parent") else short(run["id"])
+
+
+def about(run: Mapping[str, Any]) -> str:
+    """A line below the name: model, method, flavor, for whom."""
+    recipe = run["recipe"]
+    model = str(recipe.get("model_name_or_path") or "").rpartition("/")[2]
+    method = ("QLoRA" if recipe.get("quantization") else "LoRA") if recipe.get("lora") is not None else ""
+    rank = (recipe.get("lora") or {}).get("r")
+    parts = [
+        words(run["kind"]) if run.get("kind") else "",
+        model or ("script" if recipe.get("kind") == "script" else ""),
+        f"{method} r {rank}" if method and rank else method,
+        run["flavor"],
+        run["requested_by"],
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def short(run_id: str) -> str:
+    """The end of an id, by which people tell runs apart."""
+    return f"…{run_id[-6:]}"
+
+
+def linked(text: str | None) -> Markup:
+    """A sentence of the API, in which the ids of runs lead to them."""
+    whole = str(text or "")
+    pieces, at = [], 0
+    for found in RUN_ID.finditer(whole):
+        link = Markup('<a class="run" href="/ui/runs/{0}" title="{0}">{1}</a>').format(found[0], short(found[0]))
+        pieces += [escape(whole[at : found.start()]), link]
+        at = found.end()
+    return Markup("").join([*pieces, escape(whole[at:])])
+
+
+def gate(name: str) -> str:
+    """A gate of explain."""
+    for start, told in (("slots_of_", "Slots of its "), ("budget_", "Money of ")):
+        if name.startswith(start):
+            return told + words(name.removeprefix(start))
+    return GATES.get(name, words(name))
+
+
+def setting(value: Any) -> str:
+    """A setting's value, in a change or a list."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def confidence(share: float) -> str:
+    """How sure a diagnosis is."""
+    if share >= 0.9:
+        return "This is quite certain."
+    return "This is likely." if share >= 0.6 else "This is a guess: look at the log."
