@@ -93,6 +93,9 @@ def submit(
             )
             raise typer.Exit(exits.USAGE)
         run = client.runs.submit(idempotency_key=key, **fields_of_run)
+        if ignored := (run.recipe.get("header") or {}).get("ignored"):
+            wanted = ", ".join(ignored)
+            typer.echo(f"note: the script's [tool.hf-jobs] has no say in {wanted}: options of `submit` have.", err=True)
         _told(run, wait, follow, as_json)
 
 

@@ -244,3 +244,11 @@ def test_options_are_added_to_what_was_pasted() -> None:
     assert made["env"] == {"A1": "1", "B1": "2"}
     assert (made["labels"], made["priority"], made["max_cost_usd"]) == ({"a": "b"}, 80, 2.5)
     assert made["recipe"]["dependencies"] == ["numpy"]
+
+
+def test_what_a_script_itself_asks_for_in_vain_is_told(tunegate: Command, here: Path) -> None:
+    header = '# /// script\n# dependencies = []\n# [tool.hf-jobs]\n# flavor = "h200"\n# python = "3.12"\n# ///\n'
+    (here / "train.py").write_text(header + "print(1)\n")
+    out = tunegate("submit", f"{UV} --flavor cpu-basic --timeout 5m train.py")
+    assert "no say in flavor" in tunegate.err
+    assert tunegate.json("show", out.split()[0])["flavor"] == "cpu-basic"
