@@ -164,7 +164,7 @@ def test_attempts_show_what_was_changed_between_them(api: Api) -> None:
     assert "attempt 2 on a10g-large" in told
     assert "Attempt 1 on a10g-large: out of GPU memory after 30 s, $0.03" in told
     assert "per_device_train_batch_size 8 → 4" in told
-    assert "The next attempt about $" in told
+    assert "Attempt 2 about $" in told
     assert "attempt 1 failed" in told
     assert "attempt 1 $0.03 1 min × $0.0250" in told
     assert "OutOfMemoryError" in Visitor(api).text(page(run_id, "?attempt=1"))
