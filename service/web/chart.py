@@ -14,7 +14,8 @@ Kind = Literal["line", "dashed", "bars", "band", "points"]
 
 def series(label: str, values: Sequence[Any], color: str, kind: Kind = "line", **more: Any) -> dict[str, Any]:
     """One row of values over the chart's `x`. `color` is a token of static/tunegate.css; a `band` has [low, high] for
-    each value, `scale="right"` puts a row on an axis of its own."""
+    each value, `scale="right"` puts a row on an axis of its own,
+    `told` is what a pointer reads in place of its values."""
     return {"label": label, "values": list(values), "color": color, "kind": kind, **more}
 
 

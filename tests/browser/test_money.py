@@ -46,6 +46,8 @@ def test_a_budget_is_set_granted_refused_and_ended_where_it_stands(browse: Brows
     form.get_by_role("button", name="Set the budget").click()
     expect(form.get_by_role("alert")).to_contain_text("Refused.")
     expect(form.get_by_label("Limit")).to_have_value("much")
+    expect(form.get_by_label("Limit")).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_label("Limit")).to_be_focused()
     form.get_by_label("Limit").fill("12")
     form.get_by_role("button", name="Set the budget").click()
     expect(page.get_by_role("status").filter(has_text="The budget is set.")).to_be_visible()

@@ -95,6 +95,17 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") { patchSoon(0); again(); } else { stream?.close(); stream = null; }
 });
 document.addEventListener("htmx:after:swap", () => { seen = Date.now(); tellTimes(); tickMoney(); drawAll(); });
+// A refusal names the field that it is about: it is marked, and the cursor is in it.
+document.addEventListener("htmx:after:swap", () => {
+  for (const field of document.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  for (const told of document.querySelectorAll(".told [data-field]")) {
+    const name = told.dataset.field.split(/[.[]/)[0];
+    const field = [...told.closest("form").elements].find((one) => one.name === name && one.type !== "hidden");
+    field?.setAttribute("aria-invalid", "true");
+    if (!told.dataset.shown) field?.focus();
+    told.dataset.shown = "yes";
+  }
+});
 document.addEventListener("htmx:error", () => isLost(true));
 
 // --- keys: / to search, j and k through rows, n for a new run ----------------------------------------------------
