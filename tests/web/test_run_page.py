@@ -10,6 +10,7 @@ import pytest
 
 from service.flow import guard, tidy
 from service.web.run_words import linked
+from service.web.wording import address
 from tests import published
 from tests.api.conftest import Api
 from tests.api.test_webhooks import hook, send_all
@@ -297,3 +298,8 @@ def test_what_others_wrote_is_text(api: Api, hostile: str) -> None:
     assert hostile not in html
     assert html.count("alert(1)") >= 3, "it is shown, as text"
     assert 'href="javascript' not in html
+
+
+def test_only_a_web_pages_address_becomes_a_link() -> None:
+    assert address("https://acme-trackio.hf.space") == "https://acme-trackio.hf.space"
+    assert [address(url) for url in ("javascript:alert(1)", "data:text/html,x", "//evil.example", None)] == [None] * 4
