@@ -68,9 +68,9 @@ test-sandbox: $(READY) ## the local Hugging Face: jobs as processes, the Hub, bu
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/sandbox
 
-test-crash: $(READY) ## the service as processes: killed at any moment, cut off, copied; a demo that must notice what goes wrong; docs/cli.md
+test-crash: $(READY) ## the service as processes: killed at any moment, cut off, copied; the demo; the command line, and docs/cli.md
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash
+	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash tests/cli
 
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/crash/test_kill.py

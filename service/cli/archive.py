@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from service.cli.snapshot import POSTGRES, NoBackup, without_password
 from service.settings import Settings
-from service.store.snapshot import POSTGRES, NoBackup, without_password
 
 FORMAT = 1
 MANIFEST = "manifest.json"

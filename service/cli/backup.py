@@ -23,11 +23,10 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The archive,
 
 def backup(file: FileArgument) -> None:
     """Copy the installation into one file, beside the running service. Whoever holds the file holds the secrets."""
-    from service.cli import archive
+    from service.cli import archive, snapshot
     from service.cli.rotate import LOCK
+    from service.cli.snapshot import NoBackup
     from service.leader import AlreadyRunning, FileLeader
-    from service.store import snapshot
-    from service.store.snapshot import NoBackup
 
     settings = read_settings()
     refuse_missing(settings)
@@ -57,8 +56,8 @@ def backup(file: FileArgument) -> None:
 def restore(file: FileArgument) -> None:
     """Put a backup's installation where the settings say; nothing that is there is overwritten."""
     from service.cli import archive
+    from service.cli.snapshot import SQLITE, NoBackup
     from service.leader import AlreadyRunning, FileLeader
-    from service.store.snapshot import SQLITE, NoBackup
 
     settings = read_settings()
     lock = FileLeader(settings.home)
@@ -92,7 +91,7 @@ def restore(file: FileArgument) -> None:
 
 
 def _refuse_overwriting(settings: Settings, target: Path, manifest: Manifest) -> None:
-    from service.store.snapshot import NoBackup
+    from service.cli.snapshot import NoBackup
 
     there = [target, *(Path(f"{target}{end}") for end in ("-wal", "-shm"))]
     there += [settings.home / name for name in manifest.files if name in KEPT]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from service.cli.snapshot import NoBackup, copy_postgres, copy_sqlite, without_password
 from service.store import teams
 from service.store.db import Database
-from service.store.snapshot import NoBackup, copy_postgres, copy_sqlite, without_password
 from tests.conftest import Clock
 from tests.postgres import Cluster
 
