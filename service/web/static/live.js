@@ -55,7 +55,7 @@ function patchSoon(after = CALM_MS) {
     due = null;
     // nothing moves under a pointer that presses, nor in a form that somebody fills, and what is shown once stays
     const busy = document.querySelector(`:active, form:not(.action) :focus, .action :is(input, textarea, select):focus,
-      details[open] .action, [data-once]`);
+      [data-once]`);
     if (busy && main().contains(busy)) return patchSoon(1000);
     htmx.trigger(main(), "tunegate:changed");
   }, after);
