@@ -88,7 +88,7 @@ class Populated:
             "env": env,
             **fields,
         }
-        self.runs[name] = self.do("POST", "/runs", {"force": True, **body, **fields}, as_)["id"]
+        self.runs[name] = self.do("POST", "/runs", {**body, **fields}, as_)["id"]
         return self.runs[name]
 
     def settle(self, *names: str, **turn: float) -> None:

@@ -60,6 +60,7 @@ def list_runs(
     state: Annotated[list[RunState] | None, Query(description="Repeat for several")] = None,
     team: Annotated[str | None, Query(description="For admins")] = None,
     label: Annotated[list[str] | None, Query(description="name=value; repeat for several, all must match")] = None,
+    output_repo: Annotated[str | None, Query(max_length=200, description="owner/name, or the name alone")] = None,
     created_after: AwareMoment | None = None,
     created_before: AwareMoment | None = None,
     limit: Limit = 50,
@@ -72,6 +73,7 @@ def list_runs(
         labels=tuple(_label(text) for text in label or ()),
         created_after=created_after,
         created_before=created_before,
+        output_repo=output_repo,
     )
     with app.gate.db.read() as session:
         rows = runs.page(session, narrowed, decode(after), limit + 1)

@@ -27,6 +27,8 @@ class RunFilter:
     labels: tuple[tuple[str, str], ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+    # owner/name, or the name alone
+    output_repo: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ def page(session: Session, narrowed: RunFilter, after: str | None, limit: int) -
         query = query.where(col(Run.state).in_(narrowed.states))
     for name, value in narrowed.labels:
         query = query.where(col(Run.labels)[name].as_string() == value)
+    if (repo := narrowed.output_repo) is not None:
+        mine = (
+            col(Run.output_repo) == repo if "/" in repo else col(Run.output_repo).endswith(f"/{repo}", autoescape=True)
+        )
+        query = query.where(mine)
     if narrowed.created_after is not None:
         query = query.where(Run.created_at > narrowed.created_after)
     if narrowed.created_before is not None:

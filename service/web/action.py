@@ -14,9 +14,9 @@ class Action:
     those of the body, and how each is read from its text; an empty one is left out, unless `when_empty` says what it
     means. `every` are fields with several values. `content` names the one field that is the whole body, as CSV.
 
-    `done` is what the next page tells, with members of the answer; `shows` names a template that shows the answer
-    instead, as it is seen this once. `leads_to` is where to go then, by members of the answer; back to the form's page
-    if left out."""
+    `done` is what the next page tells, with members of the answer; an answer with the members of `failed` is told as a
+    failure. `shows` names a template that shows the answer instead, as it is seen this once. `leads_to` is where to go
+    then, by members of the answer; back to the form's page if left out."""
 
     method: str
     path: str
@@ -28,6 +28,7 @@ class Action:
     every: tuple[str, ...] = ()
     when_empty: Mapping[str, Any] = field(default_factory=dict)
     content: str | None = None
+    failed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def lines(text: str) -> list[str]:

@@ -44,7 +44,8 @@ async def _done(name: str, request: Request, visit: Visit, form: FormData) -> Re
     if action.shows is not None:
         return visit.show(action.shows, answer=answer, back=back, is_part=visit.is_part)
     onward = back if action.leads_to is None else action.leads_to.format_map(answer or {})
-    return visit.onward(onward, action.done.format_map(answer or {}))
+    has_failed = bool(action.failed) and action.failed.items() <= (answer or {}).items()
+    return visit.onward(onward, action.done.format_map(answer or {}), has_failed)
 
 
 async def _sent(visit: Visit, action: Action, form: FormData) -> Any:

@@ -119,7 +119,10 @@ ENDPOINTS = {
         "DELETE", "/webhooks/{endpoint_id}", "Removed, with its deliveries.", leads_to="/ui/admin/endpoints"
     ),
     "test-endpoint": Action(
-        "POST", "/webhooks/{endpoint_id}/test", "The test is {state}: its line says what came back."
+        "POST",
+        "/webhooks/{endpoint_id}/test",
+        "The test was sent, and is {state}: its line says what came back.",
+        failed={"state": "failed"},
     ),
     "redeliver": Action(
         "POST", "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver", "It is sent again, as it was."

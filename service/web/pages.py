@@ -85,9 +85,9 @@ class Visit:
             )
         return answer
 
-    def onward(self, path: str, notice: str) -> Response:
+    def onward(self, path: str, notice: str, is_refusal: bool = False) -> Response:
         """The same after a form: a page with scripts goes there by itself."""
-        answer = self.go(path, notice)
+        answer = self.go(path, notice, is_refusal)
         if self.is_part:
             answer.status_code = 200
             answer.headers["hx-redirect"] = path

@@ -24,11 +24,12 @@ async def run_list(
     find: Annotated[str, Query(max_length=200)] = "",
     after: str = "",
 ) -> Response:
-    """A page of runs. `find` is a run's id, or a label as name=value."""
+    """A page of runs. `find` is a run's id, a label as name=value, or the name of the model that it makes."""
     wanted = find.strip()
     if wanted.startswith("run_"):
         return RedirectResponse(f"{PATH}/{wanted}", SEE_OTHER)
-    narrowed = {"state": [one for one in state or () if one], "team": team or None, "label": wanted or None}
+    by = {"label" if "=" in wanted else "output_repo": wanted or None}
+    narrowed = {"state": [one for one in state or () if one], "team": team or None, **by}
     page = await visit.api.get("/runs", **narrowed, after=after or None, limit=PAGE)
     kept = {name: value for name, value in {"state": state, "team": team, "find": find}.items() if value}
     following = f"{PATH}?{urlencode({**kept, 'after': page['next']}, doseq=True)}" if page["has_more"] else None

@@ -41,3 +41,14 @@ def test_a_run_appears_by_itself_trains_and_leaves(browse: Browse, service: Serv
     expect(row).to_contain_text("of 200, loss")
     expect(row).to_have_count(0, timeout=15_000)
     accessible(page)
+
+
+def test_a_queue_is_read_at_every_width(browse: Browse, service: Service) -> None:
+    submit(service, env={"SANDBOX_RUN_SECONDS": "600"}, output_repo="acme/a-model-with-quite-a-long-name-to-show")
+    page = browse("lead")
+    for width in (360, 640, 768, 1000, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        cell = page.locator("table.runs tbody td:nth-child(3)").first
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["width"] >= 250, f"at {width} pixels"

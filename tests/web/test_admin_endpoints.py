@@ -68,7 +68,7 @@ def test_a_test_is_sent_seen_and_sent_again(api: Api, receiver: Receiver) -> Non
     lead.press(page, "test-endpoint")
     assert len(receiver.letters) == 1
     told = lead.text(page)
-    assert "The test is delivered: its line says what came back." in told
+    assert "The test was sent, and is delivered: its line says what came back." in told
     assert "webhook.test" in told
     assert "204, in" in told
     lead.press(page, "redeliver")

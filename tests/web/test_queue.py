@@ -101,7 +101,12 @@ def test_the_list_is_narrowed_by_state_label_and_id(api: Api) -> None:
     assert "other-model" not in lead.text("/ui/runs?find=project%3Dbot")
     assert "No run is like that" in lead.text("/ui/runs?state=succeeded")
     assert lead.browser("GET", f"/ui/runs?find={one}").headers["location"] == f"/ui/runs/{one}"
-    assert "not of the form name=value" in lead.text("/ui/runs?find=bot", 422)
+    for name in ("one-model", "acme/one-model"):
+        told = lead.text(f"/ui/runs?find={name}")
+        assert "one-model" in told
+        assert "other-model" not in told
+    for name in ("one", "%25-model", "_ne-model"):
+        assert "No run is like that" in lead.text(f"/ui/runs?find={name}"), "the whole name, and no pattern"
 
 
 def test_what_is_no_page_is_told_as_a_page(api: Api) -> None:

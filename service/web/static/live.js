@@ -73,7 +73,9 @@ function listen() {
   stream.onmessage = () => patchSoon();
   stream.onerror = () => {
     isLost(true);
-    if (stream.readyState === EventSource.CLOSED) setTimeout(again, 3000); // refused: by a restart, or signed out
+    if (stream.readyState !== EventSource.CLOSED) return;
+    setTimeout(again, 3000); // refused: by a restart, or signed out, which the next patch finds out
+    patchSoon(3000);
   };
 }
 
@@ -94,7 +96,23 @@ function isLost(lost) {
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") { patchSoon(0); again(); } else { stream?.close(); stream = null; }
 });
-document.addEventListener("htmx:after:swap", () => { seen = Date.now(); tellTimes(); tickMoney(); drawAll(); });
+document.addEventListener("htmx:after:swap", () => {
+  if (!stream || stream.readyState === EventSource.OPEN) isLost(false);
+  tellTimes();
+  tickMoney();
+  drawAll();
+  // what a preset fills in stands where TRL's default stood
+  for (const one of document.querySelectorAll("[data-fills]")) {
+    const field = document.getElementsByName(one.dataset.fills)[0];
+    if (field?.tagName === "INPUT") field.placeholder = one.textContent;
+  }
+});
+// Signed out meanwhile, as in another tab: the sign-in is a page, and no part of one.
+document.addEventListener("htmx:before:response", (event) => {
+  if (new URL(event.detail.ctx.response.raw.url).pathname !== "/sign-in") return;
+  event.preventDefault();
+  location.href = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+});
 // A refusal names the field that it is about: it is marked, and the cursor is in it.
 document.addEventListener("htmx:after:swap", () => {
   for (const field of document.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
@@ -106,7 +124,11 @@ document.addEventListener("htmx:after:swap", () => {
     told.dataset.shown = "yes";
   }
 });
-document.addEventListener("htmx:error", () => isLost(true));
+document.addEventListener("htmx:error", (event) => {
+  isLost(true);
+  const told = event.target.closest?.("form.action")?.querySelector(".told");
+  if (told) told.textContent = "Not sent: the connection is lost. Press again once it is back.";
+});
 
 // --- keys: / to search, j and k through rows, n for a new run ----------------------------------------------------
 document.addEventListener("keydown", (event) => {

@@ -7,6 +7,7 @@ const BAD = /\b(?:error|fatal|critical|failed|traceback)\b/i;
 const FINE = /\b(?:0|no) (?:errors?|failed)\b|error_handling|\berrors?\s*[=:]\s*(?:0|none|false)\b/i;
 const WARNED = /\bwarn(?:ing)?s?\b|\b\w*Warning\b/i;
 
+const COLOURS = /\x1b\[[0-9;]*[A-Za-z]/g; // a terminal's, which a page has no use for
 let pane = null, stream = null, last = 0, attempt = 0, follows = true, at = -1, hits = [], held = null;
 
 const clock = (iso) => {
@@ -28,7 +29,8 @@ function line({ number, timestamp, line: text }) {
 function paint(row) {
   const [time, words] = row.children;
   time.textContent = clock(time.dateTime);
-  const text = words.textContent;
+  const text = words.textContent.replace(COLOURS, "");
+  if (text !== words.textContent) words.textContent = text;
   if (RAISED.test(text) || (BAD.test(text) && !FINE.test(text))) row.classList.add("bad");
   else if (WARNED.test(text)) row.classList.add("warn");
   return row;
