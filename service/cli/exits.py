@@ -9,3 +9,4 @@ NOT_FOUND = 4  # the service answered 404
 UNREACHABLE = 5  # no answer, 5xx, or something that is no Tunegate
 MISCONFIGURED = 78  # EX_CONFIG
 INTERRUPTED = 130  # a shell's for SIGINT
+PIPE_CLOSED = 141  # a shell's for SIGPIPE: whoever read the output has had enough

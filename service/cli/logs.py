@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from service.cli.runs import RunArgument
-from service.cli.service_call import JsonOption, connect
+from service.cli.named_run import RunArgument, goes_on, run_of
+from service.cli.service_call import JsonOption, connect, long_wait
 from service.cli.show import print_json, print_line
 
 
@@ -24,11 +24,16 @@ def logs(
 ) -> None:
     """Print a run's log. With -f it goes on through cut connections and further attempts, and --json is lines."""
     with connect() as client:
-        run = client.runs.get(run_id)
+        run = run_of(client, run_id)
         if follow:
-            lines = run.follow_logs(attempt=attempt, tail=tail, since=since, contains=contains)
-            for line in lines:
-                print_line(line.raw) if as_json else print(line.line, flush=True)  # noqa: T201 - typer.echo does not flush
+            with long_wait(goes_on(run.id)) as patient:
+                lines = (
+                    type(run)
+                    .bound(patient, run)
+                    .follow_logs(attempt=attempt, tail=tail, since=since, contains=contains)
+                )
+                for line in lines:
+                    print_line(line.raw) if as_json else print(line.line, flush=True)  # noqa: T201 - typer.echo does not flush
             return
         log = run.logs(attempt=attempt, tail=tail, since=since, contains=contains)
     if as_json:

@@ -17,6 +17,8 @@ from service.cli.hf_command import Pasted, read_command, source_of
 from service.cli.pasted import NotMapped, command_in
 from service.cli.trl_flags import value_of
 
+NOT_SHOWN = "[not shown]"  # in the place of a secret's value
+
 WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -85,6 +87,7 @@ def body_of(
         if secrets:
             body["secrets"] = {**body.get("secrets", {}), **secrets_of(secrets)}
         put(body, fields or ())
+        _refuse_unshown(body)
         if "recipe" not in body:
             raise NotMapped(
                 "there is nothing to train with", "Give a script, a file, a pasted command, or --model and --dataset."
@@ -213,6 +216,25 @@ def put(body: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
                 raise NotMapped(f"--set {path}: {name} is no object", "Name a field of POST /runs by its path.")
         place[last] = value_of(text)
     return body
+
+
+def shown(body: dict[str, Any]) -> dict[str, Any]:
+    """The body as it may be printed: secrets without their values, but for what the team calls its own."""
+    secrets = body.get("secrets")
+    if not isinstance(secrets, dict) or not secrets:
+        return body
+    return body | {"secrets": {name: NOT_SHOWN if isinstance(it, str) else it for name, it in secrets.items()}}
+
+
+def _refuse_unshown(body: dict[str, Any]) -> None:
+    """What a dry run has printed in a secret's place is not its value."""
+    secrets = body.get("secrets")
+    for name, value in secrets.items() if isinstance(secrets, dict) else ():
+        if value == NOT_SHOWN:
+            raise NotMapped(
+                f"the value of the secret {name} is not in the file: a dry run does not print it",
+                f"export {name}=…, and give --secret {name}; or --secret {name}=team:KEPT.",
+            )
 
 
 def secrets_of(names: Sequence[str]) -> dict[str, Any]:

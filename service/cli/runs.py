@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.service_call import JsonOption, TeamOption, connect
+from service.cli.named_run import RunArgument, RunsArgument, run_of
+from service.cli.service_call import JsonOption, TeamOption, connect, exit_code
 from service.cli.show import (
+    at_most,
     dollars,
     duration,
     moment,
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from service.client import Run
     from service.client.run_records import Failure, Repair
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `submit` and `runs` tell it.")]
 CommentOption = Annotated[str | None, typer.Option(help="Why, for whoever looks at the run.")]
 
 
@@ -50,7 +51,7 @@ def runs(
 def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
     """Show a run: where it is, what it cost, what came of it."""
     with connect() as client:
-        run = client.runs.get(run_id)
+        run = run_of(client, run_id)
     if as_json:
         print_json(run.raw)
         return
@@ -60,11 +61,13 @@ def show(run_id: RunArgument, as_json: JsonOption = False) -> None:
 def explain(run_id: RunArgument, as_json: JsonOption = False) -> None:
     """Say why a run is where it is: every gate, and what would help."""
     with connect() as client:
-        found = client.runs.get(run_id).explain()
+        run = run_of(client, run_id)
+        found = run.explain()
     if as_json:
         print_json(found.raw)
         return
-    print_facts([("run", found.run_id), ("state", state(found.state)), ("why", found.message and plain(found.message))])
+    facts = [("run", found.run_id), ("state", state(found.state)), ("why", found.message and plain(found.message))]
+    print_facts([*facts, *(failure_facts(run.failure) if run.failure is not None else ())])
     if found.position is not None:
         typer.echo(f"It is number {found.position} in the queue.")
     if found.earliest_start is not None:
@@ -77,41 +80,55 @@ def explain(run_id: RunArgument, as_json: JsonOption = False) -> None:
 
 
 def cancel(
-    run_ids: Annotated[list[str], typer.Argument(metavar="RUN...", help="One or more runs.")],
+    run_ids: RunsArgument,
     as_json: JsonOption = False,
 ) -> None:
     """Ask runs to end; each has ended once Hugging Face says so."""
     _steer(run_ids, lambda run: run.cancel(), as_json)
 
 
-def pause(run_id: RunArgument, as_json: JsonOption = False) -> None:
-    """Hold a run: a queued one does not start, one that trains stops after its newest checkpoint."""
-    _steer([run_id], lambda run: run.pause(), as_json)
+def pause(run_ids: RunsArgument, as_json: JsonOption = False) -> None:
+    """Hold runs: a queued one does not start, one that trains stops after its newest checkpoint."""
+    _steer(run_ids, lambda run: run.pause(), as_json)
 
 
-def resume(run_id: RunArgument, as_json: JsonOption = False) -> None:
-    """Let a paused run start when its turn comes."""
-    _steer([run_id], lambda run: run.resume(), as_json)
+def resume(run_ids: RunsArgument, as_json: JsonOption = False) -> None:
+    """Let paused runs start when their turn comes."""
+    _steer(run_ids, lambda run: run.resume(), as_json)
 
 
-def approve(run_id: RunArgument, comment: CommentOption = None, as_json: JsonOption = False) -> None:
-    """Let a run through that awaits approval."""
-    _steer([run_id], lambda run: run.approve(comment=comment), as_json)
+def approve(run_ids: RunsArgument, comment: CommentOption = None, as_json: JsonOption = False) -> None:
+    """Let runs through that await approval."""
+    _steer(run_ids, lambda run: run.approve(comment=comment), as_json)
 
 
-def refuse(run_id: RunArgument, comment: CommentOption = None, as_json: JsonOption = False) -> None:
-    """Refuse a run that awaits approval: it is cancelled."""
-    _steer([run_id], lambda run: run.refuse(comment=comment), as_json)
+def refuse(run_ids: RunsArgument, comment: CommentOption = None, as_json: JsonOption = False) -> None:
+    """Refuse runs that await approval: they are cancelled."""
+    _steer(run_ids, lambda run: run.refuse(comment=comment), as_json)
 
 
 def _steer(run_ids: list[str], act: Callable[[Run], Run], as_json: bool) -> None:
+    """Each run is tried, whatever became of those before it; the exit code is the worst one."""
+    from service.client import TunegateError
+
+    done, worst = [], 0
     with connect() as client:
-        done = [act(client.runs.get(run_id)) for run_id in run_ids]
+        for run_id in run_ids:
+            try:
+                run = act(run_of(client, run_id))
+            except TunegateError as error:
+                if len(run_ids) == 1:
+                    raise
+                typer.echo(f"{run_id}  {error}", err=True)
+                worst = max(worst, exit_code(error))
+                continue
+            done.append(run)
+            if not as_json:
+                typer.echo(line_of(run))
     if as_json:
-        print_json(done[0].raw if len(done) == 1 else {"data": [run.raw for run in done]})
-        return
-    for run in done:
-        typer.echo(line_of(run))
+        print_json(done[0].raw if len(run_ids) == 1 else {"data": [run.raw for run in done]})
+    if worst:
+        raise typer.Exit(worst)
 
 
 def line_of(run: Run) -> str:
@@ -170,7 +187,7 @@ def price_of(repair: Repair) -> str:
     if repair.ceiling_usd is None:
         return "its price is not known yet"
     likely = "" if repair.expected_usd is None else f", likely ${dollars(repair.expected_usd)}"
-    return f"at most ${dollars(repair.ceiling_usd)}{likely}"
+    return f"{at_most(repair.ceiling_usd)}{likely}"
 
 
 def _recipe(run: Run) -> str:
@@ -188,7 +205,7 @@ def _cost(run: Run) -> str:
     so_far = "" if run.cost.metered_usd is None else f"${dollars(run.cost.metered_usd)} so far, "
     if run.cost.ceiling_usd is None:
         return f"{so_far}not known yet"
-    return f"{so_far}at most ${dollars(run.cost.ceiling_usd)}"
+    return f"{so_far}{at_most(run.cost.ceiling_usd)}"
 
 
 def _spent(run: Run) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
 # Some seconds in all: whoever sits there is told soon that nobody answers.
 RETRIES = 3
+# Some five minutes: once there was an answer, a service that is silent is being started anew.
+RETRIES_WHILE_WAITING = 50
 TeamOption = Annotated[str | None, typer.Option(help="The team; a key of a team names it already.")]
 
 
-def connect() -> Tunegate:
+def connect(retries: int = RETRIES) -> Tunegate:
     """The client of the service that the command line, the environment or `login` names."""
     from service.client import Tunegate
 
@@ -29,10 +33,24 @@ def connect() -> Tunegate:
         url = url or kept.url
         key = key or (kept.key if url.rstrip("/") == kept.url else None)
     try:
-        return Tunegate(url, key, retries=RETRIES)
+        return Tunegate(url, key, retries=retries)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(exits.MISCONFIGURED) from None
+
+
+@contextmanager
+def long_wait(goes_on: str) -> Iterator[Tunegate]:
+    """A client that outlives a restart of the service, for what was asked for already. Where it gives up, whoever waits
+    is told what goes on without them."""
+    from service.client import ServiceFault, Unreachable
+
+    try:
+        with connect(RETRIES_WHILE_WAITING) as client:
+            yield client
+    except (Unreachable, ServiceFault):
+        typer.echo(goes_on, err=True)
+        raise
 
 
 class Commands(TyperGroup):
@@ -44,15 +62,42 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(exits.INTERRUPTED) from None
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # at a question
+                raise typer.Exit(exits.INTERRUPTED) from None
+            raise
+        except BrokenPipeError:
+            _close_output()
+            raise typer.Exit(exits.PIPE_CLOSED) from None
         except Exception as error:
-            if "service.client.errors" not in sys.modules:
+            if (code := _told(error)) is None:
                 raise
-            from service.client import TunegateError
+            raise typer.Exit(code) from None
 
-            if not isinstance(error, TunegateError):
-                raise
+
+def _told(error: Exception) -> int | None:
+    """The exit code of what was expected to go wrong, once it is told of; None for anything else."""
+    if "service.client.errors" in sys.modules:
+        from service.client import TunegateError
+
+        if isinstance(error, TunegateError):  # first: one of them is a TimeoutError, too
             tell(error)
-            raise typer.Exit(exit_code(error)) from None
+            return exit_code(error)
+    if not isinstance(error, OSError) or error.errno is None:
+        return None
+    where = error.filename or "standard output"
+    typer.echo(f"{where} cannot be used: {error.strerror}.", err=True)
+    if error.filename is None:
+        _close_output()
+    return exits.MISCONFIGURED
+
+
+def _close_output() -> None:
+    """What could not be written is not tried again when the program ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # no file of the system's: a test's, or closed already
+        return
 
 
 def exit_code(error: TunegateError) -> int:

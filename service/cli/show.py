@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -42,7 +43,13 @@ def print_list(raws: Iterable[Any]) -> None:
 
 def console() -> Console:
     """Standard output, in colours on a terminal only."""
-    from rich.console import Console
+    from rich.console import Console as Plain
+
+    class Console(Plain):
+        """One whose closed pipe ends the program as it does everywhere."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
 
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
 
@@ -95,6 +102,13 @@ def dollars(usd: float | None) -> str:
     if usd is None:
         return "-"
     return f"{usd:.2f}" if usd == 0 or abs(usd) >= 0.1 else f"{usd:.6f}".rstrip("0")
+
+
+def at_most(usd: float) -> str:
+    """A ceiling: never below what it is, so rounded up to the cent, and below ten cents to the millionth."""
+    digits = 2 if usd >= 0.1 else 6
+    step = Decimal(1).scaleb(-digits)
+    return f"at most ${dollars(float(Decimal(str(usd)).quantize(step, ROUND_CEILING)))}"
 
 
 def state(name: str) -> str:

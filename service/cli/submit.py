@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import exits
+from service.cli.named_run import RunArgument, goes_on, run_of
 from service.cli.request_body import (
     ArgOption,
     DatasetOption,
@@ -28,9 +29,10 @@ from service.cli.request_body import (
     put,
     refusals_told,
     secrets_of,
+    shown,
 )
-from service.cli.runs import RunArgument, failure_facts, line_of, price_of, print_run
-from service.cli.service_call import JsonOption, TeamOption, connect
+from service.cli.runs import failure_facts, line_of, price_of, print_run
+from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
 from service.cli.show import dollars, plain, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -82,8 +84,7 @@ def submit(
     for note in pasted.notes:
         typer.echo(f"note: {note}", err=True)
     if dry_run or pasted.is_dry:
-        hidden = dict.fromkeys(pasted.body.get("secrets", ()), "[not shown]")
-        print_json(pasted.body | ({"secrets": hidden} if hidden else {}))
+        print_json(shown(pasted.body))
         return
     with connect() as client:
         fields_of_run: dict[str, Any] = {"flavor": None, **pasted.body}
@@ -161,9 +162,9 @@ def retry(
     with refusals_told():
         overrides, secrets = put({}, fields or ()), secrets_of(secret or ())
     with connect() as client:
-        run = client.runs.get(run_id)
+        run = run_of(client, run_id)
         if with_remedy:
-            _tell_remedy(run, yes)
+            _tell_remedy(run, yes, changed=sorted(overrides))
         _told(
             run.retry(with_remedy=with_remedy, overrides=overrides or None, secrets=secrets or None),
             wait,
@@ -172,7 +173,7 @@ def retry(
         )
 
 
-def _tell_remedy(run: Run, yes: bool) -> None:
+def _tell_remedy(run: Run, yes: bool, changed: list[str]) -> None:
     """The change and its price, before it is bought."""
     if run.failure is None or run.failure.repair is None:
         why = f"{run.id} is {run.state}" if run.failure is None else run.failure.not_repaired or run.failure.remedy
@@ -182,6 +183,8 @@ def _tell_remedy(run: Run, yes: bool) -> None:
     typer.echo(f"{run.failure.cause}: {repair.change}; {price_of(repair)}", err=True)
     for setting in repair.settings:
         typer.echo(f"  {setting.field}: {setting.before} -> {setting.after}", err=True)
+    if changed:
+        typer.echo(f"  The price is that of the remedy alone, before your --set of {', '.join(changed)}.", err=True)
     if not yes and sys.stdin.isatty():
         typer.confirm("Submit it?", abort=True, err=True)
 
@@ -193,11 +196,13 @@ def _told(run: Run, wait: bool, follow: bool, as_json: bool) -> None:
         return
     typer.echo(line_of(run), err=True)
     try:
-        for line in run.follow_logs() if follow else ():
-            print(line.line, flush=True, file=sys.stderr if as_json else sys.stdout)
-        run.wait()
+        with long_wait(goes_on(run.id)) as patient:
+            run = type(run).bound(patient, run)
+            for line in run.follow_logs() if follow else ():
+                print(line.line, flush=True, file=sys.stderr if as_json else sys.stdout)
+            run.wait()
     except KeyboardInterrupt:
-        typer.echo(f"{run.id} goes on: `tunegate logs -f {run.id}`, or `tunegate cancel {run.id}`.", err=True)
+        typer.echo(goes_on(run.id), err=True)
         raise
     if as_json:
         print_json(run.raw)

@@ -147,10 +147,7 @@ def keys(ctx: typer.Context, team: TeamOption = None, as_json: JsonOption = Fals
     if as_json:
         print_list(one.raw for one in found)
         return
-    rows = [
-        [one.id, plain(one.name), one.role, plain(one.user), "revoked" if one.revoked_at else _until(one.expires_at)]
-        for one in found
-    ]
+    rows = [[one.id, plain(one.name), one.role, plain(one.user), _until(one)] for one in found]
     print_table(["key id", "name", "role", "user", "until"], rows, "There is no key yet.")
 
 
@@ -212,5 +209,7 @@ def _told(raw: Any, as_json: bool, sentence: str) -> None:
     print_json(raw) if as_json else typer.echo(sentence)
 
 
-def _until(at: Any) -> str:
-    return moment(at) or "revoked"
+def _until(key: Any) -> str:
+    if key.revoked_at is not None:
+        return f"revoked since {moment(key.revoked_at)}"
+    return moment(key.expires_at) or "-"

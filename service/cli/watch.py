@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import exits
+from service.cli.named_run import run_of
 from service.cli.runs import line_of
-from service.cli.service_call import JsonOption, TeamOption, connect
+from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
 from service.cli.show import dollars, duration, plain, print_line, state
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def watch(
     """Watch runs to their ends: exit code 1 unless all succeeded. --json prints the feed's events, one to a line."""
     with connect() as client:
         watched = Watched(client, run_ids or [], team)
+    with long_wait("The runs go on: `tunegate watch` looks again.") as patient:
+        watched.begin(patient)
         if as_json or not sys.stdout.isatty():
             _lines(watched, as_json)
         else:
@@ -51,8 +54,12 @@ class Watched:
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
         since = client.events.newest()  # before the runs are read, so that nothing falls between
         self._threads = threading.Thread(target=self._listen, args=(since,), name="feed", daemon=True)
-        for run in [client.runs.get(one) for one in run_ids] if run_ids else self._live():
+        for run in [run_of(client, one) for one in run_ids] if run_ids else self._live():
             self.runs[run.id] = run
+
+    def begin(self, patient: Tunegate) -> None:
+        """Listen, by a client that outlives a restart of the service."""
+        self._client = patient
         self._threads.start()
 
     @property

@@ -23,6 +23,8 @@ T = TypeVar("T")
 # The service sends something every 15 seconds. What is silent for longer is not there any more.
 QUIET_SECONDS = 40.0
 NEAR_SECONDS = 20.0
+# What another web server says of an address that it does not have: no run, team or key was looked for.
+NO_SUCH_PAGE = {404, 405, 410}
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,10 @@ def _understood(call: Call[T], reply: Reply) -> T:
 def _failure(outcome: Reply | Fault) -> TunegateError:
     if isinstance(outcome, Fault):
         return Unreachable(outcome.sent_to, outcome.why)
-    return problem(outcome.status, _document(outcome), retry_after(outcome))
+    document = _document(outcome)
+    if "code" not in document and (outcome.status in NO_SUCH_PAGE or outcome.status < 400):
+        return UnexpectedAnswer(outcome.sent_to, f"{outcome.status}, and no problem document. {document['remedy']}")
+    return problem(outcome.status, document, retry_after(outcome))
 
 
 def _document(reply: Reply) -> Mapping[str, Any]:
@@ -191,7 +196,7 @@ def _document(reply: Reply) -> Mapping[str, Any]:
         document = json.loads(reply.body)
     except ValueError:
         document = None
-    if isinstance(document, dict) and ("detail" in document or "title" in document):
+    if isinstance(document, dict) and "code" in document and ("detail" in document or "title" in document):
         return document
     elsewhere = reply.headers.get("location")
     remedy = f"It may be at {elsewhere}." if elsewhere else "Check that TUNEGATE_URL names the service itself."

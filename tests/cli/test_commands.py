@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from service.cli.demo_parts import free_port
+from service.cli.show import at_most
 from tests.cli.conftest import Command
 from tests.receiver import Receiver
 
@@ -75,7 +80,10 @@ def test_a_file_is_changed_by_options_and_a_dry_run_sends_nothing(tunegate: Comm
     assert json.loads(tunegate("submit", "-", "--dry-run", stdin=json.dumps(body))) == body
     secrets = ("-s", "WANDB_API_KEY", "-s", "X=team:wandb")
     hidden = tunegate("submit", "run.yaml", *secrets, "--dry-run", WANDB_API_KEY="w1")
-    assert json.loads(hidden)["secrets"] == {"WANDB_API_KEY": "[not shown]", "X": "[not shown]"}
+    assert json.loads(hidden)["secrets"] == {"WANDB_API_KEY": "[not shown]", "X": {"ref": "wandb"}}
+    tunegate("submit", "-", code=2, stdin=hidden)
+    assert "the secret WANDB_API_KEY is not in the file" in tunegate.err
+    tunegate("submit", "-", "-s", "WANDB_API_KEY", "--dry-run", stdin=hidden, WANDB_API_KEY="w1")
 
 
 def test_what_is_no_request_is_told_before_anything_is_sent(tunegate: Command, here: Path) -> None:
@@ -110,6 +118,44 @@ def test_refusals_have_a_code_a_remedy_and_an_exit_code_of_their_own(tunegate: C
     assert "TUNEGATE_KEY" in tunegate.err
     tunegate("runs", code=78, TUNEGATE_URL="nonsense")
     assert "Traceback" not in tunegate.err + tunegate.out
+
+
+def test_each_of_several_runs_is_cancelled(tunegate: Command, here: Path) -> None:
+    ended = submitted(tunegate, here, HELLO, "--wait")
+    live = submitted(tunegate, here, "import time; time.sleep(600)")
+    tunegate("cancel", "run_none", ended, live, code=4)
+    assert [line.split()[0] for line in tunegate.err.splitlines()] == ["run_none", ended]
+    assert tunegate.out.startswith(live)
+    tunegate("watch", live[-6:], code=1)
+    assert tunegate.json("show", live[-6:])["state"] == "cancelled"
+    tunegate("show", "zzzzzz", code=4)
+
+
+def test_json_and_follow_make_one_document(tunegate: Command, here: Path) -> None:
+    (here / "train.py").write_text(HELLO)
+    assert tunegate.json("submit", "train.py", *CHEAP, "--follow")["state"] == "succeeded"
+    assert "hello" in tunegate.err
+
+
+def test_what_cannot_be_written_is_told_in_a_line(tunegate: Command, here: Path) -> None:
+    run_id = submitted(tunegate, here, "for number in range(20000): print(number)", "--wait")
+    environment = {**os.environ, **tunegate.env}
+    words = [sys.executable, "-m", "service"]
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([*words, "runs"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert (ran.returncode, ran.stderr) == (78, "standard output cannot be used: No space left on device.\n")
+    piped = f"set -o pipefail; {shlex.join(words)} logs -f {run_id} | head -3"
+    ran = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, env=environment)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (141, "0\n1\n2\n", "")
+    (here / "file").write_text("")
+    tunegate("login", code=78, XDG_CONFIG_HOME=str(here / "file"))
+    assert tunegate.err.count("\n") == 1
+
+
+def test_a_ceiling_is_never_told_too_low() -> None:
+    assert at_most(3.025) == "at most $3.03"
+    assert at_most(3.02) == "at most $3.02"
+    assert at_most(0.001002) == "at most $0.001002"
 
 
 def test_a_service_that_is_not_there_is_told_of(tunegate: Command) -> None:

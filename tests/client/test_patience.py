@@ -21,6 +21,7 @@ from service.client import (
     ServiceFault,
     TooManyRequests,
     Tunegate,
+    TunegateError,
     Unauthorised,
     UnexpectedAnswer,
     Unreachable,
@@ -32,10 +33,16 @@ PAUSE = b'{"paused": true, "paused_by": null}'
 TEAM = {"code": "conflict", "detail": "there is one", "remedy": "Choose another name.", "field": "name"}
 
 
+GONE = {"code": "not_found", "detail": "there is none"}
+
+
 def answer(status: int, body: bytes = b"{}", kind: str = "application/json", **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}", f"content-length: {len(body)}", "connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+NONE = answer(404, json.dumps(GONE).encode(), PROBLEM)
 
 
 class Told:
@@ -126,7 +133,7 @@ def test_without_a_connection_nothing_was_done() -> None:
 
 
 def test_each_submission_has_one_key_for_all_its_tries() -> None:
-    with answering(None, None, answer(404)) as told:
+    with answering(None, None, NONE) as told:
         for _ in range(2):
             with pytest.raises(NotFound):
                 told.client.runs.submit(recipe={}, flavor="cpu-basic")
@@ -137,9 +144,9 @@ def test_each_submission_has_one_key_for_all_its_tries() -> None:
 
 
 def test_what_a_lost_answer_had_removed_is_removed() -> None:
-    with answering(None, answer(404)) as told:
+    with answering(None, NONE) as told:
         told.client.webhooks.remove("wh_1")
-    with answering(answer(404)) as told, pytest.raises(NotFound):
+    with answering(NONE) as told, pytest.raises(NotFound):
         told.client.webhooks.remove("wh_1")
 
 
@@ -166,14 +173,16 @@ def test_problems_are_told_apart_and_can_be_read(status: int, kind: type[Problem
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
-        (answer(404, b"<html>nginx</html>", "text/html"), "not as Tunegate does"),
+        (answer(404, b"<html>nginx</html>", "text/html"), "404, and no problem document"),
+        (answer(404, b'{"detail": "Not Found"}'), "names a Tunegate"),
         (answer(301, b"", location="https://elsewhere.example/"), "It may be at https://elsewhere.example/"),
         (answer(418, b"[1]"), "answered 418"),
     ],
 )
 def test_another_server_is_recognised(sent: bytes, told: str) -> None:
-    with answering(sent) as there, pytest.raises(Problem, match=told):
+    with answering(sent) as there, pytest.raises(TunegateError, match=told) as found:
         READ(there.client)
+    assert not isinstance(found.value, NotFound)
 
 
 @pytest.mark.parametrize("sent", [b"<html>", b"[]", b'{"paused": "perhaps"}'])
@@ -203,7 +212,7 @@ def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
 
 def test_ids_never_lead_elsewhere() -> None:
     reached: list[Callable[[], object]] = []
-    with answering(answer(404)) as told:
+    with answering(NONE) as told:
         reached += [lambda: told.client.runs.get("../teams?x=1"), lambda: told.client.teams.get("a/b#c")]
         for call in reached:
             with pytest.raises(NotFound):
