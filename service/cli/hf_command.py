@@ -10,7 +10,7 @@ from typing import Any
 
 from service.cli.hf_options import RUN, UV, UV_RUN, read, variables, volume
 from service.cli.pasted import NotMapped
-from service.cli.trl_flags import recipe_of, sft_release
+from service.cli.trl_flags import known_address, recipe_of, sft_release
 
 HF_DEFAULT_FLAVOR = "cpu-basic"
 HF_DEFAULT_TIMEOUT = "30m"
@@ -143,6 +143,7 @@ def _uv_script(words: list[str], packages: list[str], python: str | None, pasted
     recipe: dict[str, Any] = {"kind": "script"}
     if is_url:
         recipe["url"] = script
+        _tell_of_sft(script, args, pasted)
     else:
         recipe["source"] = source_of(script)
     if args:
@@ -152,6 +153,28 @@ def _uv_script(words: list[str], packages: list[str], python: str | None, pasted
     if python:
         recipe["python"] = python
     pasted.body["recipe"] = recipe
+
+
+def _tell_of_sft(url: str, args: list[str], pasted: Pasted) -> None:
+    """TRL's script as it is on a branch, or in a release that is not known here, is a script like any other."""
+    if (tagged := known_address(url)) is None:
+        return
+    pasted.notes.append(
+        f"This address is no release of TRL that is known here: it stays a script, and is not checked before a job is "
+        f"paid. {tagged} becomes a checked trl_sft run."
+    )
+    if "--push_to_hub" in args and (repo := _value_behind("--hub_model_id", args)) is not None:
+        pasted.body["output_repo"] = repo
+
+
+def _value_behind(flag: str, args: list[str]) -> str | None:
+    """The value of a flag of the script's, however it is joined."""
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        if word == flag and following:
+            return following
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
 
 
 def _trl(words: list[str], packages: list[str], python: str | None, pasted: Pasted) -> None:

@@ -3,6 +3,7 @@ in the same way: tests/cli/test_hf_command.py holds them to the installed one.""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,19 @@ def read(command: click.Command, words: Sequence[str]) -> dict[str, Any]:
     """The options and arguments of a command. Raises NotMapped for what the command itself would not take."""
     try:
         with command.make_context(command.name, list(words)) as context:
-            return dict(context.params)
+            said = dict(context.params)
     except click.exceptions.Exit:
         raise NotMapped(f"{command.name} --help asks for help", "Leave it out.") from None
     except click.ClickException as error:
         raise NotMapped(f"{command.name}: {error.format_message()}", "Correct the command.") from None
+    first = str(said[str(command.params[0].name)])
+    if first.startswith("-") and first != "-":  # where the script or the image should be
+        name = first.partition("=")[0]
+        known = [option for one in command.params for option in one.opts if option.startswith("--")]
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"Is it {near[0]}?" if near else "Leave it out; a script's own options go behind the script."
+        raise NotMapped(f"`{command.name}` has no option {name}", remedy)
+    return said
 
 
 def variables(pairs: Sequence[str], file: str | None, environ: Mapping[str, str], what: str) -> dict[str, str]:

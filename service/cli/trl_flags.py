@@ -12,6 +12,9 @@ from service.cli.pasted import NotMapped
 SCRIPT_URL = re.compile(
     r"https://raw\.githubusercontent\.com/huggingface/trl/(?:refs/tags/)?v(\d+\.\d+\.\d+)/trl/scripts/sft\.py"
 )
+ANY_SCRIPT_URL = re.compile(
+    r"https://(raw\.githubusercontent|github)\.com/huggingface/trl/[\w./-]+/scripts/sft\.py(\?.*)?"
+)
 NUMBER = re.compile(r"-[\d.]")
 PLAIN = ("model_name_or_path", "model_revision", "dataset_name", "dataset_config", "dataset_train_split", "report_to")
 LORA = {
@@ -53,6 +56,16 @@ def sft_release(packages: Sequence[str], script_url: str | None = None) -> str |
         if (pinned := re.fullmatch(r"trl(?:\[[\w,-]+\])?==([\d.]+)", package)) is not None:
             wanted = pinned[1]
     return wanted if wanted in described() else None
+
+
+def known_address(script_url: str) -> str | None:
+    """The address of the same script in a release that is known here, for an address of TRL's sft.py; None for any
+    other script's."""
+    from service.domain.trl_sft import DEFAULT_RELEASE
+
+    if ANY_SCRIPT_URL.fullmatch(script_url) is None:
+        return None
+    return f"https://raw.githubusercontent.com/huggingface/trl/v{DEFAULT_RELEASE}/trl/scripts/sft.py"
 
 
 def recipe_of(words: Sequence[str], version: str, notes: list[str]) -> tuple[dict[str, Any], str | None]:

@@ -158,6 +158,12 @@ def test_other_scripts_stay_scripts() -> None:
         (f"{UV}", "SCRIPT"),
         (f"{UV} --attempts 0 train.py", "attempts"),
         (f"{UV} --help", "--help"),
+        (f"{UV} --flavour a10g-large train.py", "no option --flavour"),
+        (f"{UV} train.py | tee log", "`|`"),
+        (f"{UV} train.py && echo done", "`&&`"),
+        (f"{UV} train.py; echo done", "`;`"),
+        (f"{UV} train.py --name $NAME", "`$NAME`"),
+        (f"{UV} train.py --name `date`", "`date`"),
         (f"{UV} --with trl==9.9.9 trl sft --model_name_or_path a/b", "not known here"),
         (f"{UV} trl dpo", "trl dpo"),
         (f"{UV} trl sft --dataset_name c/d", "--model_name_or_path"),
@@ -187,6 +193,19 @@ def test_what_cannot_be_a_run_is_refused_by_its_name(command: str, told: str) ->
 )  # fmt: skip
 def test_what_people_copy_along_is_passed_over(text: str) -> None:
     assert command_in([text]) == [*UV.split(), "train.py"]
+
+
+def test_what_a_shell_would_leave_alone_is_left_alone() -> None:
+    text = f"{UV} --with 'torch>=2; x' train.py '|' '$NAME' \"a; b\"  # then | $X"
+    assert command_in([text]) == [*UV.split(), "--with", "torch>=2; x", "train.py", "|", "$NAME", "a; b"]
+    assert command_in(["trl", "sft", "--max_steps", "1"]) == [*UV.split(), "trl", "sft", "--max_steps", "1"]
+
+
+def test_an_address_of_trls_on_a_branch_stays_a_script_and_is_told_of() -> None:
+    pasted = read(COURSE.replace("v1.16.0", "main"))
+    assert pasted.body["recipe"]["kind"] == "script"
+    assert pasted.body["output_repo"] == "acme/smollm3-sft"
+    assert any(SFT in note for note in pasted.notes)
 
 
 def test_other_words_are_no_command() -> None:
