@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.serve import misconfigured, read_settings, refuse_missing
+from service.cli.service_call import refused_file
 
 if TYPE_CHECKING:
     from service.cli.archive import Manifest
@@ -37,6 +38,8 @@ def backup(file: FileArgument) -> None:
         rotation.start()  # database and key have to belong together
     except AlreadyRunning as error:
         raise misconfigured(f"{error}: the secret key is being changed; try again when that is done") from None
+    except OSError as error:
+        raise misconfigured(f"{settings.home} cannot be used: {error.strerror or error}") from None
     try:
         copy = snapshot.copy_sqlite if settings.is_sqlite else snapshot.copy_postgres
         files = {name: settings.home / name for name, setting in KEPT.items() if getattr(settings, setting) is None}
@@ -59,6 +62,10 @@ def restore(file: FileArgument) -> None:
     from service.cli.snapshot import SQLITE, NoBackup
     from service.leader import AlreadyRunning, FileLeader
 
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise refused_file(file, error) from None
     settings = read_settings()
     lock = FileLeader(settings.home)
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.serve import misconfigured
+from service.cli.service_call import refused_file
 
 STAGES = ("SCHEDULING", "RUNNING", "COMPLETED", "CANCELED", "ERROR", "DELETED")  # Hugging Face's
 
@@ -48,4 +48,4 @@ def _text(logfile: str) -> str:
     try:
         return Path(logfile).read_bytes().decode("utf-8", "replace")
     except OSError as error:
-        raise misconfigured(f"{logfile} cannot be read: {error.strerror}") from None
+        raise refused_file(logfile, error) from None

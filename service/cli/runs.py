@@ -179,15 +179,12 @@ def failure_facts(failure: Failure) -> Iterator[tuple[str, str | None]]:
     yield "remedy", plain(failure.remedy)
     for name, repair in (("repair", failure.repair), ("rescue", failure.rescue)):
         if repair is not None:
-            yield name, plain(f"{repair.change}; {price_of(repair)}")
+            yield name, plain(with_price(repair))
 
 
-def price_of(repair: Repair) -> str:
-    """What the try alone would cost."""
-    if repair.ceiling_usd is None:
-        return "its price is not known yet"
-    likely = "" if repair.expected_usd is None else f", likely ${dollars(repair.expected_usd)}"
-    return f"{at_most(repair.ceiling_usd)}{likely}"
+def with_price(repair: Repair) -> str:
+    """The change, which has the price of that try in it where it is known."""
+    return repair.change if repair.ceiling_usd is not None else f"{repair.change}; its price is not known yet"
 
 
 def _recipe(run: Run) -> str:

@@ -39,6 +39,12 @@ def connect(retries: int = RETRIES) -> Tunegate:
         raise typer.Exit(exits.MISCONFIGURED) from None
 
 
+def refused_file(name: object, error: OSError) -> typer.Exit:
+    """The end of the program where a file that was named cannot be read: the command line is wrong."""
+    typer.echo(f"{name} cannot be read: {error.strerror or error}.", err=True)
+    return typer.Exit(exits.USAGE)
+
+
 @contextmanager
 def long_wait(goes_on: str) -> Iterator[Tunegate]:
     """A client that outlives a restart of the service, for what was asked for already. Where it gives up, whoever waits
@@ -65,6 +71,10 @@ class Commands(TyperGroup):
         except typer.Abort as error:
             if isinstance(error.__context__, KeyboardInterrupt):  # at a question
                 raise typer.Exit(exits.INTERRUPTED) from None
+            raise
+        except typer.TyperException as error:
+            if type(error).__name__ == "NoSuchOption" and ctx.invoked_subcommand in ("submit", "estimate"):
+                typer.echo("A script's own options go behind `--`: tunegate submit train.py -- --epochs 1.", err=True)
             raise
         except BrokenPipeError:
             _close_output()

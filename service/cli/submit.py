@@ -31,7 +31,7 @@ from service.cli.request_body import (
     secrets_of,
     shown,
 )
-from service.cli.runs import failure_facts, line_of, price_of, print_run
+from service.cli.runs import failure_facts, line_of, print_run, with_price
 from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
 from service.cli.show import dollars, plain, print_facts, print_json, print_table
 
@@ -180,7 +180,7 @@ def _tell_remedy(run: Run, yes: bool, changed: list[str]) -> None:
         typer.echo(f"No remedy is offered that could be tried: {why}", err=True)
         raise typer.Exit(exits.REFUSED)
     repair = run.failure.repair
-    typer.echo(f"{run.failure.cause}: {repair.change}; {price_of(repair)}", err=True)
+    typer.echo(f"{run.failure.cause}: {with_price(repair)}", err=True)
     for setting in repair.settings:
         typer.echo(f"  {setting.field}: {setting.before} -> {setting.after}", err=True)
     if changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import exits
-from service.cli.named_run import run_of
+from service.cli.named_run import ENDING, run_of
 from service.cli.runs import line_of
 from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
 from service.cli.show import dollars, duration, plain, print_line, state
@@ -24,6 +25,8 @@ LIVE = ["queued", "submitting", "starting", "running"]
 MOST = 200
 LOOK_SECONDS = 2.0
 BAR = 20
+WIDE = 120  # columns, from which on a whole id fits
+LONGEST_REASON = 40
 NUMBERS = ("step", "loss", "left", "$ so far")
 
 
@@ -140,6 +143,8 @@ def _table(watched: Watched) -> Table:
         table.add_column(
             name, justify="right" if name in ("step", "loss", "left", "$ so far") else "left", no_wrap=True
         )
+    is_wide = shutil.get_terminal_size().columns >= WIDE
+    room = BAR if not is_wide else LONGEST_REASON
     for run in watched.runs.values():
         progress = run.progress
         step, total = (progress.step, progress.total_steps) if progress else (None, None)
@@ -148,9 +153,9 @@ def _table(watched: Watched) -> Table:
             done = total if run.state == "succeeded" and total else step
             bar = ProgressBar(total=total, completed=done or 0, width=BAR, pulse=total is None and not run.is_terminal)
         else:
-            bar = plain((run.message or "")[:BAR])
+            bar = plain(_short(run.message or "", room))
         table.add_row(
-            run.id[-10:],
+            run.id if is_wide else run.id[-ENDING:],
             state(run.state),
             bar,
             "" if step is None else f"{step}/{total or '?'}",
@@ -159,3 +164,7 @@ def _table(watched: Watched) -> Table:
             dollars(run.cost.metered_usd),
         )
     return table
+
+
+def _short(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"

@@ -75,9 +75,10 @@ def service(settings: Settings) -> Iterator[Finding]:
             told = answer.json()
             is_ready, checks = bool(told["ready"]), dict(told["checks"])
     except (httpx2.HTTPError, ValueError, KeyError, TypeError, httpx2.InvalidURL):
+        is_named = bool(os.environ.get("TUNEGATE_URL") or os.environ.get("TUNEGATE_KEY"))
         yield Finding(
             "service",
-            "warning",
+            "fault" if is_named else "warning",
             f"nothing like it answers at {url}",
             "`tunegate serve`; TUNEGATE_URL says where it is.",
         )
@@ -86,7 +87,27 @@ def service(settings: Settings) -> Iterator[Finding]:
         yield Finding("service", "fault", f"{url} is not ready: {checks}", "Its log says why.")
         return
     yield Finding("service", "ok", f"{url} is ready, {checks.get('queued_runs', 0)} runs wait")
+    yield from _key(url)
     if checks.get("hub") not in ("ok", "unknown"):
         yield Finding(
             "service", "warning", f"its last call of Hugging Face: {checks['hub']}", "See Hugging Face above."
+        )
+
+
+def _key(url: str) -> Iterator[Finding]:
+    """Whether the service knows the key that the commands of this machine send."""
+    if not (key := os.environ.get("TUNEGATE_KEY")):
+        return
+    try:
+        with httpx2.Client(timeout=CONNECT_SECONDS, trust_env=False) as http:
+            status = http.get(f"{url}/me", headers={"authorization": f"Bearer {key}"}).status_code
+    except (httpx2.HTTPError, ValueError):  # a ValueError: characters that no key has
+        status = 401
+    if status in (401, 403):
+        yield Finding(
+            "service",
+            "fault",
+            f"TUNEGATE_KEY is no key that {url} knows",
+            "Set it to one that is valid: `tunegate keys create` makes one; the admin's is in TUNEGATE_ADMIN_KEY or "
+            "admin.key.",
         )

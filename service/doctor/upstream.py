@@ -18,6 +18,7 @@ from service.settings import Settings
 SKEW_SECONDS = 10
 BAD_SKEW_SECONDS = 120
 TIMEOUT_SECONDS = 10
+SECOND_TOKEN = "Make a second token, with rights on repositories only, and set TUNEGATE_JOB_HF_TOKEN to it."
 
 
 def findings(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -25,7 +26,8 @@ def findings(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
         hub = hub_client(settings)
     except Misconfigured as error:
-        yield Finding("tokens", "fault", str(error), "Set both.")
+        remedy = "Set both." if settings.hf_token is None or settings.job_hf_token is None else SECOND_TOKEN
+        yield Finding("tokens", "fault", str(error), remedy)
         return
     try:
         namespaces = [settings.hf_namespace] if settings.hf_namespace else []

@@ -100,6 +100,7 @@ def test_what_is_no_request_is_told_before_anything_is_sent(tunegate: Command, h
         (("--model", "a/b", "-s", "NOT_SET"), "NOT_SET is not set"),
         (("--model", "a/b", "-s", "TOKEN=secret"), "shell's history"),
         (("list.yaml", "more"), "behind list.yaml"),
+        (("train.py", "--epochs", "1"), "behind `--`"),
     ]:
         tunegate("submit", *words, code=2)
         assert told in tunegate.err, words
@@ -259,12 +260,16 @@ sys.exit(1)
 
 def test_a_remedy_is_tried_once_its_price_was_told(tunegate: Command, here: Path) -> None:
     run_id = submitted(tunegate, here, HUB_IS_DOWN, "--wait", code=1)
-    assert "at most $0.001002" in tunegate.out
+    assert "$0.001002 at the most" in tunegate.out
     new_id = tunegate("retry", run_id, "--with-remedy").split()[0]
     assert tunegate.err.startswith("hub_unavailable: ")
-    assert "at most $0.001002" in tunegate.err
+    assert "$0.001002 at the most" in tunegate.err
+    assert tunegate.err.count("$") == 1, "the price is said once"
     assert tunegate.json("show", new_id)["retry_of"] == run_id
     tunegate("watch", new_id, code=1)
+    assert "remedy" in tunegate("explain", new_id)
+    assert "$0.001002 at the most" in tunegate.out
+    tunegate("cancel", tunegate("retry", run_id, "--with-remedy", "--set", "timeout=4m").split()[0])
 
 
 def test_login_keeps_a_key_for_one_service(tunegate: Command, here: Path) -> None:

@@ -135,10 +135,11 @@ def test_what_is_no_backup_is_not_restored(place: Place, tmp_path: Path) -> None
         (text, "no backup"),
         (cut, "whole"),
         (damaged, "damaged"),
-        (tmp_path / "none.tar", "No such"),
     ]:
         tunegate("restore", str(file), code=78)
         assert why in tunegate.err, file
+    tunegate("restore", str(tmp_path / "none.tar"), code=2)
+    assert "No such" in tunegate.err
     assert not list((tmp_path / "elsewhere").glob("*.db"))
     tunegate("backup", str(tmp_path / "x.tar"), code=78)
     assert "no database" in tunegate.err
@@ -195,10 +196,13 @@ def test_doctor_names_what_is_at_fault(place: Place, tmp_path: Path) -> None:
         ({"TUNEGATE_SECRET_KEY": "another-key-than-the-one-in-the-file"}, "secret key"),
         ({"TUNEGATE_INSTALLATION": "ins_other"}, "installation"),
         ({"TUNEGATE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}, "database"),
+        ({"TUNEGATE_KEY": "tg_wrong"}, "service"),
+        ({"TUNEGATE_URL": f"http://127.0.0.1:{port}"}, "service"),
     ]:
         assert outcomes(place.tunegate, 1, **env)[check] == "fault", env
-    warned = outcomes(place.tunegate, 0, TUNEGATE_HF_NAMESPACE="", TUNEGATE_URL=f"http://127.0.0.1:{port}")
-    assert (warned["namespace"], warned["service"]) == ("warning", "warning")
+    assert outcomes(place.tunegate, 0, TUNEGATE_HF_NAMESPACE="")["namespace"] == "warning"
+    place.tunegate("doctor", code=1, TUNEGATE_JOB_HF_TOKEN=place.service.settings["TUNEGATE_HF_TOKEN"])
+    assert "Make a second token" in place.tunegate.out
 
 
 def test_doctor_on_a_machine_where_nothing_was_started(place: Place, tmp_path: Path) -> None:
@@ -215,6 +219,8 @@ def test_doctor_beside_a_service_that_is_stopped(place: Place, tmp_path: Path) -
     stopped = Service(tmp_path / "stopped", place.service.hub_url)
     tunegate = at("http://127.0.0.1:9", stopped.settings)
     tunegate("restore", str(archive))
+    del tunegate.env["TUNEGATE_URL"], tunegate.env["TUNEGATE_KEY"]  # nobody says that one should be running
+    tunegate.env["TUNEGATE_PUBLIC_URL"] = "http://127.0.0.1:9"
     found = outcomes(tunegate, 0)
     assert (found["steps"], found["service"], found["migrations"]) == ("warning", "warning", "ok")
     key = tmp_path / "stopped" / "secret.key"

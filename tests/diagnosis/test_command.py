@@ -60,5 +60,5 @@ def test_a_log_that_does_not_show_how_it_ended_is_neither_ok_nor_a_failure(log: 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["diagnose", str(tmp_path / "none.log")])
-    assert found.exit_code != 0
+    assert found.exit_code == 2
     assert "none.log" in found.output
