@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the API's JSON."
 RETRIES = 3
 # Some five minutes: once there was an answer, a service that is silent is being started anew.
 RETRIES_WHILE_WAITING = 50
+OUTPUT_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 TeamOption = Annotated[str | None, typer.Option(help="The team; a key of a team names it already.")]
 
 
@@ -62,6 +64,15 @@ def long_wait(goes_on: str) -> Iterator[Tunegate]:
 class Commands(TyperGroup):
     """The command, which tells what it expected to go wrong in a sentence."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; what goes wrong before a subcommand is reached is help that cannot be written."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if (code := _told(error)) is None:
+                raise
+            sys.exit(code)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand."""
         try:
@@ -93,7 +104,7 @@ def _told(error: Exception) -> int | None:
         if isinstance(error, TunegateError):  # first: one of them is a TimeoutError, too
             tell(error)
             return exit_code(error)
-    if not isinstance(error, OSError) or error.errno is None:
+    if not isinstance(error, OSError) or (error.filename is None and error.errno not in OUTPUT_FAULTS):
         return None
     where = error.filename or "standard output"
     typer.echo(f"{where} cannot be used: {error.strerror}.", err=True)

@@ -186,7 +186,8 @@ def _failure(outcome: Reply | Fault) -> TunegateError:
         return Unreachable(outcome.sent_to, outcome.why)
     document = _document(outcome)
     if "code" not in document and (outcome.status in NO_SUCH_PAGE or outcome.status < 400):
-        return UnexpectedAnswer(outcome.sent_to, f"{outcome.status}, and no problem document. {document['remedy']}")
+        elsewhere = f". It may be at {at}" if (at := outcome.headers.get("location")) else ""
+        return UnexpectedAnswer(outcome.sent_to, f"{outcome.status}, and no problem document{elsewhere}")
     return problem(outcome.status, document, retry_after(outcome))
 
 
@@ -198,6 +199,5 @@ def _document(reply: Reply) -> Mapping[str, Any]:
         document = None
     if isinstance(document, dict) and "code" in document and ("detail" in document or "title" in document):
         return document
-    elsewhere = reply.headers.get("location")
-    remedy = f"It may be at {elsewhere}." if elsewhere else "Check that TUNEGATE_URL names the service itself."
+    remedy = "Check that TUNEGATE_URL names the service itself."
     return {"detail": f"{reply.sent_to} answered {reply.status}, and not as Tunegate does", "remedy": remedy}
