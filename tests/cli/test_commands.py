@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +152,19 @@ def test_what_cannot_be_written_is_told_in_a_line(tunegate: Command, here: Path)
     (here / "file").write_text("")
     tunegate("login", code=78, XDG_CONFIG_HOME=str(here / "file"))
     assert tunegate.err.count("\n") == 1
+
+
+def test_ctrl_c_at_a_question_is_130(tunegate: Command, here: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "login"],
+        env={**os.environ, "TUNEGATE_URL": "", "TUNEGATE_KEY": "", "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(9) == b"Where is "
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
 
 
 def test_a_ceiling_is_never_told_too_low() -> None:
