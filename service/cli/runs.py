@@ -10,7 +10,7 @@ import typer
 from service.cli.named_run import RunArgument, RunsArgument, run_of
 from service.cli.service_call import JsonOption, TeamOption, connect, exit_code
 from service.cli.show import (
-    at_most,
+    ceiling,
     dollars,
     duration,
     moment,
@@ -202,7 +202,7 @@ def _cost(run: Run) -> str:
     so_far = "" if run.cost.metered_usd is None else f"${dollars(run.cost.metered_usd)} so far, "
     if run.cost.ceiling_usd is None:
         return f"{so_far}not known yet"
-    return f"{so_far}{at_most(run.cost.ceiling_usd)}"
+    return f"{so_far}at most ${ceiling(run.cost.ceiling_usd)}"
 
 
 def _spent(run: Run) -> float | None:

@@ -104,11 +104,12 @@ def dollars(usd: float | None) -> str:
     return f"{usd:.2f}" if usd == 0 or abs(usd) >= 0.1 else f"{usd:.6f}".rstrip("0")
 
 
-def at_most(usd: float) -> str:
-    """A ceiling: never below what it is, so rounded up to the cent, and below ten cents to the millionth."""
-    digits = 2 if usd >= 0.1 else 6
-    step = Decimal(1).scaleb(-digits)
-    return f"at most ${dollars(float(Decimal(str(usd)).quantize(step, ROUND_CEILING)))}"
+def ceiling(usd: float | None) -> str:
+    """Money that is spent at the most: never told below what it is, so rounded up where `dollars` rounds."""
+    if usd is None:
+        return "-"
+    step = Decimal(1).scaleb(-2 if usd >= 0.1 else -6)
+    return dollars(float(Decimal(str(usd)).quantize(step, ROUND_CEILING)))
 
 
 def state(name: str) -> str:

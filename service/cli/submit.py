@@ -33,7 +33,7 @@ from service.cli.request_body import (
 )
 from service.cli.runs import failure_facts, line_of, print_run, with_price
 from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
-from service.cli.show import dollars, plain, print_facts, print_json, print_table
+from service.cli.show import ceiling, dollars, plain, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from service.client import Run
@@ -134,7 +134,7 @@ def print_estimate(found: Estimate) -> None:
         minutes, cost = one.minutes or {}, one.cost_usd or {}
         rows.append([
             one.flavor, one.verdict, "-" if one.vram_gib is None else f"{one.vram_gib:.1f}",
-            _range(minutes, "{:.0f}"), dollars(cost.get("p50")), dollars(cost.get("p90")), dollars(cost.get("ceiling")),
+            _range(minutes, "{:.0f}"), dollars(cost.get("p50")), dollars(cost.get("p90")), ceiling(cost.get("ceiling")),
         ])  # fmt: skip
     columns = ["flavor", "fits", "VRAM GiB #", "minutes #", "likely $", "of 10, 9 below $", "at most $"]
     print_table([*columns, ""], [[*row, ""] for row in rows], "It fits no flavor.")

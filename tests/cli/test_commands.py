@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from service.cli.demo_parts import free_port
-from service.cli.show import at_most
+from service.cli.show import ceiling
 from tests.cli.conftest import Command
 from tests.receiver import Receiver
 
@@ -168,9 +168,9 @@ def test_ctrl_c_at_a_question_is_130(tunegate: Command, here: Path) -> None:
 
 
 def test_a_ceiling_is_never_told_too_low() -> None:
-    assert at_most(3.025) == "at most $3.03"
-    assert at_most(3.02) == "at most $3.02"
-    assert at_most(0.001002) == "at most $0.001002"
+    assert ceiling(3.025) == "3.03"
+    assert ceiling(3.02) == "3.02"
+    assert ceiling(0.001002) == "0.001002"
 
 
 def test_a_service_that_is_not_there_is_told_of(tunegate: Command) -> None:
