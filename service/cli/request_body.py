@@ -109,7 +109,10 @@ def _begun(words: Sequence[str]) -> Pasted:
     if not words:
         return Pasted()
     if (command := command_in(words)) is not None:
-        return read_command(command, os.environ)
+        pasted = read_command(command, os.environ)
+        if " ".join(words).lstrip("$!%> ").startswith("trl "):
+            del pasted.body["flavor"]  # no command of Hugging Face's, so none of its hardware by default
+        return pasted
     first = words[0]
     if first == "-" or first.endswith((".yaml", ".yml", ".json")):
         if len(words) > 1:

@@ -102,6 +102,7 @@ def test_what_is_no_request_is_told_before_anything_is_sent(tunegate: Command, h
         (("--model", "a/b", "-s", "TOKEN=secret"), "shell's history"),
         (("list.yaml", "more"), "behind list.yaml"),
         (("train.py", "--epochs", "1"), "behind `--`"),
+        (("--", "trl", "sft", "--model_name_or_path", "a/b", "--dataset_name", "c/d"), "No flavor is named"),
     ]:
         tunegate("submit", *words, code=2)
         assert told in tunegate.err, words
