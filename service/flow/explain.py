@@ -140,4 +140,5 @@ def _assumption(session: Session, run: Run) -> str:
     p90 = flavors.scheduling_p90(session, run.flavor)
     wait = UNSEEN_SCHEDULING if p90 is None else p90
     seen = "nine of ten of its last jobs had it by then" if p90 is not None else "none of its jobs has been seen yet"
-    return f"a {run.flavor} is free within {wait // timedelta(seconds=1)} s of asking for one ({seen})"
+    minutes = -(-wait // timedelta(minutes=1))
+    return f"{run.flavor} is free within {minutes} minute{'' if minutes == 1 else 's'} of asking for it ({seen})"

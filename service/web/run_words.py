@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from service.web.wording import words
+from service.web.wording import moment, words
 
 # A waiting run says what for (the pill), each other run its state.
 WAITS = {
@@ -26,7 +26,8 @@ WAITS = {
     "cancel_requested": "being cancelled",
 }
 
-RUN_ID = re.compile(r"run_[0-9A-HJKMNP-TV-Z]{26}")
+# what sentences of the API name: a run's id, a time as domain/moment.py writes it
+TOLD = re.compile(r"(?P<run>run_[0-9A-HJKMNP-TV-Z]{26})|(?P<day>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d(?::\d\d)?) UTC")
 
 ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
 
@@ -90,14 +91,22 @@ def short(run_id: str) -> str:
 
 
 def linked(text: str | None) -> Markup:
-    """A sentence of the API, in which the ids of runs lead to them."""
+    """A sentence of the API, in which the ids of runs lead to them and times are told in the reader's zone, as all
+    others of a page."""
     whole = str(text or "")
     pieces, at = [], 0
-    for found in RUN_ID.finditer(whole):
-        link = Markup('<a class="run" href="/ui/runs/{0}" title="{0}">{1}</a>').format(found[0], short(found[0]))
-        pieces += [escape(whole[at : found.start()]), link]
+    for found in TOLD.finditer(whole):
+        pieces += [escape(whole[at : found.start()]), _run(found[0]) if found["run"] else _time(found)]
         at = found.end()
     return Markup("").join([*pieces, escape(whole[at:])])
+
+
+def _run(run_id: str) -> Markup:
+    return Markup('<a class="run" href="/ui/runs/{0}" title="{0}">{1}</a>').format(run_id, short(run_id))
+
+
+def _time(found: re.Match[str]) -> Markup:
+    return moment(f"{found['day']}T{found['time']}{'' if found['time'].count(':') == 2 else ':00'}Z", "clock")
 
 
 def gate(name: str) -> str:

@@ -36,13 +36,17 @@ def test_a_place_in_the_line() -> None:
     assert told == ["First in line", "Second in line", "Number 11 in line"]
 
 
-def test_ids_in_a_sentence_lead_to_their_runs_and_all_else_is_text() -> None:
+def test_ids_and_times_in_a_sentence_are_more_than_text_and_all_else_is_text() -> None:
     run_id = "run_01M8MFP21G7DW0KQSVDX2YX98G"
     told = run_words.linked(f"behind {run_id}, <b>which</b> waits")
     assert told == (
         f'behind <a class="run" href="/ui/runs/{run_id}" title="{run_id}">…2YX98G</a>, &lt;b&gt;which&lt;/b&gt; waits'
     )
     assert run_words.linked(None) == ""
+    assert run_words.linked("it fits at 2026-12-01 00:00 UTC at the latest") == (
+        'it fits at <time datetime="2026-12-01T00:00:00Z" data-show="clock">2026-12-01 00:00 UTC</time> at the latest'
+    )
+    assert 'datetime="2026-12-01T08:30:07Z"' in run_words.linked("tried again at 2026-12-01 08:30:07 UTC")
 
 
 def test_a_data_block_cannot_be_left_by_what_is_in_it() -> None:
