@@ -8,7 +8,7 @@ PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench-admission
-.PHONY: environments test-trl describe-trl migration lock clean
+.PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -82,8 +82,6 @@ bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON
 test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, a restored dump, an install by hand
 	@mkdir -p $(TMP)
 	TMPDIR=$(TMP) DOCS_NEED="node go hf pip postgres promtool" $(BIN)/python -m pytest -n 2 tests/docs
-
-environments: $(VENV)-browser/.ready $(VENV)-clients/.ready $(VENV)-fuzz/.ready $(VENV)-trl/.ready ## all that the heavier targets install
 
 $(VENV)-fuzz/.ready: $(READY) requirements/fuzz.txt
 	$(PYTHON) -m venv $(VENV)-fuzz

@@ -1,4 +1,4 @@
-"""A log of 20 MB is read within two seconds, whatever fills it, and its failure is still found."""
+"""A log of 20 MB is read within seconds, whatever fills it, and its failure is still found."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_large_log_takes_no_time(filling: str) -> None:
     lines = [*filled(filling), *TRACEBACK, OOM]
     began = time.process_time()
     found = diagnose(Seen(lines, 1))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20  # half a second to one and a half; what grows with the square takes minutes
     assert found.cause is Reason.CUDA_OOM
 
 
