@@ -161,6 +161,8 @@ def test_ctrl_c_at_a_question_is_130(tunegate: Command, here: Path) -> None:
         env={**os.environ, "TUNEGATE_URL": "", "TUNEGATE_KEY": "", "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # what a shell starts in the background ignores it, and so would this
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.read(9) == b"Where is "
