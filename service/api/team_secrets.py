@@ -35,7 +35,7 @@ SecretNamed = Annotated[str, Path(description="Letters, digits, '.', '_' and '-'
     response_model=SecretObject,
     summary="Keep a secret for a team's runs",
     responses={
-        **responses(403, 404, 422),
+        **responses(403, 404, 409, 422),
         201: {"model": SecretObject, "description": "There was none of this name"},
     },
 )
