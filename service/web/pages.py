@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -28,7 +29,7 @@ STATIC = HERE / "static"
 SEE_OTHER = 303
 # What the last action told, for the next page: kept by the browser, sealed, and shown once.
 NOTICE = "__Host-tunegate-notice"
-NOTICE_SECONDS = 60
+NOTICE_LASTS = timedelta(seconds=60)
 
 
 def _templates() -> Jinja2Templates:
@@ -72,7 +73,7 @@ class Visit:
         """A page of theirs."""
         answer = page(self.request, template, self.who, status, reaches=self.reaches, notice=self._notice(), **context)
         if NOTICE in self.request.cookies:
-            answer.delete_cookie(NOTICE, path="/", secure=True, httponly=True, samesite="lax")
+            drop_cookie(answer, NOTICE)
         return answer
 
     def go(self, path: str, notice: str | None = None, is_refusal: bool = False) -> Response:
@@ -80,9 +81,7 @@ class Visit:
         answer = RedirectResponse(path, SEE_OTHER)
         if notice is not None:
             sealed = self.app.gate.vault.seal({"text": notice, "kind": "refused" if is_refusal else "done"}).decode()
-            answer.set_cookie(
-                NOTICE, sealed, max_age=NOTICE_SECONDS, path="/", secure=True, httponly=True, samesite="lax"
-            )
+            keep_cookie(answer, NOTICE, sealed, NOTICE_LASTS)
         return answer
 
     def onward(self, path: str, notice: str, is_refusal: bool = False) -> Response:
@@ -110,7 +109,7 @@ def look(request: Request, app: App) -> Visit:
     """Whose visit a request is; raises SignInFirst."""
     who = signed_in(request, app)
     if who is None:
-        raise SignInFirst(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+        raise SignInFirst(_here(request))
     return Visit(request, app, who, Inside(request))
 
 
@@ -130,11 +129,26 @@ def page(request: Request, name: str, who: Who | None, status: int = 200, **cont
     """A page. `csrf_token` is what its forms send along."""
     cookie = request.cookies.get(COOKIE)
     token = None if who is None or cookie is None else token_of(cookie)
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     given = {"notice": None, "reaches": lambda _role: False, **context}
     return TEMPLATES.TemplateResponse(
-        request, name, {"who": who, "csrf_token": token, "here": here, **given}, status_code=status
+        request, name, {"who": who, "csrf_token": token, "here": _here(request), **given}, status_code=status
     )
+
+
+def keep_cookie(answer: Response, name: str, value: str, lasts: timedelta) -> None:
+    """A cookie as all of ours are: for the whole of this host, over https, out of the reach of scripts."""
+    seconds = int(lasts.total_seconds())
+    answer.set_cookie(name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def drop_cookie(answer: Response, name: str) -> None:
+    """Take one back: a browser does so only for what it was kept with."""
+    answer.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def _here(request: Request) -> str:
+    """The address that was asked for, without its host."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def own_path(path: str | None) -> str:

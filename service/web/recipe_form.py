@@ -9,6 +9,8 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from service.web.action import lines
+
 ARGS = "recipe.args."
 # What most trainings set; every other flag stands below them.
 USUAL = (
@@ -124,7 +126,7 @@ def _value(name: str, text: str, flags: Mapping[str, Any]) -> Any:
     if name in LINES:
         return [line for line in text.splitlines() if line.strip()]
     if name in SEVERAL:
-        return [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+        return lines(text)
     return _number(text) if name in NUMBERS else text
 
 
@@ -153,8 +155,8 @@ def _number(text: str) -> float | int | str:
     return text
 
 
-def _pairs(lines: Iterable[str]) -> dict[str, str]:
-    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines) if name.strip()}
+def _pairs(rows: Iterable[str]) -> dict[str, str]:
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in rows) if name.strip()}
 
 
 def typed_of(run: Mapping[str, Any]) -> dict[str, str]:

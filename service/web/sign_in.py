@@ -25,7 +25,7 @@ from service.domain.errors import IssuerDown, NotAllowed, NotAuthenticated, Serv
 from service.domain.moment import iso
 from service.store import audit, sign_ins
 from service.store.sign_ins import Who
-from service.web.pages import SEE_OTHER, own_path, page
+from service.web.pages import SEE_OTHER, drop_cookie, keep_cookie, own_path, page
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ def at_issuer(request: Request, app: App, team: str | None = None, onward: Onwar
         return _form(request, app, onward, error)
     answer = RedirectResponse(f"{place}{'&' if '?' in place else '?'}{urlencode(asked)}", SEE_OTHER)
     until = iso(app.now() + BEGUN_LASTS)
-    _set(
+    keep_cookie(
         answer,
         BEGUN,
         app.gate.vault.seal({**begun, "team": team or "", "next": onward, "until": until}).decode(),
@@ -97,7 +97,7 @@ def back(request: Request, app: App, code: str | None = None, state: str | None 
         answer = _begin(request, app, by_claims(app, claims, begun["team"] or None), begun["next"])
     except ServiceError as error:
         answer = _form(request, app, "/", error)
-    answer.delete_cookie(BEGUN, path="/", secure=True, httponly=True, samesite="lax")
+    drop_cookie(answer, BEGUN)
     return answer
 
 
@@ -112,7 +112,7 @@ def sign_out(request: Request, app: App, csrf_token: Annotated[str, Form(max_len
             return _form(request, app, "/", error)
         app.gate.db.write(partial(sign_ins.end, cookie=cookie))
     answer = RedirectResponse("/sign-in", SEE_OTHER)
-    answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    drop_cookie(answer, COOKIE)
     return answer
 
 
@@ -124,7 +124,7 @@ def _begin(request: Request, app: State, who: Who, onward: str) -> Response:
     cookie = app.gate.db.write(work)
     log.info("signed_in", user=who.user, team=who.team, role=who.role, via=who.via)
     answer = RedirectResponse(own_path(onward), SEE_OTHER)
-    _set(answer, COOKIE, cookie, app.session_lasts)
+    keep_cookie(answer, COOKIE, cookie, app.session_lasts)
     return answer
 
 
@@ -152,8 +152,3 @@ def _begun(request: Request, app: State) -> dict[str, str]:
 
 def _callback(request: Request, app: State) -> str:
     return (app.gate.public_url or str(request.base_url).rstrip("/")) + CALLBACK
-
-
-def _set(answer: Response, name: str, value: str, lasts: timedelta) -> None:
-    seconds = int(lasts.total_seconds())
-    answer.set_cookie(name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax")
