@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench-admission
+.PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -75,9 +75,13 @@ test-crash: $(READY) ## the service as processes: killed at any moment, cut off,
 test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/crash/test_kill.py
 
-bench-admission: $(READY) ## what an admission pass costs as the queue grows; ON=--postgres for PostgreSQL
+# in the order of the goals of benchmarks/README.md
+BENCHMARKS := admission
+ONLY ?= $(BENCHMARKS)
+
+bench: $(READY) ## every benchmark, with its ratios; JSON in build/bench. Some: make bench ONLY="admission"; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)
-	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.admission $(ON)
+	@set -e; for one in $(ONLY); do echo "== $$one"; $(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.$$one $(ON); done
 
 test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, a restored dump, an install by hand
 	@mkdir -p $(TMP)
