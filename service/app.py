@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from service.api import (
     anew,
@@ -15,6 +15,7 @@ from service.api import (
     burn_down,
     callbacks,
     checkpoints,
+    contract,
     deliveries,
     diff,
     document,
@@ -44,7 +45,6 @@ from service.api import (
     users,
     webhooks,
 )
-from service.api.contract import keep_to_contract
 from service.api.edge import Edge
 from service.api.origins import open_to
 from service.api.policy import EveryAnswer
@@ -128,10 +128,10 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(keep_to_contract)],
         responses={422: {"model": Problem, "description": "Unprocessable"}},
     )
     app.state.tunegate = state
+    contract.install(app)
     _protect(app, origins)
     problems.install(app)
     idempotency.install(app)

@@ -42,7 +42,7 @@ class Service:
         }
         self._http = httpx2.Client(timeout=10, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = free_port()  # kept over restarts, as whoever waits expects it
+        self.port = free_port()  # kept over restarts, as whoever waits expects it
         self.keys = {"admin": ADMIN_KEY}
 
     def __enter__(self) -> Service:
@@ -69,10 +69,10 @@ class Service:
 
     def start(self) -> None:
         """Start and wait until it is ready."""
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self.port}"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve", "--port", str(self._port)],
+                [sys.executable, "-m", "service", "serve", "--port", str(self.port)],
                 env={**os.environ, "TUNEGATE_PUBLIC_URL": self.url, **self._settings},
                 stdout=log,
                 stderr=log,

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Member
-from service.api.idempotency import IdempotencyKey, as_submitter, carried_out, keyed
+from service.api.idempotency import IdempotencyKey, Keyed, as_submitter, carried_out, keyed
 from service.api.problems import responses
 from service.api.runs import own, visible
 from service.api.schemas import RunObject
@@ -25,7 +25,7 @@ from service.flow.rescue import rescue
 from service.store import runs, teams
 from service.store.describe import describe_run
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=Keyed)
 
 
 @router.post(

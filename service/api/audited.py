@@ -21,8 +21,8 @@ def write(app: State, caller: Caller, work: Callable[[Session], T]) -> T:
     return submit(app, caller, work).result()
 
 
-def submit(app: State, caller: Caller, work: Callable[[Session], T]) -> Future[T]:
-    """The same without waiting: for routes on the event loop."""
+def submit(app: State, caller: Caller, work: Callable[[Session], T], *, only_adds: bool = False) -> Future[T]:
+    """The same without waiting: for routes on the event loop. `only_adds` as for `Database.submit`."""
     deed, now = caller.deed, app.now()
     assert deed is not None, "`authenticate` made this caller"
 
@@ -32,4 +32,4 @@ def submit(app: State, caller: Caller, work: Callable[[Session], T]) -> Future[T
         audit.enter(session, deed, team, now)
         return value
 
-    return app.gate.db.submit(entered)
+    return app.gate.db.submit(entered, only_adds=only_adds)

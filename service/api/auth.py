@@ -3,19 +3,22 @@ scope of a key it needs (`AREAS`): both are asked here and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api.credentials import by_cookie, by_secret
+from service.api.proven import Shown
 from service.api.same_site import COOKIE, refuse_foreign
 from service.api.state import State, get_state
 from service.domain.access import Area, Role, Scope, held, scope_of
 from service.domain.errors import Invalid, NotAllowed, NotAuthenticated, NotFound
+from service.store import keys
 from service.store.audit import Deed
 from service.store.sign_ins import Who
 
@@ -87,23 +90,35 @@ class Caller:
         return held(self.role, self.scopes)
 
 
-def authenticate(
+async def authenticate(
     request: Request,
     state: Annotated[State, Depends(get_state)],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> Caller:
     """The caller of a request, by their key, their token or their session; raises NotAuthenticated, NotAllowed for a
     changing request of a session that is not the session's own, and IssuerDown."""
+    prove: Callable[[], Who]
     if credentials is not None:
-        prove = partial(by_secret, state, credentials.credentials, request.headers.get(TEAM_HEADER))
+        team = request.headers.get(TEAM_HEADER)
+        shown = "bearer", keys.hash_of(credentials.credentials), team
+        prove = partial(by_secret, state, credentials.credentials, team)
     elif (cookie := request.cookies.get(COOKIE)) is not None:
         if request.method not in READING:
             refuse_foreign(request.headers, cookie)
+        shown = "cookie", keys.hash_of(cookie), None
         prove = partial(by_cookie, state, cookie)
     else:
         raise NotAuthenticated("the request carries no key", remedy="Send 'Authorization: Bearer tg_…'.")
-    who = prove()
+    who = await _proven(state, shown, prove)
     return Caller(who.role, who.team, who.user, who.via, who.key_id, who.scopes, deed_of(request, who), prove)
+
+
+async def _proven(state: State, shown: Shown, prove: Callable[[], Who]) -> Who:
+    changes, now = state.gate.db.changes, state.now()
+    if (who := state.proven.find(shown, changes, now)) is None:
+        who = await run_in_threadpool(prove)
+        state.proven.keep(shown, who, changes, now)
+    return who
 
 
 def deed_of(request: Request, who: Who) -> Deed:
@@ -124,10 +139,10 @@ def deed_of(request: Request, who: Who) -> Deed:
     )
 
 
-def require(role: Role) -> Callable[[Request, Caller], Caller]:
+def require(role: Role) -> Callable[[Request, Caller], Awaitable[Caller]]:
     """A dependency that lets callers of this role and above pass, whose key has the scope of the route."""
 
-    def check(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+    async def check(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
         if not caller.reaches(role):
             raise NotAllowed(f"this needs the role '{role}', the key has '{caller.role}'")
         area = next((AREAS[tag] for tag in request.scope["route"].tags if tag in AREAS), None)

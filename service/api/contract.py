@@ -6,10 +6,11 @@ otherwise list everything.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from fastapi import Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from service.api.edge import AS_JSON, is_json
@@ -27,24 +28,52 @@ MEANT = {
 }
 
 
+def install(app: FastAPI) -> None:
+    """Hold every request of an application to its document."""
+    app.state.contract = {}
+    app.router.dependencies.append(Depends(keep_to_contract))
+
+
 async def keep_to_contract(request: Request) -> None:
     """Raises UnknownField, Invalid, WrongMediaType or NotAcceptable."""
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.include_in_schema:  # pages are no part of the contract
         return
-    operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
-    _check_query(request, operation)
-    kinds = operation.get("requestBody", {}).get("content", {})
-    if kinds.keys() == {JSON} and await request.body() and not is_json(request.headers.get("content-type")):
+    terms = _terms(request, route)
+    if request.scope["query_string"]:
+        _check_query(request, terms.parameters)
+    if terms.takes_json and await request.body() and not is_json(request.headers.get("content-type")):
         raise WrongMediaType("the body is not said to be JSON", field="content-type", remedy=AS_JSON)
-    if (forms := _forms(operation)) and not _accepts(request.headers.get("accept"), forms):
-        raise NotAcceptable(
-            f"the answer is {' or '.join(sorted(forms))}", field="accept", remedy=f"Send 'Accept: {JSON}', or none."
+    if terms.forms and not _accepts(request.headers.get("accept"), terms.forms):
+        forms = " or ".join(sorted(terms.forms))
+        raise NotAcceptable(f"the answer is {forms}", field="accept", remedy=f"Send 'Accept: {JSON}', or none.")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the document says of one route: its parameters with their schemas, whether its body is JSON and nothing
+    else, and the media types of a good answer (none where it has no body)."""
+
+    parameters: Mapping[str, Any]
+    takes_json: bool
+    forms: frozenset[str]
+
+
+def _terms(request: Request, route: APIRoute) -> Terms:
+    """Read from the document once for each route."""
+    kept: dict[tuple[str, str], Terms] = request.app.state.contract
+    which = route.path_format, request.method
+    if (terms := kept.get(which)) is None:
+        operation = request.app.openapi()["paths"].get(route.path_format, {}).get(request.method.lower(), {})
+        terms = kept[which] = Terms(
+            {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"},
+            operation.get("requestBody", {}).get("content", {}).keys() == {JSON},
+            _forms(operation),
         )
+    return terms
 
 
-def _check_query(request: Request, operation: Mapping[str, Any]) -> None:
-    known = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+def _check_query(request: Request, known: Mapping[str, Any]) -> None:
     for name in request.query_params:
         if name not in known:
             raise UnknownField(f"there is no parameter '{name}' here", field=name, remedy=_suggestion(name, known))
@@ -65,14 +94,15 @@ def _is_list(schema: Mapping[str, Any]) -> bool:
     return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
 
 
-def _forms(operation: Mapping[str, Any]) -> set[str]:
-    """The media types of a good answer; none where it has no body."""
-    responses = operation.get("responses", {})
-    return {kind for status, one in responses.items() if status.startswith("2") for kind in one.get("content", {})}
+def _forms(operation: Mapping[str, Any]) -> frozenset[str]:
+    good = (one for status, one in operation.get("responses", {}).items() if status.startswith("2"))
+    return frozenset(kind for one in good for kind in one.get("content", {}))
 
 
 def _accepts(accept: str | None, forms: Iterable[str]) -> bool:
     """Whether a client takes one of these (RFC 9110, 12.5.1). A header that says nothing readable asks for nothing."""
+    if accept in (None, "*/*"):
+        return True
     ranges = dict(_range(one) for one in (accept or "*/*").split(",") if "/" in one)
     if not ranges:
         return True

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from email.message import Message as MediaType
+from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import answer
@@ -28,6 +31,8 @@ MAX_HEADER_BYTES = 32 * 1024
 # For a whole body to arrive, however it drips: the largest one then comes at 35 KiB a second.
 BODY_SECONDS = 30.0
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# in the scope: a JSON body as it was read
+READ = "tunegate.body"
 AS_JSON = "Send 'Content-Type: application/json'."
 
 
@@ -45,7 +50,11 @@ class Edge:
             try:
                 _check_address(scope)
                 if scope["method"] in WITH_BODY:
-                    receive = _again(await _timely_body(Headers(scope=scope), receive), receive)
+                    headers = Headers(scope=scope)
+                    body = await _timely_body(headers, receive)
+                    if body and _is_plain_json(headers):
+                        scope[READ] = read_json(body)
+                    receive = _again(body, receive)
             except ServiceError as error:
                 return await answer(error)(scope, receive, send)
         return await self._app(scope, receive, send)
@@ -53,14 +62,19 @@ class Edge:
 
 def is_json(content_type: str | None) -> bool:
     """Whether a content type is JSON's, or that of a format written in JSON."""
-    kind = _media_type(content_type).get_content_type()
+    return _is_json(_media_type(content_type)[0])
+
+
+def _is_json(kind: str) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def _media_type(content_type: str | None) -> MediaType:
-    kind = MediaType()
-    kind["content-type"] = content_type or "application/octet-stream"
-    return kind
+@lru_cache(maxsize=64)  # they are few, and reading one takes longer than the rest of the edge
+def _media_type(content_type: str | None) -> tuple[str, str]:
+    """The kind that a header names, and its charset."""
+    read = MediaType()
+    read["content-type"] = content_type or "application/octet-stream"
+    return read.get_content_type(), str(read.get_param("charset", "utf-8")).lower()
 
 
 def _check_address(scope: Scope) -> None:
@@ -100,12 +114,21 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
             break
     if body and headers.get("content-encoding", "identity") != "identity":
         raise WrongMediaType("the body is packed", field="content-encoding", remedy="Send it as it is.")
-    if body and is_json(headers.get("content-type")):
-        charset = _media_type(headers["content-type"]).get_param("charset", "utf-8")
-        if str(charset).lower() not in ("utf-8", "utf8"):
-            raise WrongMediaType("JSON is UTF-8 here, and nothing else", field="content-type", remedy=AS_JSON)
-        read_json(bytes(body))
     return bytes(body)
+
+
+def _is_plain_json(headers: Headers) -> bool:
+    """Whether a body says that it is JSON; raises WrongMediaType where it is to be read in another encoding."""
+    kind, charset = _media_type(headers.get("content-type"))
+    if _is_json(kind) and charset not in ("utf-8", "utf8"):
+        raise WrongMediaType("JSON is UTF-8 here, and nothing else", field="content-type", remedy=AS_JSON)
+    return _is_json(kind)
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """The body of a request, as it was read at the edge; raises MalformedBody and Invalid where it was not JSON's."""
+    read: dict[str, Any] | None = request.scope.get(READ)
+    return read_json(await request.body()) if read is None else read
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -1,24 +1,28 @@
-"""The Idempotency-Key: looked up before anything else about the body is checked, so that a repeat is answered with
-its run even where the rules have changed since."""
+"""The Idempotency-Key: it goes before every rule about the body, so that a repeat is answered with its run even where
+the rules have changed since. Whoever is refused has their key looked up; whoever is not claims it in the transaction
+that makes the run."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, FastAPI, Header, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Member
-from service.api.state import App, State
+from service.api.edge import json_body
+from service.api.state import App, State, app_of
 from service.domain.access import Scope
-from service.domain.errors import Invalid
-from service.domain.json_text import read_json
+from service.domain.errors import Invalid, ServiceError
 from service.flow.enqueue import Submitter, replay
 from service.store import audit, idempotency
 
@@ -52,7 +56,7 @@ async def carried_out(
             audit.leave_out(session)
         return run, is_replay
 
-    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, entered))
+    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, entered, only_adds=True))
     if is_replay:
         return _replayed_response(run)
     log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
@@ -71,9 +75,36 @@ IdempotencyKey = Annotated[
 ]
 
 
+class Keyed(APIRoute):
+    """A route that makes runs: what its caller would be refused for does not count where their key has made a run."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, and the look-up after a refusal: it raises Replayed or IdempotencyConflict in its place."""
+        handle = super().get_route_handler()
+
+        async def handle_keyed(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (ServiceError, RequestValidationError):
+                if (who := getattr(request.state, "submitter", None)) is not None:
+                    await run_in_threadpool(_refuse_used, app_of(request), who)
+                raise
+
+        return handle_keyed
+
+
+def _refuse_used(app: State, who: Submitter) -> None:
+    if who.idempotency_key is None:
+        return
+    with app.gate.db.read() as session:
+        found = idempotency.find(session, who.team, who.idempotency_key)
+        if found is not None:
+            raise Replayed(replay(session, found.run_id, found.body_hmac, who.body_hmac, app.now()))
+
+
 async def submitter(request: Request, caller: Member, app: App, idempotency_key: IdempotencyKey = None) -> Submitter:
-    """Who submits for which team; raises Replayed or IdempotencyConflict where the key was used before."""
-    body = read_json(await request.body())
+    """Who submits for which team, with the key that came along."""
+    body = await json_body(request)
     named = body.get("team")
     _check(request, idempotency_key)
     who = as_submitter(caller, caller.team_or(named if isinstance(named, str) else None))
@@ -86,16 +117,12 @@ def as_submitter(caller: Caller, team: str) -> Submitter:
 
 
 def keyed(request: Request, app: State, who: Submitter, key: str | None, body: Mapping[str, Any]) -> Submitter:
-    """The submitter with the key that came along; raises Replayed or IdempotencyConflict where it was used before."""
+    """The submitter with the key that came along, for a `Keyed` route."""
     _check(request, key)
-    if key is None:
-        return who
-    body_hmac = app.gate.vault.body_hmac(body)
-    with app.gate.db.read() as session:
-        found = idempotency.find(session, who.team, key)
-        if found is not None:
-            raise Replayed(replay(session, found.run_id, found.body_hmac, body_hmac, app.now()))
-    return replace(who, idempotency_key=key, body_hmac=body_hmac)
+    if key is not None:
+        who = replace(who, idempotency_key=key, body_hmac=app.gate.vault.body_hmac(body))
+    request.state.submitter = who
+    return who
 
 
 def _check(request: Request, key: str | None) -> None:

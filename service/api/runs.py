@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from service.api import audited
 from service.api.auth import Caller, Member, Viewer
 from service.api.examples import RUN_EXAMPLES
-from service.api.idempotency import SubmitterOf, carried_out
+from service.api.idempotency import Keyed, SubmitterOf, carried_out
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.schemas import RunObject
@@ -29,7 +29,7 @@ from service.store.describe import describe_run, describe_runs
 from service.store.runs import RunFilter
 from service.store.tables import Run
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=Keyed)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.issuer import Issuer
+from service.api.proven import Proven
 from service.api.rates import Rates
 from service.api.streams import OpenStreams
 from service.flow.gate import Gate
@@ -30,17 +31,23 @@ class State:
     session_lasts: timedelta = timedelta(hours=12)
     streams: OpenStreams = field(default_factory=OpenStreams)
     rates: Rates = field(default_factory=Rates)
+    proven: Proven = field(default_factory=Proven)
 
     def now(self) -> datetime:
         """The time of this request."""
         return self.gate.clock()
 
 
-def get_state(request: Request) -> State:
+def app_of(request: Request) -> State:
     """The application's state."""
     state = request.app.state.tunegate
     assert isinstance(state, State)
     return state
+
+
+async def get_state(request: Request) -> State:
+    """The same as a dependency. Not in a thread: that would cost more than it does."""
+    return app_of(request)
 
 
 App = Annotated[State, Depends(get_state)]

@@ -52,10 +52,9 @@ def read_json(body: bytes) -> dict[str, Any]:
     the field, for what is and cannot be meant."""
     if not body.strip():
         raise MalformedBody("the body is empty", remedy=SEND)
+    text, reader = _text(body), _Reader()
     try:
-        value = json.loads(
-            _text(body), object_pairs_hook=_object, parse_int=_whole, parse_float=_real, parse_constant=_NoNumber
-        )
+        value = reader.read(text)
     except json.JSONDecodeError as error:
         raise _malformed(error) from None
     except RecursionError:
@@ -63,11 +62,22 @@ def read_json(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a text", type(None): "null", bool: "true or false"}.get(type(value), "a number")
         raise Invalid(f"the body is {kind}, and must be one object", remedy='Send one object: {"name": value, …}.')
-    if any(_fault(one) for _, one in _within(value, is_placed=False)):  # places take time, and are for the few
-        path, one, (rule, remedy) = next((path, one, found) for path, one in _within(value) if (found := _fault(one)))
-        field = ".".join(filter(None, (path, one.name if isinstance(one, _Twice) else "")))[:200]
-        raise Invalid(f"{field}: {rule}" if field else rule, field=field or None, remedy=remedy)
+    if reader.met_something or _may_hold_something(text):  # a look at each value takes time, and is for the few
+        _refuse_faults(value)
     return value
+
+
+def _may_hold_something(text: str) -> bool:
+    """NUL and surrogates come as escapes only, and what is nested deep has many brackets."""
+    return "\\u" in text or text.count("{") + text.count("[") > DEEPEST
+
+
+def _refuse_faults(body: dict[str, Any]) -> None:
+    for path, one in _within(body):
+        if (found := _fault(one)) is not None:
+            rule, remedy = found
+            field = ".".join(filter(None, (path, one.name if isinstance(one, _Twice) else "")))[:200]
+            raise Invalid(f"{field}: {rule}" if field else rule, field=field or None, remedy=remedy)
 
 
 def _text(body: bytes) -> str:
@@ -95,29 +105,48 @@ def _malformed(error: json.JSONDecodeError) -> MalformedBody:
     )
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    twice, seen = _Twice(found), set[str]()
-    for name, _ in pairs:
-        if name in seen:
-            twice.name = name
-            break
-        seen.add(name)
-    return twice
+class _Reader:
+    """Python's reader, kept from guessing. `met_something`: there is a value that it would have guessed about."""
+
+    def __init__(self) -> None:
+        self.met_something = False
+
+    def read(self, text: str) -> Any:
+        """Raises JSONDecodeError and RecursionError."""
+        return json.loads(
+            text,
+            object_pairs_hook=self._object,
+            parse_int=self._whole,
+            parse_float=self._real,
+            parse_constant=self._no_number,
+        )
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        self.met_something = True
+        twice, seen = _Twice(found), set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                twice.name = name
+                break
+            seen.add(name)
+        return twice
+
+    def _whole(self, text: str) -> int | _NoNumber:
+        return int(text) if len(text) <= MOST_DIGITS else self._no_number(text)
+
+    def _real(self, text: str) -> float | _NoNumber:
+        value = float(text)
+        return value if isfinite(value) else self._no_number(text)
+
+    def _no_number(self, text: str) -> _NoNumber:
+        self.met_something = True
+        return _NoNumber(text)
 
 
-def _whole(text: str) -> int | _NoNumber:
-    return int(text) if len(text) <= MOST_DIGITS else _NoNumber(text)
-
-
-def _real(text: str) -> float | _NoNumber:
-    value = float(text)
-    return value if isfinite(value) else _NoNumber(text)
-
-
-def _within(body: dict[str, Any], is_placed: bool = True) -> Iterator[tuple[str, Any]]:
+def _within(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Everything in a body, names included, in its order, each with its place (`volumes.0.source`); however deep."""
     waiting: list[tuple[str, Any, int]] = [("", body, 0)]
     while waiting:
@@ -134,8 +163,8 @@ def _within(body: dict[str, Any], is_placed: bool = True) -> Iterator[tuple[str,
             items = list(enumerate(value))
         else:
             continue
-        base = f"{path}." if path and is_placed else ""
-        waiting += [(f"{base}{name}" if is_placed else "", item, depth + 1) for name, item in reversed(items)]
+        base = f"{path}." if path else ""
+        waiting += [(f"{base}{name}", item, depth + 1) for name, item in reversed(items)]
 
 
 def _fault(value: object) -> tuple[str, str] | None:

@@ -82,6 +82,11 @@ BEGINNINGS = re.compile(
 )
 
 
+def may_hold(text: str) -> bool:
+    """Whether a token may begin somewhere in a text; where this is False, none does."""
+    return BEGINNINGS.search(text) is not None
+
+
 def find(text: str) -> str | None:
     """The kind of the first token in a text, or None. Placeholders are no tokens."""
     return next((kind.name for kind, _ in tokens(text)), None)

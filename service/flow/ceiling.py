@@ -15,6 +15,7 @@ from service.domain.remedy import otherwise
 from service.flow.cap import own_cap
 from service.store import budgets, flavors, standings, windows
 from service.store.budgets import Owner
+from service.store.shared import once
 from service.store.tables import Budget, Run
 
 CHEAPER = "Shorten the timeout or choose a cheaper flavor"
@@ -42,8 +43,7 @@ def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool
     run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, cap, price)
     need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
     run.quoted_price_micro_usd = price
-    for budget in budgets.above(session, Owner(run.team, run.requested_by)):
-        most = _most_ever(session, budget, now)
+    for budget, most in _above(session, Owner(run.team, run.requested_by), now):
         if budget.hard and need > most:
             raise ExceedsBudget(
                 f"the run can cost {dollars(need)}, and {budget.name} can never hold more than {dollars(most)}",
@@ -62,6 +62,16 @@ def _bound_of(run: Run, is_queued: bool) -> str:
     if run.requested_timeout_seconds is not None:
         return "timeout"
     return "flavor" if is_queued else "max_cost_usd"
+
+
+def _above(session: Session, owner: Owner, now: datetime) -> list[tuple[Budget, int]]:
+    """Every budget above an owner's runs, and the most that each may ever hold free for one. Windows begin and end at
+    quarters of an hour, in whatever zone."""
+    return once(
+        session,
+        ("budgets", owner.subject, now.timestamp() // 900),
+        lambda: [(budget, _most_ever(session, budget, now)) for budget in budgets.above(session, owner)],
+    )
 
 
 def _most_ever(session: Session, budget: Budget, now: datetime) -> int:

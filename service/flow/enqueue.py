@@ -21,7 +21,7 @@ from service.domain.image import image_refusal
 from service.domain.money import to_micro_usd
 from service.domain.pilot import Pilot
 from service.domain.place import Place
-from service.domain.recipe import stored
+from service.domain.recipe import read, stored
 from service.domain.request import RunRequest
 from service.domain.run import Reason, RunState, how_it_ended
 from service.domain.script import Script
@@ -36,7 +36,7 @@ from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
 from service.flow.run_secrets import refuse_refs
-from service.store import credentials, flavors, holds, idempotency, runs, scripts, teams, users, webhooks
+from service.store import credentials, flavors, holds, idempotency, rows, runs, scripts, teams, users, webhooks
 from service.store.describe import describe_run
 from service.store.ids import new_id
 from service.store.tables import Run, TeamCredential
@@ -94,7 +94,7 @@ def enqueue(
     after = open_dependencies(session, run, request.after)
     refuse_late(run, now)
     child = None if request.pilot is None else pilot_run(session, run, request.pilot, now)
-    _queue(session, run, after if child is None else [child.id], now)
+    arrival = _queue(session, run, after if child is None else [child.id], now)
     if child is not None:
         _queue(session, child, after, now)  # what the run was to come after, its pilot comes after
         holds.come_after(session, child, after)
@@ -102,17 +102,18 @@ def enqueue(
     queue_after(session, followers, now)
     for one in request.webhooks:
         webhooks.insert(session, one, one.secret, vault, now, team=run.team, run_id=run.id)
-    return describe_run(session, run, now), False
+    is_alone = not (child or followers or after or request.webhooks or run.approval)
+    return arrival if is_alone else describe_run(session, run, now), False
 
 
-def _queue(session: Session, run: Run, after: list[str], now: datetime) -> None:
+def _queue(session: Session, run: Run, after: list[str], now: datetime) -> dict[str, Any]:
     run.open_dependencies = len(after)
     holds.hold_for_approval(session, run, now)
     if (held := holds.reason_of(run)) is not None:
         run.reason, run.message = held
     elif run.parked == scripts.PARKED:
         run.message = scripts.FETCHED_FIRST
-    runs.insert(session, run, now)
+    return runs.insert(session, run, now)
 
 
 def pilot_run(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
@@ -122,7 +123,7 @@ def pilot_run(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     field = "flavor" if asked.flavor is None else "pilot.flavor"
     if child.flavor != AUTO:
         flavors.refuse_unknown(session, child.flavor, field)
-    refuse_hardware(session, child, field=None if asked.flavor is None else field)
+    refuse_hardware(session, child, read(child.recipe), field=None if asked.flavor is None else field)
     is_known = look_ahead(session, child, now, field=field) is not None
     refuse_impossible(session, child, now)
     if is_known:
@@ -219,7 +220,8 @@ def run_of(request: RunRequest, submitter: Submitter, place: Place, vault: Vault
     kept, image = stored(recipe, request.image)
     plain = plain_in(request.secrets)
     has_url = isinstance(recipe, Script) and recipe.url is not None
-    return Run(
+    return rows.new(
+        Run,
         id=new_id("run", now),
         team=submitter.team,
         state=RunState.QUEUED.value,

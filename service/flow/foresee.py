@@ -18,7 +18,7 @@ from service.domain.flavor_name import AUTO
 from service.domain.foresight import Foresight, family_of, foresee
 from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.preflight import inputs_in
-from service.domain.recipe import read
+from service.domain.script import Script
 from service.domain.settle import Settled, settle
 from service.domain.subject import Fact, Subject
 from service.domain.trl.preset import family_in
@@ -70,10 +70,9 @@ def expectation(
     return Expectation(model, dataset, cards, calibrations, timeout_seconds)
 
 
-def settle_run(session: Session, run: Run, now: datetime) -> Settled | None:
-    """What is decided for a run from what the database knows already, without asking anybody; None for a script, or
-    where the model was not found. A pilot that was left to choose takes the flavor that its run took."""
-    recipe = read(run.recipe)
+def settle_run(session: Session, run: Run, recipe: TrlSft | Script, now: datetime) -> Settled | None:
+    """What is decided for a run with this recipe from what the database knows already, without asking anybody; None for
+    a script, or where the model was not found. A pilot that was left to choose takes the flavor that its run took."""
     if not isinstance(recipe, TrlSft):
         return None
     known = facts.known(session, run.credentials, wanted_of(recipe).subjects(), None)

@@ -15,6 +15,7 @@ from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.preflight import check_time
 from service.domain.recipe import read
 from service.domain.remedy import otherwise
+from service.domain.script import Script
 from service.domain.settle import Settled
 from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl_sft import TrlSft
@@ -34,8 +35,9 @@ def look_ahead(
     Raises DoesNotFit, or Invalid for a flag that the flavor's hardware cannot follow. Otherwise preflight does both.
     `is_queued`: the run is one that is being changed, and remedies name what can be changed of it. `field` is where
     the flavor was named."""
-    settled = settle_run(session, run, now)
-    refuse_hardware(session, run, is_card_checked=settled is None, is_queued=is_queued)
+    recipe = read(run.recipe)
+    settled = settle_run(session, run, recipe, now)
+    refuse_hardware(session, run, recipe, is_card_checked=settled is None, is_queued=is_queued)
     if settled is None:
         return None
     if settled.choice is not None and settled.choice.flavor is None:
@@ -52,12 +54,17 @@ def look_ahead(
 
 
 def refuse_hardware(
-    session: Session, run: Run, is_card_checked: bool = True, field: str | None = None, is_queued: bool = False
+    session: Session,
+    run: Run,
+    recipe: TrlSft | Script,
+    is_card_checked: bool = True,
+    field: str | None = None,
+    is_queued: bool = False,
 ) -> None:
     """Raise where the flavor has not what the flags ask for beside memory: that is known without the model. `field` is
     where the flavor was named, if it is to be changed rather than a flag."""
     field = "flavor" if is_queued else field
-    recipe, hardware = read(run.recipe), flavors.hardware(session, run.flavor)
+    hardware = flavors.hardware(session, run.flavor)
     if not isinstance(recipe, TrlSft) or hardware is None:
         return
     flags, flavor = recipe.flags(), read_flavor(hardware, None)

@@ -194,7 +194,7 @@ def _apply(
     if run is None or run.state != RunState.QUEUED or run.recipe != loaded.recipe or run.flavor != loaded.flavor:
         return False
     waits = waits_until is not None and now < waits_until
-    settled = settle_run(session, run, now) if foresees else None
+    settled = settle_run(session, run, read(run.recipe), now) if foresees else None
     if settled is not None:
         findings = [*findings, *_foreseen(session, run, settled, now)]
     elif run.flavor == AUTO and not waits:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from service.store import events
+from service.store import events, rows
 from service.store.ids import new_id
 from service.store.tables import AuditEntry, Endpoint, Run
 
@@ -76,22 +76,22 @@ def enter(session: Session, deed: Deed, team: str | None, now: datetime) -> None
     if told.get("change"):
         changes.insert(0, told["change"])
     whose = [team, told.get("team"), *(event.team for event in events.of_this_transaction(session))]
-    session.add(
-        AuditEntry(
-            id=new_id("aud", now),
-            at=now,
-            actor=deed.actor,
-            role=deed.role,
-            via=deed.via,
-            key_id=deed.key_id,
-            address=deed.address,
-            user_agent=deed.user_agent,
-            action=deed.action,
-            object=told.get("path", deed.path),
-            team=next((one for one in whose if one is not None), None),
-            changes=changes,
-        )
+    entry = rows.new(
+        AuditEntry,
+        id=new_id("aud", now),
+        at=now,
+        actor=deed.actor,
+        role=deed.role,
+        via=deed.via,
+        key_id=deed.key_id,
+        address=deed.address,
+        user_agent=deed.user_agent,
+        action=deed.action,
+        object=told.get("path", deed.path),
+        team=next((one for one in whose if one is not None), None),
+        changes=changes,
     )
+    rows.insert(session, [entry])
 
 
 def page(session: Session, narrowed: Narrowed, after: str | None, limit: int) -> list[AuditEntry]:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from service.domain.place import Place
 from service.domain.run import LIVE
 from service.store.ids import new_id
+from service.store.shared import once
 from service.store.tables import Run, Stray, TeamCredential
 
 
@@ -32,8 +33,13 @@ def get(session: Session, team: str | None) -> TeamCredential | None:
 
 def held(session: Session, team: str, *, for_change: bool = False) -> TeamCredential | None:
     """A team's own as they stand now, held until the transaction ends: nobody changes them meanwhile."""
-    how = {"read": True} if not for_change else {}
-    return session.get(TeamCredential, team, with_for_update=how or True, populate_existing=True)
+    if for_change:
+        return session.get(TeamCredential, team, with_for_update=True, populate_existing=True)
+    return once(session, ("credentials", team), lambda: _shared(session, team))
+
+
+def _shared(session: Session, team: str) -> TeamCredential | None:
+    return session.get(TeamCredential, team, with_for_update={"read": True}, populate_existing=True)
 
 
 def every(session: Session) -> list[TeamCredential]:

@@ -2,13 +2,15 @@
 
 All writes go through `Database.write`: a function from a session to a value. One thread takes whatever is waiting,
 gives each work its own savepoint, commits the group once, and only then resolves the works' futures: an answered
-write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync.
+write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync. Works that only add
+share what they read as well (`store/shared.py`).
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -21,11 +23,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from service.domain.errors import Busy
+from service.store import shared
 
 T = TypeVar("T")
 Work = Callable[[Session], T]
 
 MAX_GROUP = 128
+READS_SECONDS = 1.0
 
 # PostgreSQL's serialization_failure and deadlock_detected: nothing of the work is in the database.
 CONFLICTS = frozenset({"40001", "40P01"})
@@ -39,6 +43,7 @@ class _Waiting:
 
     work: Work[Any]
     future: Future[Any]
+    only_adds: bool = False
     value: Any = None
     error: BaseException | None = None
     tries: int = 0
@@ -63,6 +68,11 @@ class Database:
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
+        # How often anything was changed that was there before: what was read stands as long as this does.
+        self.changes = 0
+        # What works that only add have read, and until when it may be gone by (`time.monotonic`).
+        self._reads: shared.Reads = {}
+        self._reads_end_at = 0.0
         self._writer = threading.Thread(target=self._write_groups, name="writer", daemon=True)
         self._writer.start()
 
@@ -77,9 +87,10 @@ class Database:
         where it lost against other processes too often. It may be run several times, of which one counts."""
         return self.submit(work).result()
 
-    def submit(self, work: Work[T]) -> Future[T]:
-        """The same without waiting: for callers on an event loop."""
-        waiting = _Waiting(work, Future())
+    def submit(self, work: Work[T], *, only_adds: bool = False) -> Future[T]:
+        """The same without waiting: for callers on an event loop. A work that `only_adds` changes no row that was there
+        before, so that those of a group need not each read what they all read."""
+        waiting = _Waiting(work, Future(), only_adds)
         with self._closing:
             if self._is_closed:
                 raise RuntimeError("the database is closed")
@@ -126,19 +137,32 @@ class Database:
             self._write_group([waiting])
 
     def _commit(self, group: list[_Waiting]) -> None:
+        if not self.is_sqlite or time.monotonic() >= self._reads_end_at:
+            self._forget_reads()
         with self.engine.connect().execution_options(is_writer=True) as connection, connection.begin():
             for waiting in group:
                 waiting.value, waiting.error = None, None
                 waiting.tries += 1
+                if not waiting.only_adds:
+                    self._forget_reads()
                 try:
-                    waiting.value = self._run(waiting.work, connection)
+                    waiting.value = self._run(waiting.work, connection, self._reads if waiting.only_adds else None)
                 except GroupLost:
                     raise
                 except BaseException as error:
                     waiting.error = error
+                    self._forget_reads()  # what it read may have gone with its savepoint, locks with it
+        self.changes += not all(waiting.only_adds for waiting in group)
 
-    def _run(self, work: Work[T], connection: Connection) -> T:
+    def _forget_reads(self) -> None:
+        """A new transaction of PostgreSQL reads anew, as other replicas write there, too. A SQLite file has this one
+        writer, but for an operator's command beside it: what was read there stands for a moment."""
+        self._reads = {}
+        self._reads_end_at = time.monotonic() + READS_SECONDS
+
+    def _run(self, work: Work[T], connection: Connection, reads: shared.Reads | None) -> T:
         session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        shared.give(session, reads)
         try:
             value = work(session)
             session.commit()

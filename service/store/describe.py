@@ -30,6 +30,10 @@ class RunMoney:
     stray: int = 0
 
 
+NO_MONEY = RunMoney(0, None)
+LEFT_OUT = frozenset({"recipe", "env", "secrets", "secret_refs", "image", "volumes", "resource_group", "webhooks"})
+
+
 def describe_run(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     """One run, whole."""
     return describe_runs(session, [run], now)[0]
@@ -48,14 +52,14 @@ def describe_runs(session: Session, runs: Sequence[Run], now: datetime) -> list[
     after: dict[str, list[str]] = defaultdict(list)
     for dependency in session.exec(select(Dependency).where(col(Dependency.run_id).in_(ids))):
         after[dependency.run_id].append(dependency.after_run_id)
-    why, told = waiting.reasons(session, runs), webhooks.of_runs(session, [run.id for run in runs])
+    why, letters = waiting.reasons(session, runs), webhooks.of_runs(session, [run.id for run in runs])
     return [
         {
             **run_object(run, attempts[run.id], money_of(entries[run.id]), now, sorted(after[run.id])),
-            **_said(why.get(run.id)),
-            "pilot": _pilot(run, pilots, attempts, entries, now),
-            "follow_ups": _follow_ups(run, followers, attempts, entries, now),
-            "webhooks": told[run.id],
+            **said(why.get(run.id)),
+            "pilot": pilot(run, pilots, attempts, entries, now),
+            "follow_ups": follow_ups(run, followers, attempts, entries, now),
+            "webhooks": letters[run.id],
         }
         for run in runs
     ]
@@ -67,7 +71,7 @@ def _followers(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
     return {child.id: child for child in session.exec(select(Run).where(col(Run.id).in_(ids)))} if ids else {}
 
 
-def _follow_ups(
+def follow_ups(
     run: Run,
     followers: Mapping[str, Run],
     attempts: Mapping[str, Sequence[Attempt]],
@@ -75,15 +79,15 @@ def _follow_ups(
     now: datetime,
 ) -> list[dict[str, Any]]:
     """The runs that follow, in their order, with their own dollars: they are no part of the run's `cost`."""
-    told = []
+    listed = []
     for one in run.then or ():
         child = followers.get(one["run_id"])
         if child is None:  # as it is told of the run's own arrival
             queued = {"state": RunState.QUEUED.value, "message": None, "result": None, "cost": None}
-            told.append({"run_id": one["run_id"], "kind": one["kind"], **queued})
+            listed.append({"run_id": one["run_id"], "kind": one["kind"], **queued})
             continue
         mine = attempts.get(child.id, ())
-        told.append(
+        listed.append(
             {
                 "run_id": child.id,
                 "kind": child.kind,
@@ -93,7 +97,7 @@ def _follow_ups(
                 "cost": _cost(child, mine, money_of(entries.get(child.id, ())), now),
             }
         )
-    return told
+    return listed
 
 
 def _pilots(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
@@ -102,7 +106,7 @@ def _pilots(session: Session, runs: Sequence[Run]) -> dict[str, Run]:
     return {pilot.id: pilot for pilot in session.exec(select(Run).where(col(Run.id).in_(ids)))} if ids else {}
 
 
-def _pilot(
+def pilot(
     run: Run,
     pilots: Mapping[str, Run],
     attempts: Mapping[str, Sequence[Attempt]],
@@ -118,14 +122,15 @@ def _pilot(
     return {**run.pilot, "state": pilot.state, "cost": _cost(pilot, mine, money_of(entries.get(pilot.id, ())), now)}
 
 
-def _said(why: waiting.Why | None) -> dict[str, Any]:
+def said(why: waiting.Why | None) -> dict[str, Any]:
+    """The reason that stands in place of the row's own, where there is one."""
     return {} if why is None else {"reason": why[0], "message": why[1]}
 
 
-def event_data(session: Session, run: Run, now: datetime) -> dict[str, Any]:
-    """What an event tells of a run: all that a receiver acts on; the request itself stays with the API."""
-    left_out = {"recipe", "env", "secrets", "secret_refs", "image", "volumes", "resource_group", "webhooks"}
-    return {name: value for name, value in describe_run(session, run, now).items() if name not in left_out}
+def told(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event tells of a run that was described: all that a receiver acts on; the request itself stays with the
+    API."""
+    return {name: value for name, value in described.items() if name not in LEFT_OUT}
 
 
 def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select, update
 
+from service.store import rows
 from service.store.ids import new_id
 from service.store.tables import Event
 
@@ -32,8 +33,7 @@ def append(
 def add(session: Session, new: Sequence[Event]) -> None:
     """What `made` has made, all at once."""
     session.info.setdefault(TOLD, []).extend(new)
-    session.add_all(new)
-    session.flush()
+    rows.insert(session, new)
 
 
 def of_this_transaction(session: Session) -> list[Event]:
@@ -44,7 +44,8 @@ def of_this_transaction(session: Session) -> list[Event]:
 
 def made(subject: str, team: str | None, sequence: int, event_type: str, data: dict[str, Any], now: datetime) -> Event:
     """What `append` adds, for whoever adds many at once with `add`."""
-    return Event(
+    return rows.new(
+        Event,
         id=new_id("evt", now),
         subject=subject,
         sequence=sequence,

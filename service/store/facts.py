@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.subject import Fact, Subject, fact_from_json
 from service.store.credentials import version
+from service.store.shared import once
 from service.store.tables import HubFact
 
 KEPT = timedelta(days=30)
@@ -20,6 +21,13 @@ def known(
 ) -> dict[Subject, Fact]:
     """What is known of these to those who use a team's own tokens as they are now (None: the service's); with
     `good_at`, only what may still be relied on then. What others' tokens may read says nothing here."""
+    key = ("facts", credentials, good_at, *(subject.name for subject in subjects))
+    return once(session, key, lambda: _known(session, credentials, subjects, good_at))
+
+
+def _known(
+    session: Session, credentials: str | None, subjects: list[Subject], good_at: datetime | None
+) -> dict[Subject, Fact]:
     names = {subject.name: subject for subject in subjects}
     mine = HubFact.read_as == version(session, credentials)
     query = select(HubFact).where(col(HubFact.subject).in_(list(names)), mine)

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from service.domain.errors import UnknownFlavor
 from service.store import runs
+from service.store.shared import once
 from service.store.tables import Attempt, Flavor, Run
 
 # An older price is a guess.
@@ -81,7 +82,7 @@ def last_price(session: Session, name: str) -> int | None:
 
 def hardware(session: Session, name: str) -> dict[str, Any] | None:
     """A flavor's item of the Hub's list, or None where it was never read."""
-    flavor = session.get(Flavor, name)
+    flavor = _one(session, name)
     return None if flavor is None else flavor.hardware
 
 
@@ -113,7 +114,11 @@ def last_read(session: Session) -> datetime | None:
 
 def fresh_price(session: Session, name: str, now: datetime) -> int | None:
     """The price per minute in micro-USD, or None where it is unknown or too old to trust."""
-    flavor = session.get(Flavor, name)
+    flavor = _one(session, name)
     if flavor is None or now - flavor.read_at > MAX_PRICE_AGE:
         return None
     return flavor.price_per_minute_micro_usd
+
+
+def _one(session: Session, name: str) -> Flavor | None:
+    return once(session, ("flavor", name), lambda: session.get(Flavor, name))

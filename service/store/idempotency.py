@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
@@ -20,8 +21,9 @@ def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, no
 
     Two requests at the same instant meet here: the database lets one insert win, and the other reads it.
     """
-    values = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
-    insert_unless_there(session, IdempotencyKey, values)
+    values: dict[str, Any] = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
+    if insert_unless_there(session, IdempotencyKey, values):
+        return IdempotencyKey(**values)
     found = find(session, team, key)
     assert found is not None
     return found

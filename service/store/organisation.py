@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.store.shared import once
 from service.store.tables import Organisation
 from service.store.upsert import insert_unless_there
 
@@ -14,7 +15,7 @@ THE_ONE = 1
 
 def read(session: Session) -> Organisation:
     """As it stands; the defaults where nobody has set anything yet."""
-    return session.get(Organisation, THE_ONE) or Organisation(**_defaults())
+    return once(session, THE_ONE, lambda: session.get(Organisation, THE_ONE) or Organisation(**_defaults()))
 
 
 def lock(session: Session) -> Organisation:

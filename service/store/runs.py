@@ -12,8 +12,10 @@ from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, how_it_ended, require_edge
-from service.store import cancels, events
-from service.store.describe import event_data
+from service.store import cancels, events, rows
+from service.store.arrival import describe_arrival
+from service.store.describe import describe_run, told
+from service.store.shared import once
 from service.store.tables import Attempt, Dependency, Lane, Run
 from service.store.upsert import insert_unless_there
 
@@ -42,15 +44,16 @@ class Told:
     parked: str | None = None
 
 
-def insert(session: Session, run: Run, now: datetime) -> None:
-    """A new run, with its first event."""
+def insert(session: Session, run: Run, now: datetime) -> dict[str, Any]:
+    """A new run, with its first event; the run object as it arrives."""
     line_up(session, run)
     run.sequence = 1
-    session.add(run)
-    session.flush()
-    _tell(session, run, EVENT[RunState.QUEUED], now)
+    rows.insert(session, [run])
+    arrival = describe_arrival(session, run, now)
+    events.append(session, run.id, run.team, run.sequence, EVENT[RunState.QUEUED], told(arrival), now)
     if run.approval == "needed":
         tell(session, run, "run.awaiting_approval", now)
+    return arrival
 
 
 def tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any) -> None:
@@ -65,7 +68,8 @@ def line_up(session: Session, run: Run) -> None:
     """Give a run its lane and its place there; anew after a change of its flavor or priority."""
     lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
     name = "/".join(lane.values()) + ("" if run.credentials is None else "/own")
-    insert_unless_there(session, Lane, {"name": name, **lane, "credentials": run.credentials})
+    row = {"name": name, **lane, "credentials": run.credentials}
+    once(session, ("lane", name), lambda: insert_unless_there(session, Lane, row))
     run.lane = name
     run.rank = rank(run.created_at, run.priority)
 
@@ -185,7 +189,7 @@ def tell_of_change(
 
 
 def _tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any) -> None:
-    data = {**event_data(session, run, now), **more}
+    data = {**told(describe_run(session, run, now)), **more}
     events.append(session, run.id, run.team, run.sequence, event_type, data, now)
 
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, delete, exists, select
 from service.domain.errors import TeamArchived
 from service.domain.moment import iso
 from service.store import changes, keys, webhooks
+from service.store.shared import once
 from service.store.tables import Delivery, Endpoint, Event, Run, Stray, Team, TeamCredential, TeamSecret
 
 ARCHIVE = "archive"
@@ -16,7 +17,7 @@ ARCHIVE = "archive"
 
 def get(session: Session, name: str) -> Team | None:
     """One team."""
-    return session.get(Team, name)
+    return once(session, ("team", name), lambda: session.get(Team, name))
 
 
 def lock(session: Session, name: str) -> Team | None:

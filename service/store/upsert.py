@@ -8,7 +8,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 
-def insert_unless_there(session: Session, table: type[SQLModel], values: dict[str, Any]) -> None:
-    """Insert, or do nothing where a unique key is taken; the caller reads the row that holds afterwards."""
+def insert_unless_there(session: Session, table: type[SQLModel], values: dict[str, Any]) -> bool:
+    """Insert, or do nothing where a unique key is taken: False, and the caller reads the row that holds."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+    statement = dialect.insert(table.__table__).on_conflict_do_nothing()  # type: ignore[attr-defined]
+    return session.connection().execute(statement, values).rowcount == 1

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState
 from service.store import organisation
+from service.store.shared import once
 from service.store.tables import Lane, Run, Team
 
 Why = tuple[str | None, str | None]
@@ -24,10 +25,7 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
         return told
     above = organisation.read(session)
     names = {run.team for run in queued}
-    paused = {
-        team.name: team
-        for team in session.exec(select(Team).where(col(Team.name).in_(names), col(Team.paused_at).is_not(None)))
-    }
+    paused = once(session, ("paused", *sorted(names)), lambda: _paused_teams(session, names))
     firsts = _firsts(session, {run.lane for run in queued if run.is_ready and run.reason == Reason.CHECKING})
     for run in queued:
         if above.paused_at is not None:
@@ -39,6 +37,11 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
             if first is not None and first.id != run.id and (first.rank, first.id) < (run.rank, run.id):
                 told[run.id] = (first.reason, f"behind {first.id}, which goes first: {first.message}")
     return told
+
+
+def _paused_teams(session: Session, names: Collection[str]) -> dict[str, Team]:
+    found = session.exec(select(Team).where(col(Team.name).in_(names), col(Team.paused_at).is_not(None)))
+    return {team.name: team for team in found}
 
 
 def _is_being_stopped(run: Run) -> bool:

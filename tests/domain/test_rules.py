@@ -21,7 +21,7 @@ from service.domain.trl.hardware import hardware_refusal
 from service.domain.trl.packages import NEVER, packages_of
 from service.domain.trl.places import missing_file
 from service.domain.trl.preset import fill, presets
-from service.domain.trl.rules import RULES, broken
+from service.domain.trl.rules import RULES, Flags, broken
 from service.domain.trl_sft import TrlSft
 from tests.rule_examples import EXAMPLES, Example
 
@@ -49,6 +49,13 @@ def test_a_rule_is_broken_by_its_bad_example_and_not_by_its_twin(example: Exampl
     assert found[0].flag in known.flags
     assert "{" + found[0].flag not in found[1]
     assert broken(example.good, known) is None
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: f"{one.rule}-{one.release}")
+def test_a_rule_needs_one_of_the_flags_that_it_reads(example: Example) -> None:
+    rule = next(rule for rule in RULES if rule.name == example.rule)
+    rest = {name: value for name, value in example.bad.items() if name not in rule.reads}
+    assert not rule.judges(Flags(release(example.release), rest))
 
 
 def test_every_rule_has_an_example_a_source_and_a_remedy() -> None:

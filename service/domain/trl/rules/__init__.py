@@ -26,10 +26,11 @@ RULES: tuple[Rule, ...] = (
 
 
 def broken(given: Mapping[str, Any], release: Release) -> tuple[Rule, str] | None:
-    """The first rule that these flags break, with its message; None where they go together."""
+    """The first rule that these flags break, with its message; None where they go together. Defaults break none, so
+    only rules that read what is given are asked."""
     flags = Flags(release, given)
     for rule in RULES:
-        if rule.judges(flags):
+        if not given.keys().isdisjoint(rule.reads) and rule.judges(flags):
             return rule, rule.message(flags)
     return None
 
