@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from threading import Thread
 
 from fastapi import FastAPI
 
@@ -150,8 +151,9 @@ def _life(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.openapi()  # half a second's work, which every request needs done (api/contract.py)
         on_start()
+        # what many requests need done, beside those that do not (api/contract.py)
+        Thread(target=app.openapi, name="document", daemon=True).start()
         yield
         on_stop()
 

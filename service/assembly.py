@@ -7,11 +7,11 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service.api.issuer import Issuer, Terms
 from service.api.rates import Rates
 from service.api.state import State
 from service.app import create_app
@@ -26,6 +26,9 @@ from service.settings import Settings
 from service.store import home
 from service.store.db import Database
 from service.worker import Worker
+
+if TYPE_CHECKING:  # loaded by those who trust an issuer
+    from service.api.issuer import Issuer
 
 
 class Misconfigured(Exception):
@@ -143,6 +146,8 @@ def leader_for(settings: Settings, gate: Gate) -> Leader:
 def _issuer(settings: Settings) -> Issuer | None:
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None
+    from service.api.issuer import Issuer, Terms
+
     return Issuer(
         Terms(
             issuer=settings.oidc_issuer,

@@ -63,6 +63,12 @@ class Service:
         return dict(self._settings)
 
     @property
+    def pid(self) -> int:
+        """Of the process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has logged so far."""
         return self._log.read_text()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,12 +40,13 @@ LINKS: tuple[tuple[tuple[str, str], str, str, str, str], ...] = (
 
 
 def install(app: FastAPI) -> None:
-    """Complete the document once, when it is first asked for."""
-    made = app.openapi
+    """Complete the document once, when it is first asked for: half a second's work."""
+    made, making = app.openapi, Lock()
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _complete(made())
+        with making:
+            if app.openapi_schema is None:
+                _complete(made())
         return made()
 
     app.openapi = openapi  # type: ignore[method-assign]

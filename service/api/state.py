@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from service.api.issuer import Issuer
 from service.api.proven import Proven
 from service.api.rates import Rates
 from service.api.streams import OpenStreams
 from service.flow.gate import Gate
+
+if TYPE_CHECKING:  # what reads tokens is loaded by those who trust an issuer
+    from service.api.issuer import Issuer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from service.domain.money import MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars
 from service.domain.remedy import otherwise
 from service.domain.run import RunState
 from service.store import ledger, runs
-from service.store.describe import money_of
+from service.store.run_money import money_of
 from service.store.tables import Run
 
 

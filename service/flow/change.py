@@ -100,7 +100,7 @@ def _refuse(run: Run, changes: Mapping[str, Any]) -> None:
 
 def _foresee(session: Session, run: Run, now: datetime) -> bool:
     """What it is expected to need now; False, where nothing is known of the model, and so nothing expected."""
-    if look_ahead(session, run, now, is_queued=True) is not None:
+    if look_ahead(session, run, read(run.recipe), now, is_queued=True) is not None:
         return True
     run.estimate = None
     recipe, gpu_count = read(run.recipe), gpus.count(flavors.hardware(session, run.flavor))

@@ -86,7 +86,7 @@ def enqueue(
     refuse_user(session, run, submitter, now)
     refuse_by_limits(request, run, limits)  # what is raised from here on undoes the claim
     refuse_refs(session, request, run.team, vault)
-    settled = look_ahead(session, run, now)
+    settled = look_ahead(session, run, read(run.recipe), now)
     followers = then(session, run, request.then, run.requested_by, now)
     refuse_impossible(session, run, now)
     if settled is not None:
@@ -123,8 +123,9 @@ def pilot_run(session: Session, run: Run, asked: Pilot, now: datetime) -> Run:
     field = "flavor" if asked.flavor is None else "pilot.flavor"
     if child.flavor != AUTO:
         flavors.refuse_unknown(session, child.flavor, field)
-    refuse_hardware(session, child, read(child.recipe), field=None if asked.flavor is None else field)
-    is_known = look_ahead(session, child, now, field=field) is not None
+    recipe = read(child.recipe)
+    refuse_hardware(session, child, recipe, field=None if asked.flavor is None else field)
+    is_known = look_ahead(session, child, recipe, now, field=field) is not None
     refuse_impossible(session, child, now)
     if is_known:
         refuse_short(child)

@@ -26,7 +26,7 @@ from service.domain.trl_sft import TrlSft
 from service.domain.wanted import wanted_of
 from service.flow.cap import own_cap
 from service.store import calibration, facts, flavors, ledger, runs
-from service.store.describe import money_of
+from service.store.run_money import money_of
 from service.store.tables import Run
 
 

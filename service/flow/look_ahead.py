@@ -13,7 +13,6 @@ from service.domain.estimate.verdict import without_card
 from service.domain.finding import Finding, Verdict
 from service.domain.pilot import TIMEOUT_SECONDS
 from service.domain.preflight import check_time
-from service.domain.recipe import read
 from service.domain.remedy import otherwise
 from service.domain.script import Script
 from service.domain.settle import Settled
@@ -29,13 +28,17 @@ WITH_GPU = "Take a flavor with a GPU (GET /flavors lists them) or 'auto'"
 
 
 def look_ahead(
-    session: Session, run: Run, now: datetime, is_queued: bool = False, field: str = "flavor"
+    session: Session,
+    run: Run,
+    recipe: TrlSft | Script,
+    now: datetime,
+    is_queued: bool = False,
+    field: str = "flavor",
 ) -> Settled | None:
     """What is known of the model already decides at once: `auto` gets its flavor, and what does not fit is refused.
     Raises DoesNotFit, or Invalid for a flag that the flavor's hardware cannot follow. Otherwise preflight does both.
     `is_queued`: the run is one that is being changed, and remedies name what can be changed of it. `field` is where
     the flavor was named."""
-    recipe = read(run.recipe)
     settled = settle_run(session, run, recipe, now)
     refuse_hardware(session, run, recipe, is_card_checked=settled is None, is_queued=is_queued)
     if settled is None:

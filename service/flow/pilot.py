@@ -36,7 +36,7 @@ from service.domain.trl_sft import TrlSft
 from service.flow.cap import own_cap
 from service.flow.child import child_of
 from service.store import flavors, holds, ledger, runs
-from service.store.describe import money_of
+from service.store.run_money import money_of
 from service.store.tables import Run
 
 log = structlog.get_logger()

@@ -29,7 +29,7 @@ from service.hub.faults import HubFault, HubRefused, HubUnavailable
 from service.hub.models import Job, JobPhase
 from service.store import cancels, ledger, runs
 from service.store import logs as log_store
-from service.store.describe import money_of
+from service.store.run_money import money_of
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from service.domain import gpus
 from service.domain.errors import Invalid
 from service.domain.flavor_name import AUTO
 from service.domain.place import Place
-from service.domain.recipe import auto_refusal
+from service.domain.recipe import auto_refusal, read
 from service.domain.request import RunRequest
 from service.flow.ceiling import refuse_impossible
 from service.flow.enqueue import (
@@ -60,7 +60,7 @@ def weigh(
         refuse_refs(session, request, submitter.team, vault, hold=False)
     settled = None
     with _told(found if is_named else []):
-        settled = look_ahead(session, run, now)
+        settled = look_ahead(session, run, read(run.recipe), now)
     if run.requested_timeout_seconds is None and run.max_cost_micro_usd is None:
         run.requested_timeout_seconds = (run.estimate or {}).get("timeout_seconds")
     if run.output_repo is not None:  # may be left out here

@@ -8,7 +8,8 @@ from typing import Any
 from sqlmodel import Session
 
 from service.store import waiting
-from service.store.describe import NO_MONEY, follow_ups, pilot, run_object, said
+from service.store.describe import follow_ups, pilot, run_object, said
+from service.store.run_money import NO_MONEY
 from service.store.tables import Run
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,20 +16,9 @@ from service.domain.money import elapsed_ms, minutes, to_usd
 from service.domain.run import RunState
 from service.domain.use import use_of
 from service.store import waiting, webhooks
+from service.store.run_money import RunMoney, money_of
 from service.store.tables import Attempt, Dependency, LedgerEntry, Run
 
-
-@dataclass(frozen=True)
-class RunMoney:
-    """A run's ledger in micro-dollars: what is still held, and what was charged (None: nothing yet).
-    `stray`: what jobs that nobody asked for cost beside it; in the windows' sums, and no cost of the run."""
-
-    reserved: int
-    charged: int | None
-    stray: int = 0
-
-
-NO_MONEY = RunMoney(0, None)
 LEFT_OUT = frozenset({"recipe", "env", "secrets", "secret_refs", "image", "volumes", "resource_group", "webhooks"})
 
 
@@ -131,16 +119,6 @@ def told(described: Mapping[str, Any]) -> dict[str, Any]:
     """What an event tells of a run that was described: all that a receiver acts on; the request itself stays with the
     API."""
     return {name: value for name, value in described.items() if name not in LEFT_OUT}
-
-
-def money_of(entries: Iterable[LedgerEntry]) -> RunMoney:
-    """Sum a run's entries. A charge closes as much of the reservation as is not an overrun."""
-    sums: dict[str, int] = defaultdict(int)
-    for entry in entries:
-        sums[entry.kind] += entry.amount_micro_usd
-    charged = sums.get("charge")
-    reserved = sums["reserve"] + sums["overrun"] - sums["charge"] - sums["release"]
-    return RunMoney(reserved, charged, sums["stray"])
 
 
 def run_object(

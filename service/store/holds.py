@@ -12,7 +12,7 @@ from service.domain.approval import ApprovalRules, why_held
 from service.domain.follow_up import FOLLOW_UPS
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState, how_it_ended
-from service.store import cancels, organisation, runs
+from service.store import cancels, organisation, runs, teams
 from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
@@ -47,8 +47,7 @@ def say(session: Session, run: Run) -> None:
 
 def hold_for_approval(session: Session, run: Run, now: datetime) -> None:
     """Ask for approval where the team's rules want it."""
-    team = session.get(Team, run.team)
-    rules = rules_of(team)
+    rules = rules_of(teams.get(session, run.team))
     is_first = rules.first_run_of_user and not _was_let_through(session, run)
     run.approval_why = why_held(rules, run.ceiling_micro_usd, run.flavor, is_first)
     if run.approval_why is None and (run.pilot or {}).get("confirm") and not run.open_dependencies:

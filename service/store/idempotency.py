@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from service.store import rows
 from service.store.tables import IdempotencyKey
 from service.store.upsert import insert_unless_there
 
@@ -23,7 +24,7 @@ def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, no
     """
     values: dict[str, Any] = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
     if insert_unless_there(session, IdempotencyKey, values):
-        return IdempotencyKey(**values)
+        return rows.new(IdempotencyKey, **values)
     found = find(session, team, key)
     assert found is not None
     return found

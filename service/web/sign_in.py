@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 import structlog
@@ -18,7 +18,6 @@ from sqlmodel import Session
 
 from service.api.auth import deed_of
 from service.api.credentials import by_claims, by_key
-from service.api.issuer import Issuer
 from service.api.same_site import COOKIE, refuse_foreign, refuse_other_sites
 from service.api.state import App, State
 from service.domain.errors import IssuerDown, NotAllowed, NotAuthenticated, ServiceError
@@ -26,6 +25,9 @@ from service.domain.moment import iso
 from service.store import audit, sign_ins
 from service.store.sign_ins import Who
 from service.web.pages import SEE_OTHER, drop_cookie, keep_cookie, own_path, page
+
+if TYPE_CHECKING:
+    from service.api.issuer import Issuer
 
 router = APIRouter(include_in_schema=False)
 log = structlog.get_logger()

@@ -38,7 +38,8 @@ from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
 from service.store import cancels, events, ledger, runs, windows
 from service.store.db import Database
-from service.store.describe import describe_run, money_of
+from service.store.describe import describe_run
+from service.store.run_money import money_of
 from service.store.tables import Attempt, Budget, BudgetWindow, HubFact, Run
 from service.store.vault import Vault
 from tests.conftest import Clock

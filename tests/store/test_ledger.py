@@ -17,8 +17,8 @@ from service.migrate import migrate
 from service.store import budgets, ledger, windows
 from service.store.budgets import Owner
 from service.store.db import Database
-from service.store.describe import money_of
 from service.store.ids import new_id
+from service.store.run_money import money_of
 from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, Team
 from tests.conftest import Clock
 from tests.factories import make_run, make_team

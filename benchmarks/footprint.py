@@ -1,0 +1,71 @@
+"""What an idle service takes: `python -m benchmarks.footprint [--postgres]`.
+
+A cold start is from the process's start to its first good answer of /readyz, on a database that is there already; the
+bare FastAPI's, measured beside it, says what Python and its imports take on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.processes import bare, cpu_seconds, rss_mib
+from benchmarks.report import Report
+from service.sandbox.serve import Options, SandboxServer
+from tests.postgres import Cluster
+from tests.processes import Service
+
+
+def main() -> None:
+    """Start again and again, then let it idle."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__)
+    parser.add_argument("--postgres", action="store_true", help="on a throw-away PostgreSQL")
+    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--idle-seconds", type=float, default=20.0)
+    given = parser.parse_args()
+    report = Report("footprint-postgres" if given.postgres else "footprint", "python -m benchmarks.footprint")
+    with (
+        tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as folder,
+        _database(given.postgres, folder) as url,
+        SandboxServer(Options(execute=False)) as sandbox,
+    ):
+        place = {"TUNEGATE_DATABASE_URL": url, "TUNEGATE_DATA_DIR": folder, "TUNEGATE_POLL_SECONDS": "5"}
+        with Service(Path(folder), sandbox.url, **place):
+            pass
+        starts, plain = [], []
+        for _ in range(given.starts):
+            began = time.perf_counter()
+            with bare():
+                plain.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            with Service(Path(folder), sandbox.url, **place):
+                starts.append(time.perf_counter() - began)
+        with Service(Path(folder), sandbox.url, **place) as service:
+            report.figure("bare FastAPI: cold start", statistics.median(plain), "s")
+            report.goal("cold start to /readyz", statistics.median(starts), "s", at_most=1.5)
+            report.figure("of it beside the bare one's", statistics.median(starts) / statistics.median(plain))
+            time.sleep(10)  # what a start has to do is over
+            used = cpu_seconds(service.pid)
+            time.sleep(given.idle_seconds)
+            share = (cpu_seconds(service.pid) - used) / given.idle_seconds
+            report.goal("idle memory", rss_mib(service.pid), "MiB", at_most=120)
+            report.goal("idle CPU, of one core", share * 100, "%", at_most=1.0)
+    report.write()
+
+
+@contextlib.contextmanager
+def _database(is_postgres: bool, folder: str) -> Iterator[str]:
+    if is_postgres:
+        with Cluster() as cluster:
+            yield cluster.create("footprint")
+    else:
+        yield f"sqlite:///{folder}/tunegate.db"
+
+
+if __name__ == "__main__":
+    main()
