@@ -94,6 +94,7 @@ RESOURCES = (
     health,
     metrics,
 )
+OF_A_WORKER = (health, metrics)
 # The same of pages for people.
 PAGES = (
     sign_in,
@@ -118,9 +119,10 @@ def create_app(
     on_start: Callable[[], None] = lambda: None,
     on_stop: Callable[[], None],
     origins: Sequence[str] = (),
+    is_worker: bool = False,
 ) -> FastAPI:
     """An application over an assembled state. `on_start` and `on_stop` frame its life; pages of these other `origins`
-    may call it."""
+    may call it. That of a mere worker answers nothing but how it does."""
     app = FastAPI(
         title="Tunegate",
         version="0.1.0",
@@ -136,13 +138,12 @@ def create_app(
     _protect(app, origins)
     problems.install(app)
     idempotency.install(app)
-    for module in RESOURCES:
+    for module in OF_A_WORKER if is_worker else (*RESOURCES, *PAGES):
         app.include_router(module.router)
-    for module in PAGES:
-        app.include_router(module.router)
-    pages.install(app)
     document.install(app)
-    documentation.install(app)
+    if not is_worker:
+        pages.install(app)
+        documentation.install(app)
     return app
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from service.api.rates import Rates
 from service.api.state import State
+from service.api.streams import OpenStreams
 from service.app import create_app
 from service.domain.grants import read_grant
 from service.domain.stray import Policy
@@ -108,13 +109,17 @@ def assemble(settings: Settings) -> Assembly:
         gate=led,
         admin_key=_value(settings.admin_key) or home.kept_secret(settings.home, "admin.key"),
         namespace=settings.hf_namespace,
-        wake=worker.wake,
         ages=worker.ages,
         is_leading=leader.is_leading,
         issuer=_issuer(settings),
         session_lasts=timedelta(hours=settings.session_hours),
+        streams=OpenStreams(settings.max_streams),
         rates=Rates(settings.rate_limit),
     )
+    gate.db.news.hear(state.streams.bells.ring)
+    if runs_steps:
+        gate.db.news.hear(worker.hear)
+    gate.db.news.listen()
 
     def stop() -> None:
         if runs_steps:
@@ -127,6 +132,7 @@ def assemble(settings: Settings) -> Assembly:
         on_start=worker.start if runs_steps else lambda: None,
         on_stop=stop,
         origins=settings.cors_origins,
+        is_worker=settings.role == "worker",
     )
     if runs_steps:
         leader.start()

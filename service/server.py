@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Sequence
 
 import uvicorn
 from fastapi import FastAPI
 
-from service.api.connections import PatientProtocol
+from service.api.connections import MOST_CONNECTIONS, patient
 
 # Streams of logs and events end with their readers; at a stop they are given so long.
 STREAMS_SECONDS = 3
 # Between two requests on one connection.
 IDLE_SECONDS = 5
+# Of the files that a process may open, so many are left to the database, to Hugging Face and to webhooks.
+OTHER_FILES = 500
+LEAST_CONNECTIONS = 100
 
 
-def config(app: FastAPI, host: str, port: int, trusted_proxies: Sequence[str] = ()) -> uvicorn.Config:
+def connections_for(streams: int) -> int:
+    """How many connections there may be, so many streams among them: fewer where the system does not let this process
+    have as many files. Of those it takes all that it may."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    wanted = streams + MOST_CONNECTIONS
+    if most_files == resource.RLIM_INFINITY:
+        return wanted
+    return max(LEAST_CONNECTIONS, min(wanted, most_files - OTHER_FILES))
+
+
+def config(
+    app: FastAPI,
+    host: str,
+    port: int,
+    trusted_proxies: Sequence[str] = (),
+    most_connections: int = MOST_CONNECTIONS,
+) -> uvicorn.Config:
     """What uvicorn runs. Whom a request comes from is told by the connection alone, or by proxies that are trusted."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=PatientProtocol,
+        http=patient(most_connections),
         ws="none",
         log_config=None,
         access_log=False,

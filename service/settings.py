@@ -142,7 +142,15 @@ class Settings(BaseSettings):
         (), description="Origins (`https://host`) whose pages may call this service from a browser."
     )
     role: Literal["all", "api", "worker"] = Field(
-        "all", description="With `api` a process answers requests and never runs the steps; with the others it may."
+        "all",
+        description="With `api` a process answers requests and never runs the steps; with `worker` it runs them and "
+        "answers only `/healthz`, `/readyz` and `/metrics`; with `all` it does both.",
+    )
+    max_streams: int = Field(
+        1000,
+        ge=1,
+        description="Streams of events and logs that are open at one process; further ones are refused. One user may "
+        "hold a quarter of them.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged, as JSON lines."

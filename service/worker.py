@@ -39,8 +39,10 @@ from service.flow import (
 )
 from service.flow.gate import Gate
 from service.leader import Leader
+from service.store.topics import EVERYTHING, Topics, steps_of
 
 log = structlog.get_logger()
+OFTEN_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,10 @@ class Worker:
         for thread in self._threads.values():
             thread.start()
 
-    def wake(self, *names: str) -> None:
-        """There may be work for these steps."""
-        for name in names:
+    def hear(self, topics: Topics) -> None:
+        """Wake the steps among what was told, whichever process wrote it; for everything, those that look often."""
+        often = (name for name, thread in self._threads.items() if thread.step.interval_seconds <= OFTEN_SECONDS)
+        for name in often if topics >= EVERYTHING else steps_of(topics):
             self._threads[name].wake()
 
     def stop(self) -> None:

@@ -82,8 +82,8 @@ def rescue_run(
 ) -> Response:
     """Of a run that has trained and could not publish: a child run, for cents and without a GPU, brings to the Hub
     what is in the run's bucket: its model, or else its newest checkpoint. The model becomes the run's `output`."""
-    child = audited.write(app, caller, partial(_rescue, run_id=run_id, body=body, caller=caller, now=app.now()))
-    app.wake("preflight", "notify")
+    work = partial(_rescue, run_id=run_id, body=body, caller=caller, now=app.now())
+    child = audited.write(app, caller, work, wakes=("preflight",))
     return JSONResponse(child, 201, headers={"Location": f"/runs/{child['id']}"})
 
 

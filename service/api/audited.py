@@ -3,7 +3,7 @@ something writes through here (`tests/test_shape.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -11,17 +11,20 @@ from sqlmodel import Session
 
 from service.api.auth import Caller
 from service.api.state import State
-from service.store import audit
+from service.store import audit, topics
 
 T = TypeVar("T")
 
 
-def write(app: State, caller: Caller, work: Callable[[Session], T]) -> T:
-    """The value of a work once it is durable, and so is its entry; raises what the work raises, and Busy."""
-    return submit(app, caller, work).result()
+def write(app: State, caller: Caller, work: Callable[[Session], T], wakes: Sequence[str] = ()) -> T:
+    """The value of a work once it is durable, and so is its entry; raises what the work raises, and Busy. The steps
+    that it `wakes` have work then, whichever process runs them; `notify` hears of events by itself."""
+    return submit(app, caller, work, wakes).result()
 
 
-def submit(app: State, caller: Caller, work: Callable[[Session], T], *, only_adds: bool = False) -> Future[T]:
+def submit(
+    app: State, caller: Caller, work: Callable[[Session], T], wakes: Sequence[str] = (), *, only_adds: bool = False
+) -> Future[T]:
     """The same without waiting: for routes on the event loop. `only_adds` as for `Database.submit`."""
     deed, now = caller.deed, app.now()
     assert deed is not None, "`authenticate` made this caller"
@@ -30,6 +33,7 @@ def submit(app: State, caller: Caller, work: Callable[[Session], T], *, only_add
         team = audit.team_of(session, deed)
         value = work(session)
         audit.enter(session, deed, team, now)
+        topics.tell(session, *topics.has_work(*wakes))
         return value
 
     return app.gate.db.submit(entered, only_adds=only_adds)

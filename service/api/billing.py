@@ -39,7 +39,6 @@ def import_bills(
     bills = read_statement(content)
     recorded = audited.write(app, caller, partial(billing.record, bills=bills, source="import", now=app.now()))
     tell(recorded, "import")
-    app.wake("notify")
     return JSONResponse(
         {
             "rows": len(bills),

@@ -167,8 +167,7 @@ def _read(app: State, owner: Owner, period: Period) -> Response:
 
 
 def _change(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]], status: int = 200) -> Response:
-    answer = audited.write(app, caller, work)
-    app.wake("admit", "notify")
+    answer = audited.write(app, caller, work, wakes=("admit",))
     return JSONResponse(answer, status)
 
 
@@ -176,8 +175,7 @@ def _end(app: State, owner: Owner, period: Period, caller: Caller) -> Response:
     def work(session: Session) -> None:
         budgets.end(session, budget_of(session, owner, period), by=caller.name, now=app.now())
 
-    audited.write(app, caller, work)
-    app.wake("admit", "notify")
+    audited.write(app, caller, work, wakes=("admit",))
     return Response(status_code=204)
 
 

@@ -71,8 +71,8 @@ def list_buckets(
 )
 def delete_checkpoints(run_id: str, caller: Member, app: App) -> Response:
     """Of a run that has ended: nothing goes on from them any more, nor can its model be rescued from there."""
-    run = audited.write(app, caller, partial(_unwant, run_id=run_id, caller=caller, now=app.now()))
-    app.wake("tidy")
+    work = partial(_unwant, run_id=run_id, caller=caller, now=app.now())
+    run = audited.write(app, caller, work, wakes=("tidy",))
     return JSONResponse(run, 202)
 
 

@@ -21,12 +21,14 @@ HEADER_SECONDS = 10.0
 HEADER_BYTES = 64 * 1024
 # For the reader to take what has piled up: some 48 KiB, so that less than 2 KiB a second is no reading.
 READ_SECONDS = 30.0
-# Of one process, below the 1,024 files that systems usually allow it: the database and Hugging Face need some, too.
+# Of one process, beside those that hold streams.
 MOST_CONNECTIONS = 500
 
 
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's own protocol, patient for so long."""
+
+    most_connections = MOST_CONNECTIONS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,7 +41,7 @@ class PatientProtocol(HttpToolsProtocol):
         """A new connection; where there are too many, one that does nothing makes room for it."""
         super().connection_made(transport)
         self._await_headers()
-        if len(self.connections) > MOST_CONNECTIONS and not self._made_room():
+        if len(self.connections) > self.most_connections and not self._made_room():
             self._refuse(Overloaded("none of them is idle", remedy="Try again later."))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -145,3 +147,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self._reading_due is not None:
             self._reading_due.cancel()
             self._reading_due = None
+
+
+def patient(most_connections: int) -> type[PatientProtocol]:
+    """The protocol with a bound on how many connections a process has."""
+    return type("BoundedProtocol", (PatientProtocol,), {"most_connections": most_connections})

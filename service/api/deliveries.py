@@ -133,8 +133,7 @@ def _enabled(session: Session, caller: Caller, endpoint_id: str) -> Endpoint:
 
 
 def _accepted(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]]) -> Response:
-    answer = audited.write(app, caller, work)
-    app.wake("notify")
+    answer = audited.write(app, caller, work, wakes=("notify",))
     return JSONResponse(answer, 202)
 
 

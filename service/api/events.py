@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
+from service.api.followers import FeedFollower, Interest, RunFollower, event_json, position_of
 from service.api.pages import MAX_DIGITS, After, Limit, Page, decode_number, encode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.schemas import EventObject
-from service.api.state import App, State
-from service.api.streams import EVENT_STREAM, frame, wants_stream
+from service.api.state import App
+from service.api.streams import EVENT_STREAM, wants_stream
 from service.domain.errors import Invalid
 from service.domain.event_pattern import EventPattern
-from service.domain.moment import iso
-from service.domain.run import RunState
-from service.store import events, runs
-from service.store.tables import Event
+from service.store import events
 
 router = APIRouter(tags=["runs"])
-PORTION = 500
 AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 LastEventId = Annotated[str | None, Header(description="Go on after this event of a stream")]
 
@@ -53,10 +49,11 @@ def list_events(
     with app.gate.db.read() as session:
         visible(session, caller, run_id)
         if wants_stream(request):
-            return app.streams.answer(RunFollower(app, run_id, start).look, caller.holder, caller.prove)
+            follower = RunFollower(app.gate.db, app.streams.bells, run_id, start)
+            return app.streams.answer(follower, caller.holder, caller.prove)
         rows = events.of(session, run_id, start, limit + 1)
     shown, has_more, following = page_of(rows, limit, lambda event: event.sequence)
-    return JSONResponse(page_json([_event(one) for one in shown], has_more, following))
+    return JSONResponse(page_json([event_json(one) for one in shown], has_more, following))
 
 
 @router.get(
@@ -84,59 +81,17 @@ def read_feed(
         with app.gate.db.read() as session:
             start = events.last_position(session)
 
-    def read(place: int, most: int) -> list[Event]:
-        with app.gate.db.read() as session:
-            return events.feed(session, place, mine, type, most)
-
     if wants_stream(request):
-        return app.streams.answer(FeedFollower(read, start).look, caller.holder, caller.prove)
-    shown, has_more, following = page_of(read(start, limit + 1), limit, _position)
-    last = _position(shown[-1]) if shown else start
+        wanted = Interest(mine, tuple(type))
+        follower = FeedFollower(app.gate.db, app.streams.bells, wanted, start)
+        return app.streams.answer(follower, caller.holder, caller.prove)
+    with app.gate.db.read() as session:
+        rows = events.feed(session, start, mine, type, limit + 1)
+    shown, has_more, following = page_of(rows, limit, position_of)
+    last = position_of(shown[-1]) if shown else start
     return JSONResponse(
-        page_json([_event(one) for one in shown], has_more, following or (encode(last) if last else None))
+        page_json([event_json(one) for one in shown], has_more, following or (encode(last) if last else None))
     )
-
-
-class RunFollower:
-    """Looks for a run's next events, and for its progress."""
-
-    def __init__(self, app: State, run_id: str, sequence: int) -> None:
-        self._app, self._run_id, self._sequence = app, run_id, sequence
-        self._progress: dict[str, Any] | None = None
-
-    def look(self) -> tuple[list[str], bool]:
-        """What is new, and whether the run has ended and all is told."""
-        with self._app.gate.db.read() as session:
-            run = runs.get(session, self._run_id)
-            found = events.of(session, self._run_id, self._sequence, PORTION)
-        frames = [frame(_event(one), one.sequence) for one in found]
-        if found:
-            self._sequence = found[-1].sequence
-        if run is None:
-            return frames, True
-        if run.progress is not None and run.progress != self._progress:
-            self._progress = run.progress
-            frames.append(frame(run.progress, event="progress"))
-        is_over = RunState(run.state).is_terminal and len(found) < PORTION
-        return [*frames, *([frame({"state": run.state}, event="end")] if is_over else [])], is_over
-
-
-class FeedFollower:
-    """Looks for the feed's next events."""
-
-    def __init__(self, read: Callable[[int, int], list[Event]], position: int) -> None:
-        self._read, self._place = read, position
-
-    def look(self) -> tuple[list[str], bool]:
-        """What is new; a feed has no end."""
-        found = self._read(self._place, PORTION)
-        self._place = _position(found[-1]) if found else self._place
-        return [frame(_event(one), _position(one)) for one in found], False
-
-
-def _position(event: Event) -> int:
-    assert event.position is not None, "the feed holds stamped events only"
-    return event.position
 
 
 def _start(after: str | None, last_event_id: str | None) -> int:
@@ -145,14 +100,3 @@ def _start(after: str | None, last_event_id: str | None) -> int:
     if not (last_event_id.isdecimal() and len(last_event_id) <= MAX_DIGITS):
         raise Invalid("no id of an event", field="Last-Event-ID", remedy="Send the id of the last event that came.")
     return int(last_event_id)
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "position": event.position,
-        "sequence": event.sequence,
-        "type": event.type,
-        "timestamp": iso(event.timestamp),
-        "data": event.data,
-    }

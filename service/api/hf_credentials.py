@@ -65,9 +65,8 @@ def put_credentials(
     if found.problems:
         raise together(found.problems)
     work = partial(_put, app=app, caller=caller, team=team, body=body, found=found, now=app.now())
-    answer = audited.write(app, caller, work)
+    answer = audited.write(app, caller, work, wakes=("preflight", "admit", "watch"))
     log.info("team_credentials_set", team=team, by=caller.name, namespaces=body.namespaces)
-    app.wake("preflight", "admit", "watch")
     return JSONResponse(answer)
 
 

@@ -56,11 +56,11 @@ async def carried_out(
             audit.leave_out(session)
         return run, is_replay
 
-    run, is_replay = await asyncio.wrap_future(audited.submit(app, caller, entered, only_adds=True))
+    written = audited.submit(app, caller, entered, wakes=("prepare", "preflight"), only_adds=True)
+    run, is_replay = await asyncio.wrap_future(written)
     if is_replay:
         return _replayed_response(run)
     log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
-    app.wake("prepare", "preflight", "notify")
     return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
 
 

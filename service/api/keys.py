@@ -20,7 +20,7 @@ from service.api.teams import open_team, visible_team
 from service.domain.access import Role, Scope, beyond
 from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.domain.moment import iso, iso_or_none
-from service.store import audit, keys
+from service.store import audit, keys, topics
 from service.store.keys import Terms
 from service.store.tables import ApiKey
 
@@ -167,6 +167,7 @@ def _replace(
     old.replaced_by = key.id
     old.expires_at = last if old.expires_at is None else min(old.expires_at, last)
     session.add(old)
+    topics.tell(session, topics.entry(team))
     audit.about(session, _path(old), **_told(key), replaced_by=key.id)
     return key, secret
 

@@ -49,16 +49,16 @@ def read_limits(team: str, caller: Viewer, app: App) -> Response:
 )
 def put_limits(team: str, body: LimitsPut, caller: Lead, app: App) -> Response:
     """Running jobs are left alone; the limits count for what starts from now on."""
-    answer = audited.write(app, caller, partial(_set_limits, caller=caller, team=team, body=body, now=app.now()))
-    app.wake("admit", "notify")
+    work = partial(_set_limits, caller=caller, team=team, body=body, now=app.now())
+    answer = audited.write(app, caller, work, wakes=("admit",))
     return JSONResponse(answer)
 
 
 @router.patch("/teams/{team}", response_model=TeamObject, summary="Change a team", responses=responses(403, 404, 422))
 def patch_team(team: str, body: TeamPatch, caller: Admin, app: App) -> Response:
     """Its weight in the fair share, and its time zone, which counts from the next budget windows on."""
-    answer = audited.write(app, caller, partial(_change_team, caller=caller, team=team, body=body, now=app.now()))
-    app.wake("admit", "notify")
+    work = partial(_change_team, caller=caller, team=team, body=body, now=app.now())
+    answer = audited.write(app, caller, work, wakes=("admit",))
     return JSONResponse(answer)
 
 
@@ -74,10 +74,8 @@ def read_organisation(_caller: Viewer, app: App) -> Response:
 )
 def patch_organisation(body: OrganisationPatch, caller: Admin, app: App) -> Response:
     """What holds for all teams together; what is left out stays as it is. Running jobs are left alone."""
-    answer = audited.write(
-        app, caller, partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
-    )
-    app.wake("admit", "notify")
+    work = partial(_change_organisation, caller=caller, body=body, namespace=app.namespace, now=app.now())
+    answer = audited.write(app, caller, work, wakes=("admit",))
     return JSONResponse(answer)
 
 

@@ -12,7 +12,7 @@ from service.api.auth import Viewer
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App, State
-from service.api.streams import EVENT_STREAM, frame
+from service.api.streams import EVENT_STREAM, Found, frame
 from service.api.watch_schemas import LogObject
 from service.domain.body import AwareMoment
 from service.domain.errors import Invalid, NotFound
@@ -69,7 +69,7 @@ def read_logs(
             wanted = wanted if last_event_id is None else replace(wanted, tail=None)
             follower = Follower(app, run_id, place, attempt is None, wanted, is_plain)
             kind = "text/plain" if is_plain else EVENT_STREAM
-            return app.streams.answer(follower.look, caller.holder, caller.prove, kind)
+            return app.streams.answer(follower, caller.holder, caller.prove, kind)
         lines = logs.read(session, run_id, number, wanted)
         kept = session.get(Attempt, (run_id, number))
     if is_plain:
@@ -89,18 +89,26 @@ class Follower:
     """Looks for the next lines of a run's log; `goes_on` with the next attempt, where there is one."""
 
     def __init__(self, app: State, run_id: str, place: Place, goes_on: bool, wanted: Wanted, is_plain: bool) -> None:
-        self._app, self._run_id, self._place = app, run_id, place
+        self.topic = run_id
+        self._app, self._place = app, place
         self._goes_on, self._wanted, self._is_plain = goes_on, wanted, is_plain
 
-    def look(self) -> tuple[list[str], bool]:
+    async def look(self) -> Found:
         """What is new, and whether nothing more is to come; then the last frame says how the run ended."""
-        at = self._place.attempt
-        lines, self._place, ended = self._next()
+        asked = self._place, self._wanted, self._goes_on, self._is_plain
+        frames, place, ended = await self._app.streams.bells.read(self.topic, asked, self._read)
+        is_more = place != self._place
+        self._place = place
         self._wanted = replace(self._wanted, tail=None)  # of what is there at first only
+        return Found(frames, ended is not None, is_more)
+
+    def _read(self) -> tuple[list[str], Place, str | None]:
+        at = self._place.attempt
+        lines, place, ended = self._next()
         frames = [self._frame(at, number, line) for number, line in lines]
         if ended is not None and not self._is_plain:
             frames.append(frame({"state": ended}, event="end"))
-        return frames, ended is not None
+        return frames, place, ended
 
     def _frame(self, attempt: int, number: int, line: LogLine) -> str:
         if self._is_plain:
@@ -111,7 +119,7 @@ class Follower:
         """The next lines, where they lead to, and the run's state where there is nothing more to come."""
         place = self._place
         with self._app.gate.db.read() as session:
-            run = runs.get(session, self._run_id)
+            run = runs.get(session, self.topic)
             if run is None:
                 return [], place, "gone"
             is_past = run.attempt > place.attempt

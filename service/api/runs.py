@@ -99,8 +99,8 @@ def read_run(run_id: str, caller: Viewer, app: App) -> Response:
 def cancel_run(run_id: str, caller: Member, app: App) -> Response:
     """Asks for the end, and says so in `reason` and `message`; the run is `cancelled` once Hugging Face confirms that
     its job has stopped. Members cancel their own runs, leads all of their team's."""
-    run = audited.write(app, caller, partial(_request_cancel, run_id=run_id, caller=caller, now=app.now()))
-    app.wake("cancel")
+    work = partial(_request_cancel, run_id=run_id, caller=caller, now=app.now())
+    run = audited.write(app, caller, work, wakes=("cancel",))
     return JSONResponse(run, 202)
 
 

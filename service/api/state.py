@@ -20,12 +20,11 @@ if TYPE_CHECKING:  # what reads tokens is loaded by those who trust an issuer
 
 @dataclass(frozen=True)
 class State:
-    """`wake` tells steps of this process that there may be work; `ages` says how long ago each step last ran."""
+    """`ages` says how long ago each step last ran."""
 
     gate: Gate
     admin_key: str
     namespace: str | None
-    wake: Callable[..., None]
     ages: Callable[[], dict[str, float | None]]
     is_leading: Callable[[], bool]
     # whose tokens are taken beside keys; None where nobody's are

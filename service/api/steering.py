@@ -116,8 +116,8 @@ def resume_queue(caller: Admin, app: App) -> Response:
 )
 def stop_team(team: str, body: Annotated[TeamStop, Body(default_factory=TeamStop)], caller: Lead, app: App) -> Response:
     """Every run that has not ended, queued or running. With `pause`, nothing starts afterwards either."""
-    answer = audited.write(app, caller, partial(_stop_team, team=team, body=body, caller=caller, now=app.now()))
-    app.wake("cancel", "notify")
+    work = partial(_stop_team, team=team, body=body, caller=caller, now=app.now())
+    answer = audited.write(app, caller, work, wakes=("cancel",))
     return JSONResponse(answer, 202)
 
 
@@ -145,8 +145,7 @@ def put_rules(team: str, body: ApprovalRulesPut, caller: Lead, app: App) -> Resp
 
 
 def _steer(app: State, caller: Caller, work: Callable[[Session], dict[str, Any]]) -> Response:
-    answer = audited.write(app, caller, work)
-    app.wake("preflight", "admit", "cancel", "notify")
+    answer = audited.write(app, caller, work, wakes=("preflight", "admit", "cancel"))
     return JSONResponse(answer)
 
 

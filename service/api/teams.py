@@ -65,8 +65,8 @@ def archive_team(
 ) -> Response:
     """It takes no more runs. Those that it has are let end, or are cancelled; after the last one its keys and endpoints
     are ended. Its runs, its ledger and its audit log stay. `archive.state` is `archived` then."""
-    answer = audited.write(app, caller, partial(_archive, team=team, body=body, caller=caller, now=app.now()))
-    app.wake("cancel", "archive", "notify")
+    work = partial(_archive, team=team, body=body, caller=caller, now=app.now())
+    answer = audited.write(app, caller, work, wakes=("cancel", "archive"))
     return JSONResponse(answer, 202)
 
 
@@ -76,7 +76,6 @@ def archive_team(
 def unarchive_team(team: str, caller: Admin, app: App) -> Response:
     """It takes runs again. Keys and endpoints that were ended stay so."""
     answer = audited.write(app, caller, partial(_unarchive, team=team, caller=caller, now=app.now()))
-    app.wake("notify")
     return JSONResponse(answer)
 
 

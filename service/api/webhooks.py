@@ -152,8 +152,7 @@ def _change(
         session.flush()
         return _endpoint_json(endpoint)
 
-    answer = audited.write(app, caller, work)
-    app.wake("notify")
+    answer = audited.write(app, caller, work, wakes=("notify",))
     return JSONResponse({**answer, **more})
 
 

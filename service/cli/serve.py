@@ -43,7 +43,8 @@ def serve(
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    config = server.config(assembly.app, host, port, settings.trusted_proxies)
+    connections = server.connections_for(settings.max_streams)
+    config = server.config(assembly.app, host, port, settings.trusted_proxies, connections)
     try:
         listener = config.bind_socket()
     except SystemExit:

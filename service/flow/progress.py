@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from service.domain.progress import Hints, Reader
-from service.store import metrics
+from service.store import metrics, topics
 from service.store.tables import Attempt, Run
 
 # TRL 0.29 and 1.16: SFTConfig overrides transformers' 500
@@ -32,3 +32,4 @@ def note(session: Session, run: Run, attempt: Attempt, reader: Reader) -> None:
     if is_told and run.progress != reader.progress.as_json():
         run.progress = reader.progress.as_json()
         session.add(run)
+        topics.tell(session, run.id)

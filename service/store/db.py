@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ from sqlmodel import Session
 
 from service.domain.errors import Busy
 from service.store import shared
+from service.store.news import News
+from service.store.topics import TOLD, Topics
 
 T = TypeVar("T")
 Work = Callable[[Session], T]
@@ -39,13 +41,14 @@ ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 @dataclass
 class _Waiting:
-    """A work, where its value goes, and what it came to inside the group."""
+    """A work, where its value goes, and what it came to inside the group; `told` are its topics."""
 
     work: Work[Any]
     future: Future[Any]
     only_adds: bool = False
     value: Any = None
     error: BaseException | None = None
+    told: set[str] = field(default_factory=set)
     tries: int = 0
 
     def is_to_be_tried_again(self) -> bool:
@@ -65,6 +68,7 @@ class Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # On SQLite every transaction sees one state, on PostgreSQL only one that asks for it.
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(**ONE_STATE)
+        self.news = News(None if self.is_sqlite else url)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -103,6 +107,7 @@ class Database:
             self._is_closed = True
             self._waiting.put(None)
         self._writer.join()
+        self.news.close()
         self.engine.dispose()
 
     def _write_groups(self) -> None:
@@ -119,8 +124,9 @@ class Database:
                 self._write_group(begun)
 
     def _write_group(self, group: list[_Waiting]) -> None:
+        told: Topics = frozenset()
         try:
-            self._commit(group)
+            told = self._commit(group)
         except BaseException as error:
             if len(group) > 1 and (isinstance(error, GroupLost) or is_conflict(error) or self.is_sqlite):
                 # Nothing of the group is in the database. Each work is run again alone, so that one cannot fail others.
@@ -133,26 +139,31 @@ class Database:
         for waiting in group:
             if waiting not in lost:
                 _resolve(waiting)
+        self.news.spread(told)
         for waiting in lost:
             self._write_group([waiting])
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, group: list[_Waiting]) -> Topics:
+        """What the works told that succeeded."""
         if not self.is_sqlite or time.monotonic() >= self._reads_end_at:
             self._forget_reads()
         with self.engine.connect().execution_options(is_writer=True) as connection, connection.begin():
             for waiting in group:
-                waiting.value, waiting.error = None, None
+                waiting.value, waiting.error, waiting.told = None, None, set()
                 waiting.tries += 1
                 if not waiting.only_adds:
                     self._forget_reads()
                 try:
-                    waiting.value = self._run(waiting.work, connection, self._reads if waiting.only_adds else None)
+                    waiting.value = self._run(waiting, connection)
                 except GroupLost:
                     raise
                 except BaseException as error:
                     waiting.error = error
                     self._forget_reads()  # what it read may have gone with its savepoint, locks with it
+            told = frozenset().union(*(waiting.told for waiting in group if waiting.error is None))
+            self.news.send(connection, told)
         self.changes += not all(waiting.only_adds for waiting in group)
+        return told
 
     def _forget_reads(self) -> None:
         """A new transaction of PostgreSQL reads anew, as other replicas write there, too. A SQLite file has this one
@@ -160,11 +171,12 @@ class Database:
         self._reads = {}
         self._reads_end_at = time.monotonic() + READS_SECONDS
 
-    def _run(self, work: Work[T], connection: Connection, reads: shared.Reads | None) -> T:
+    def _run(self, waiting: _Waiting, connection: Connection) -> Any:
         session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
-        shared.give(session, reads)
+        shared.give(session, self._reads if waiting.only_adds else None)
+        session.info[TOLD] = waiting.told
         try:
-            value = work(session)
+            value = waiting.work(session)
             session.commit()
         except BaseException as error:
             if self._has_lost_transaction(connection):

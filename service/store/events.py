@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select, update
 
-from service.store import rows
+from service.store import rows, topics
 from service.store.ids import new_id
 from service.store.tables import Event
 
@@ -31,7 +31,8 @@ def append(
 
 
 def add(session: Session, new: Sequence[Event]) -> None:
-    """What `made` has made, all at once."""
+    """What `made` has made, all at once. Whoever follows its subjects hears of it, and `notify`, which stamps it."""
+    topics.tell(session, *topics.has_work("notify"), *(event.subject for event in new))
     session.info.setdefault(TOLD, []).extend(new)
     rows.insert(session, new)
 
@@ -111,4 +112,5 @@ def stamp(session: Session) -> list[Event]:
     for position, event in enumerate(unstamped, last_position(session) + 1):
         session.exec(update(Event).where(col(Event.id) == event.id).values(position=position))
         event.position = position
+    topics.tell(session, topics.FEED)
     return unstamped

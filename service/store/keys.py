@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select, update
 
 from service.domain.access import Role
 from service.domain.errors import Conflict
-from service.store import users
+from service.store import topics, users
 from service.store.ids import new_id
 from service.store.tables import ApiKey
 
@@ -88,6 +88,7 @@ def revoke(session: Session, key: ApiKey, by: str, now: datetime) -> None:
     if key.revoked_at is None:
         key.revoked_at, key.revoked_by = now, by
         session.add(key)
+        topics.tell(session, topics.entry(key.team))
 
 
 def revoke_all(session: Session, team: str, by: str, now: datetime) -> None:

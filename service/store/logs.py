@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, func
 from sqlmodel import Session, col, select
 
 from service.domain.log_line import LogLine
+from service.store import topics
 from service.store.batches import AT_ONCE
 from service.store.tables import Attempt, LogChunk
 
@@ -64,6 +65,7 @@ def append(
     attempt.log_state = attempt.log_state or "partial"
     session.add(attempt)
     session.flush()
+    topics.tell(session, attempt.run_id)
     _make_room(session, attempt, most_bytes)
     return True
 

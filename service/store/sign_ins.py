@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, delete
 
 from service.domain.access import Role, Scope
+from service.store import topics
 from service.store.keys import hash_of
 from service.store.tables import SignIn
 
@@ -55,4 +56,6 @@ def find(session: Session, cookie: str, now: datetime) -> SignIn | None:
 
 def end(session: Session, cookie: str) -> None:
     """Sign out: the cookie is worth nothing from now on, wherever it is."""
-    session.exec(delete(SignIn).where(col(SignIn.hash) == hash_of(cookie)))
+    if (found := session.get(SignIn, hash_of(cookie))) is not None:
+        session.delete(found)
+        topics.tell(session, topics.entry(found.team))

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, delete, exists, select
 
 from service.domain.errors import TeamArchived
 from service.domain.moment import iso
-from service.store import changes, keys, webhooks
+from service.store import changes, keys, topics, webhooks
 from service.store.shared import once
 from service.store.tables import Delivery, Endpoint, Event, Run, Stray, Team, TeamCredential, TeamSecret
 
@@ -83,6 +83,7 @@ def close(session: Session, name: str, now: datetime) -> bool:
     if team is None or name not in to_close(session):
         return False
     before, team.archived_at = state_json(team), now
+    topics.tell(session, topics.entry(name))
     keys.revoke_all(session, name, ARCHIVE, now)
     changes.tell(session, team, "team.archived", team.archived_by or ARCHIVE, before, state_json(team), now)
     is_open = (col(Endpoint.team) == name) & col(Endpoint.disabled_at).is_(None)

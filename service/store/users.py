@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from service.domain.errors import NotAuthenticated
+from service.store import topics
 from service.store.tables import User
 from service.store.upsert import insert_unless_there
 
@@ -40,3 +41,4 @@ def shut_out(session: Session, user: User, by: str, now: datetime, stop: bool) -
     """Nothing that a user sends is taken any more; or, with `stop` False, it is again."""
     user.shut_out_at, user.shut_out_by = (now, by) if stop else (None, None)
     session.add(user)
+    topics.tell(session, topics.entry(user.team))

@@ -65,10 +65,10 @@ def api(world: World) -> Api:
         gate=world.gate,
         admin_key=ADMIN_KEY,
         namespace="acme",
-        wake=lambda *_names: None,
         ages=dict,
         is_leading=lambda: True,
     )
+    world.db.news.hear(state.streams.bells.ring)
     app = application()
     app.state.tunegate = state
     api = Api(app, world)

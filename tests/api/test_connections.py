@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import uvicorn
@@ -16,7 +17,9 @@ import uvicorn
 from service import server
 from service.api import connections, edge, streams
 from service.api.rates import Rates
+from service.api.streams import OpenStreams
 from service.domain.rate import Rate
+from service.flow import notify
 from tests.api.conftest import ADMIN_KEY, Api
 from tests.api.test_runs import submit
 
@@ -31,9 +34,9 @@ def connect(api: Api) -> Iterator[Connect]:
 
 
 @contextlib.contextmanager
-def serving(api: Api, *trusted: str) -> Iterator[Connect]:
+def serving(api: Api, *trusted: str, most_connections: int = 500) -> Iterator[Connect]:
     """The server as `tunegate serve` runs it; what is given opens a connection to it."""
-    config = server.config(api.app, "127.0.0.1", 0, trusted)
+    config = server.config(api.app, "127.0.0.1", 0, trusted, most_connections)
     listener = config.bind_socket()
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -169,27 +172,20 @@ def test_a_reader_that_does_not_read_is_left(connect: Connect, api: Api, monkeyp
     assert ask(connect())[0] == 200
 
 
-def test_idle_connections_keep_nobody_out(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
-    for _ in range(12):
-        connect()
-    assert ask(connect())[0] == 200
+def test_idle_connections_keep_nobody_out(api: Api) -> None:
+    with serving(api, most_connections=5) as connect:
+        for _ in range(12):
+            connect()
+        assert ask(connect())[0] == 200
 
 
-def test_where_every_connection_is_busy_the_next_is_told(
-    connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+def test_where_every_connection_is_busy_the_next_is_told(api: Api) -> None:
     run_id = submit(api)["id"]
-    for _ in range(2):
-        one = connect()
-        one.sendall(
-            f"GET /runs/{run_id}/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n"
-            f"authorization: Bearer {ADMIN_KEY}\r\n\r\n".encode()
-        )
-        assert one.recv(12) == b"HTTP/1.1 200"
-    with contextlib.closing(connect()) as one:
-        assert is_problem(answer_of(one), 503, "overloaded")
+    with serving(api, most_connections=2) as connect:
+        for _ in range(2):
+            follow(connect(), f"/runs/{run_id}/events", ADMIN_KEY)
+        with contextlib.closing(connect()) as one:
+            assert is_problem(answer_of(one), 503, "overloaded")
 
 
 def test_requests_one_after_the_other_share_a_connection(connect: Connect) -> None:
@@ -207,66 +203,76 @@ def test_only_a_trusted_proxy_says_who_is_behind_it(api: Api) -> None:
         assert found == expected, trusted
 
 
-def test_no_key_holds_all_streams(connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MOST_OF_ONE", 1)
-    asked = ("GET", f"/runs/{submit(api)['id']}/events", "accept: text/event-stream")
-    member, lead = (f"authorization: Bearer {api.keys[caller]}" for caller in ("member", "lead"))
+def follow(one: socket.socket, path: str, key: str | None) -> None:
+    """Open a stream."""
+    asked = (f"GET {path} HTTP/1.1", "host: x", "accept: text/event-stream", f"authorization: Bearer {key}")
+    one.sendall("\r\n".join([*asked, "", ""]).encode())
+    assert one.recv(12) == b"HTTP/1.1 200"
+
+
+def goes_on(one: socket.socket, seconds: float = 8, received: bytes = b"") -> bool:
+    """Whether a stream has not ended after so long."""
+    stops_at = time.monotonic() + seconds
+    one.settimeout(0.1)
+    while time.monotonic() < stops_at and not received.endswith(b"0\r\n\r\n"):
+        with contextlib.suppress(TimeoutError):
+            received += one.recv(65536)
+    return not received.endswith(b"0\r\n\r\n")
+
+
+def test_no_key_holds_all_streams(connect: Connect, api: Api) -> None:
+    api.app.state.tunegate = replace(api.app.state.tunegate, streams=OpenStreams(4))
+    path = f"/runs/{submit(api)['id']}/events"
     first = connect()
-    first.sendall("\r\n".join([f"{asked[0]} {asked[1]} HTTP/1.1", "host: x", asked[2], member, "", ""]).encode())
+    follow(first, path, api.keys["member"])
     assert b"event" in first.recv(65536) + first.recv(65536)
-    assert is_problem(ask(connect(), *asked, member), 503, "busy")
-    second = connect()
-    second.sendall("\r\n".join([f"{asked[0]} {asked[1]} HTTP/1.1", "host: x", asked[2], lead, "", ""]).encode())
-    assert second.recv(12) == b"HTTP/1.1 200"
+    headers = ("accept: text/event-stream", f"authorization: Bearer {api.keys['member']}")
+    assert is_problem(ask(connect(), "GET", path, *headers), 503, "busy")
+    follow(connect(), path, api.keys["lead"])
 
 
-def test_who_has_the_same_name_in_another_team_has_streams_of_their_own(
-    connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streams, "MOST_OF_ONE", 1)
+def test_who_has_the_same_name_in_another_team_has_streams_of_their_own(connect: Connect, api: Api) -> None:
+    api.app.state.tunegate = replace(api.app.state.tunegate, streams=OpenStreams(4))
     answer = api("POST", "/teams/other/keys", as_="admin", json={"name": "member", "role": "member"})
-    keys = api.keys["member"], answer.json()["key"]
-    opened = [connect() for _ in keys]
-    for one, key in zip(opened, keys, strict=True):
-        asked = ("GET /events HTTP/1.1", "host: x", "accept: text/event-stream", f"authorization: Bearer {key}")
-        one.sendall("\r\n".join([*asked, "", ""]).encode())
-        assert one.recv(12) == b"HTTP/1.1 200"
+    for key in (api.keys["member"], answer.json()["key"]):
+        follow(connect(), "/events", key)
 
 
-def test_a_stream_ends_with_the_key_that_it_was_asked_for_with(
+def test_a_stream_tells_what_happens_at_once(connect: Connect, api: Api) -> None:
+    """Unasked it looks once a minute."""
+    run_id = submit(api)["id"]
+    followed = {path: connect() for path in (f"/runs/{run_id}/events", f"/runs/{run_id}/logs?follow=true", "/events")}
+    for path, one in followed.items():
+        follow(one, path, api.keys["member"])
+        goes_on(one, 0.3)  # what there is already
+    assert api("POST", f"/runs/{run_id}/cancel").is_success
+    api.world.pass_all()
+    notify.run_once(api.world.gate)
+    for path, one in followed.items():
+        received = b""
+        while b"cancelled" not in received:
+            received += one.recv(65536)  # within ten seconds
+        assert goes_on(one, 0.5, received) == (path == "/events"), path
+
+
+def test_a_stream_ends_with_the_key_that_it_was_asked_for_with(connect: Connect, api: Api) -> None:
+    made = api("POST", "/teams/research/keys", as_="lead", json={"name": "ci", "role": "viewer"}).json()
+    one, other = connect(), connect()
+    follow(one, "/events", made["key"])
+    follow(other, "/events", api.keys["viewer"])
+    api("DELETE", f"/teams/research/keys/{made['id']}", as_="lead")
+    assert not goes_on(one)
+    assert goes_on(other, 0.5)
+
+
+def test_a_stream_ends_some_time_after_its_key_has_expired(
     connect: Connect, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "LOOK_SECONDS", 0.01)
-    made = api("POST", "/teams/research/keys", as_="lead", json={"name": "ci", "role": "viewer"}).json()
+    soon = (api.world.clock.now + timedelta(hours=1)).isoformat()
+    body = {"name": "ci", "role": "viewer", "expires_at": soon}
     one = connect()
-    asked = ("GET /events HTTP/1.1", "host: x", "accept: text/event-stream", f"authorization: Bearer {made['key']}")
-    one.sendall("\r\n".join([*asked, "", ""]).encode())
-    assert one.recv(12) == b"HTTP/1.1 200"
-    api("DELETE", f"/teams/research/keys/{made['id']}", as_="lead")
-    stops_at, received = time.monotonic() + 8, b""
-    while time.monotonic() < stops_at and not received.endswith(b"0\r\n\r\n"):
-        received += one.recv(65536)
-    assert received.endswith(b"0\r\n\r\n"), "it goes on"
-
-
-def test_what_is_left_of_a_refused_body_is_no_next_request(connect: Connect) -> None:
-    one = connect()
-    length = 2 * edge.MAX_BODY_BYTES
-    one.sendall(f"POST /runs HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n".encode())
-    assert one.recv(65536).startswith(b"HTTP/1.1 413")
-    one.sendall(b"a" * length)
-    one.sendall(WHOLE)
-    assert one.recv(65536).startswith(b"HTTP/1.1 200")
-
-
-def test_a_refused_body_that_goes_on_is_left(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
-    one = connect()
-    one.sendall(b"POST /runs HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n")
-    assert one.recv(65536).startswith(b"HTTP/1.1 413")
-    stops_at = time.monotonic() + 8
-    with contextlib.suppress(OSError):
-        while time.monotonic() < stops_at:
-            one.sendall(b"a")
-            time.sleep(0.02)
-    assert time.monotonic() < stops_at, "it is still open"
+    follow(one, "/events", api("POST", "/teams/research/keys", as_="lead", json=body).json()["key"])
+    assert goes_on(one, 0.5)
+    api.world.clock.turn(hours=2)
+    assert not goes_on(one)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from service.api.events import FeedFollower
+from benchmarks.statements import recorded
+from service.api.bells import Bells
+from service.api.followers import FeedFollower, Interest
+from service.api.streams import Found
 from service.flow import notify
-from service.store import events
+from service.store.topics import FEED
 from tests.api.conftest import Api, server_sent
 from tests.flow.conftest import SCRIPT
 
@@ -90,13 +94,48 @@ def test_a_team_sees_its_own_and_an_admin_all(api: Api, run_id: str) -> None:
 
 
 def test_a_feeds_stream_goes_on_where_it_was(api: Api, run_id: str) -> None:
-    def read(place: int, most: int) -> list[Any]:
-        with api.world.db.read() as session:
-            return events.feed(session, place, "research", ["run.*"], most)
+    async def follow() -> tuple[Found, Found]:
+        bells = Bells()
+        follower = FeedFollower(api.world.db, bells, Interest("research", ("run.*",)), 0)
+        with bells.waiting(FEED):
+            return await follower.look(), await follower.look()
 
-    follower = FeedFollower(read, 0)
-    told, is_over = follower.look()
-    assert ([data["type"] for _, _, data in server_sent("".join(told))], is_over) == (STORY, False)
-    assert follower.look() == ([], False)
-    last = server_sent(told[-1])[0]
-    assert last[0] == str(last[2]["position"])
+    told, after = asyncio.run(follow())
+    found = server_sent("".join(told.frames))
+    assert [data["type"] for _, _, data in found] == STORY
+    assert after == Found([])
+    assert found[-1][0] == str(found[-1][2]["position"])
+
+
+def test_what_followers_of_the_feed_wait_for_together_is_read_once_and_each_gets_its_own(api: Api, run_id: str) -> None:
+    """Also what came while they read: a ring ends what is shared."""
+
+    async def follow() -> list[list[list[str]]]:
+        bells = Bells()
+        wanted = [("research", ("run.*",)), ("research", ("budget.*",)), ("other", ("*",)), (None, ("run.queued",))]
+        followers = [FeedFollower(api.world.db, bells, Interest(*one), 0) for one in wanted]
+
+        async def looks() -> list[list[str]]:
+            found = await asyncio.gather(*(follower.look() for follower in followers))
+            return [types_of(one) for one in found]
+
+        with bells.waiting(FEED):
+            told = [await looks()]
+            for _ in range(2):
+                api.world.enqueue()
+                await asyncio.to_thread(notify.run_once, api.world.gate)
+                bells.ring(frozenset({FEED}))
+                await asyncio.sleep(0)  # it is heard in the loop's next round
+                with recorded(api.world.db.engine) as statements:
+                    told.append(await looks())
+                assert len([one for one in statements.sent if "FROM event" in one.text]) == 1
+        return told
+
+    first, *later = asyncio.run(follow())
+    assert (first[0], set(first[1]), first[3]) == (STORY, {"budget.changed"}, ["run.queued"])
+    assert set(first[2]) <= {"team.changed"}
+    assert later == [[["run.queued"], [], [], ["run.queued"]]] * 2
+
+
+def types_of(found: Found) -> list[str]:
+    return [data["type"] for _, _, data in server_sent("".join(found.frames))] if found.frames else []

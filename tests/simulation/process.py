@@ -19,6 +19,7 @@ from service.leader import RENEW_SECONDS, LeaseLeader
 from service.store import home
 from service.store.db import Database, Work, _Waiting, open_engine
 from service.store.home import Home
+from service.store.news import News
 from service.store.vault import Vault
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class CutDatabase(Database):
     ) -> None:
         self.engine = self._reading = cut_engine.engine
         self.is_sqlite = True
+        self.news = News()
         self._cut = cut_engine.cut = cut
         self._committed = committed
         self._pause = pause

@@ -40,7 +40,7 @@ GROUPS = {
         "oidc_issuer oidc_client_id oidc_client_secret oidc_grants oidc_claim oidc_user_claim oidc_scope "
         "oidc_audiences session_hours"
     ),
-    "The process and its port": "rate_limit trusted_proxies cors_origins role log_level",
+    "The process and its port": "rate_limit max_streams trusted_proxies cors_origins role log_level",
 }
 
 
