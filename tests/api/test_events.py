@@ -108,7 +108,7 @@ def test_a_feeds_stream_goes_on_where_it_was(api: Api, run_id: str) -> None:
 
 
 def test_what_followers_of_the_feed_wait_for_together_is_read_once_and_each_gets_its_own(api: Api, run_id: str) -> None:
-    """Also what came while they read: a ring ends what is shared."""
+    """What was shared before a ring is not what they get after it."""
 
     async def follow() -> list[list[list[str]]]:
         bells = Bells()
@@ -122,6 +122,7 @@ def test_what_followers_of_the_feed_wait_for_together_is_read_once_and_each_gets
         with bells.waiting(FEED):
             told = [await looks()]
             for _ in range(2):
+                assert await looks() == [[]] * len(wanted)
                 api.world.enqueue()
                 await asyncio.to_thread(notify.run_once, api.world.gate)
                 bells.ring(frozenset({FEED}))
