@@ -49,6 +49,7 @@ def insert(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     line_up(session, run)
     run.sequence = 1
     rows.insert(session, [run])
+    rows.adopt(session, run)
     arrival = describe_arrival(session, run, now)
     events.append(session, run.id, run.team, run.sequence, EVENT[RunState.QUEUED], told(arrival), now)
     if run.approval == "needed":
