@@ -30,8 +30,6 @@ def run(connection: Connection) -> None:
         render_item=render,
         process_revision_directives=add_to_draft,
     )
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET lock_timeout = '10s'")
     with context.begin_transaction():
         context.run_migrations()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -38,12 +39,13 @@ class Misconfigured(Exception):
 
 @dataclass(frozen=True)
 class Assembly:
-    """The parts of one process."""
+    """The parts of one process. `stop_steps` hands the lead over before the application ends."""
 
     gate: Gate
     leader: Leader
     worker: Worker
     app: FastAPI
+    stop_steps: Callable[[], None]
 
 
 def now() -> datetime:
@@ -121,9 +123,12 @@ def assemble(settings: Settings) -> Assembly:
         gate.db.news.hear(worker.hear)
     gate.db.news.listen()
 
-    def stop() -> None:
+    def stop_steps() -> None:
         if runs_steps:
             worker.stop()
+
+    def stop() -> None:
+        stop_steps()
         gate.db.close()
         gate.hub.close()
 
@@ -136,7 +141,7 @@ def assemble(settings: Settings) -> Assembly:
     )
     if runs_steps:
         leader.start()
-    return Assembly(led, leader, worker, app)
+    return Assembly(led, leader, worker, app, stop_steps)
 
 
 def home_of(settings: Settings) -> home.Home:

@@ -16,12 +16,18 @@ from sqlmodel import Session
 
 from service.store import lease
 from service.store.db import Database
+from service.store.lease import LeadLost
+from service.store.postgres import is_away
 
 log = structlog.get_logger()
 LEASE_NAME = "steps"
 TTL_SECONDS = 12.0
 RENEW_SECONDS = 4.0
 MARGIN_SECONDS = 2.0
+# Who waits for the lease looks more often than it is renewed: it is taken over within a second of its end.
+ASK_SECONDS = 1.0
+# At a stop: how long a renewal under way, and the word that the lease is free, may take each.
+STOP_SECONDS = 2.0
 
 
 class Leader(Protocol):
@@ -107,7 +113,9 @@ class LeaseLeader:
         return self._monotonic() < self._trusted_until
 
     def verify(self, session: Session) -> None:
-        """Ask the row itself, in the transaction that depends on it."""
+        """Ask the row itself, in the transaction that depends on it. What trust has ended is not even asked for."""
+        if not self.is_leading():
+            raise LeadLost("this process leads no more")
         lease.verify(session, LEASE_NAME, self._fence, self._clock())
 
     def renew(self) -> None:
@@ -123,8 +131,13 @@ class LeaseLeader:
                     ttl=timedelta(seconds=TTL_SECONDS),
                 )
             )
-        except Exception:
-            log.exception("lease_renewal_failed")
+        except Exception as error:
+            if is_away(error):
+                log.warning("lease_renewal_failed", problem=str(error).splitlines()[0])
+            else:
+                log.exception("lease_renewal_failed")
+            return
+        if self._stopping.is_set():
             return
         was_leading = self.is_leading()
         self._fence = fence
@@ -133,12 +146,17 @@ class LeaseLeader:
             log.info("lease", leading=self.is_leading(), fence=fence)
 
     def stop(self) -> None:
-        """Stop renewing and let the next one in at once."""
+        """Stop renewing and let the next one in at once. Where the database does not answer, the lease runs out."""
         self._stopping.set()
-        self._thread.join()
         self._trusted_until = 0.0
-        self._db.write(partial(lease.give_up, name=LEASE_NAME, holder=self._holder, now=self._clock()))
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+        given_up = self._db.submit(partial(lease.give_up, name=LEASE_NAME, holder=self._holder, now=self._clock()))
+        try:
+            given_up.result(STOP_SECONDS)
+        except Exception as error:
+            log.warning("lease_not_given_up", problem=type(error).__name__)
 
     def _keep(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
+        while not self._stopping.wait(RENEW_SECONDS if self.is_leading() else ASK_SECONDS):
             self.renew()

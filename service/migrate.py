@@ -18,13 +18,19 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 ADVISORY_LOCK = 0x74756E65
 
 
-def migrate(database_url: str, revision: str = "head") -> None:
-    """Upgrade to `revision`. Two processes may call this at once: the second waits, and finds nothing to do."""
-    engine = open_engine(database_url)
+# Whoever reads or writes a table meanwhile queues behind a change of it that waits: after so long it gives way.
+LOCK_SECONDS = 10.0
+
+
+def migrate(database_url: str, revision: str = "head", lock_seconds: float = LOCK_SECONDS) -> None:
+    """Upgrade to `revision`, in one transaction. Two processes may call this at once: the second waits, and finds
+    nothing to do. Raises SQLAlchemy's OperationalError where a table is in use for longer than that."""
+    engine = open_engine(database_url, patient=True)
     try:
         with engine.connect().execution_options(is_writer=True) as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(lock_seconds * 1000)}")
             command.upgrade(alembic_config(connection), revision)
             connection.commit()
     finally:

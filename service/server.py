@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -55,6 +57,19 @@ def config(
     )
 
 
-def run(configured: uvicorn.Config, listener: socket.socket) -> None:
+class Server(uvicorn.Server):
+    """Tells of a signal at once. By itself uvicorn first waits for its connections, of which streams never end."""
+
+    def __init__(self, configured: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(configured)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: in a thread of its own, as what is told may take seconds."""
+        threading.Thread(target=self._on_signal, name="stop", daemon=True).start()
+        super().handle_exit(sig, frame)
+
+
+def run(configured: uvicorn.Config, listener: socket.socket, on_signal: Callable[[], None]) -> None:
     """Answer until a signal ends it."""
-    uvicorn.Server(configured).run(sockets=[listener])
+    Server(configured, on_signal).run(sockets=[listener])

@@ -44,6 +44,9 @@ from service.store.topics import EVERYTHING, Topics, steps_of
 log = structlog.get_logger()
 OFTEN_SECONDS = 30
 
+# At a stop: so long for what is under way. What takes longer is the next leader's.
+PASSES_SECONDS = 4.0
+
 
 @dataclass(frozen=True)
 class Step:
@@ -109,11 +112,15 @@ class StepThread:
         self.bell.set()
 
     def stop(self) -> None:
-        """Let the pass under way end, then stop."""
+        """No further pass; the one under way goes on."""
         self.stopping.set()
         self.bell.set()
+
+    def is_over(self, seconds: float) -> bool:
+        """Whether the pass under way has ended, waiting so long at most."""
         if self.thread is not None:
-            self.thread.join()
+            self.thread.join(max(0.0, seconds))
+        return self.thread is None or not self.thread.is_alive()
 
     def _run(self) -> None:
         while True:
@@ -152,9 +159,15 @@ class Worker:
         for step in steps(poll_seconds, sweep_seconds):
             self._threads[step.name] = StepThread(step, gate, leader, self._threads)
         self._alarm = BackgroundScheduler(timezone="UTC")
+        self._turning = threading.Lock()
 
     def start(self) -> None:
-        """Let every step run by itself, with a first pass at once."""
+        """Let every step run by itself, with a first pass at once; not after a stop."""
+        with self._turning:
+            if not self.gate.stopping.is_set():
+                self._start()
+
+    def _start(self) -> None:
         for name, thread in self._threads.items():
             self._alarm.add_job(thread.wake, "interval", seconds=thread.step.interval_seconds, id=name)
         self._alarm.start()
@@ -168,13 +181,22 @@ class Worker:
             self._threads[name].wake()
 
     def stop(self) -> None:
-        """End every pass under way and give the lead to the next one."""
-        self._alarm.shutdown(wait=False)
-        for thread in self._threads.values():
-            thread.stop()
-        if self.gate.followers is not None:
-            self.gate.followers.stop()
-        self.leader.stop()
+        """Let the passes under way end, for a few seconds, and give the lead to the next process: what is not done by
+        then is handed over. Whoever calls this later waits until it is done."""
+        with self._turning:
+            if self.gate.stopping.is_set():
+                return
+            self.gate.stopping.set()
+            if self._alarm.running:
+                self._alarm.shutdown(wait=False)
+            for thread in self._threads.values():
+                thread.stop()
+            over_at = time.monotonic() + PASSES_SECONDS
+            late = [name for name, thread in self._threads.items() if not thread.is_over(over_at - time.monotonic())]
+            if self.gate.followers is not None:
+                self.gate.followers.stop()
+            self.leader.stop()
+            log.info("steps_stopped", handed_over=late)
 
     def ages(self) -> dict[str, float | None]:
         """Seconds since each step's last pass; None before its first."""

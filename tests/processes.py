@@ -97,6 +97,13 @@ class Service:
         self._process = None
         raise AssertionError(f"exit code {code}: {self.log}")
 
+    def stop(self, seconds: float = 20) -> None:
+        """SIGTERM, as a restart sends it, and wait until it has ended."""
+        assert self._process is not None
+        self._process.terminate()
+        assert self._process.wait(seconds) in (0, -signal.SIGTERM), self.log[-3000:]
+        self._process = None
+
     def kill(self) -> None:
         """kill -9: nothing is finished, nothing is closed."""
         assert self._process is not None

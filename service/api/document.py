@@ -17,7 +17,7 @@ from service.api.problems import MEDIA_TYPE
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # Before a route is reached: by whoever carries the request, by its address, and by its body.
 ALWAYS = (408, 414, 422, 429, 431, 500, 503)
-WITH_BODY = (400, 413, 415)
+WITH_BODY = (400, 413, 415, 504)
 WITH_ANSWER = (406,)
 STANDING = {
     "RateLimit": {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from service.api.schemas import Readiness
-from service.api.state import App
+from service.api.state import App, State
 from service.domain.run import RunState
+from service.flow.apart import apart
 from service.store import flavors
 from service.store.tables import Run
 
@@ -22,27 +25,37 @@ log = structlog.get_logger()
 router = APIRouter(tags=["health"])
 
 
+# Who asks whether this replica is well does not wait long for the answer.
+LOOK_SECONDS = 3.0
+
+
 @router.get("/healthz", summary="The process is alive")
-def healthz() -> dict[str, str]:
-    """Answers as long as the process does."""
+async def healthz() -> dict[str, str]:
+    """Answers as long as the process does, whatever its other requests wait for."""
     return {"status": "ok"}
 
 
 @router.get(
     "/readyz", response_model=Readiness, summary="Requests can be served", responses={503: {"model": Readiness}}
 )
-def readyz(app: App) -> Response:
-    """Ready when the database answers: then runs can be accepted, whatever else is down. `checks` tells the rest."""
+async def readyz(app: App) -> Response:
+    """Ready when the database answers, within three seconds: then runs can be accepted, whatever else is down. `checks`
+    tells the rest."""
     try:
-        with app.gate.db.read() as session:
-            checks = _checks(session, app.now())
-    except SQLAlchemyError:
-        log.exception("database_unreachable")
-        return JSONResponse({"ready": False, "checks": {"database": "unreachable"}}, 503)
+        looked = asyncio.wrap_future(apart(partial(_look, app), "readyz"))
+        checks = await asyncio.wait_for(looked, LOOK_SECONDS)
+    except (SQLAlchemyError, TimeoutError) as error:
+        log.warning("database_unreachable", problem=str(error).partition("\n")[0] or "no answer")
+        return JSONResponse({"ready": False, "checks": {"database": "unreachable", "leads": app.is_leading()}}, 503)
     if app.gate.hub.trouble is not None:
         checks["hub"] = app.gate.hub.trouble
     checks |= {"leads": app.is_leading(), "step_ages_seconds": app.ages()}
     return JSONResponse({"ready": True, "checks": checks})
+
+
+def _look(app: State) -> dict[str, Any]:
+    with app.gate.db.read() as session:
+        return _checks(session, app.now())
 
 
 def _checks(session: Session, now: datetime) -> dict[str, Any]:

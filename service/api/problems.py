@@ -12,13 +12,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from service.api.wording import words_for
-from service.domain.errors import BrokenRule, Invalid, ServiceError
+from service.domain.errors import BrokenRule, DatabaseAway, Invalid, ServiceError
 from service.domain.follow_up import FOLLOW_UPS
 from service.domain.mask import mask_tokens
+from service.store.postgres import is_away
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -58,6 +60,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(SQLAlchemyError, _database_error)
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -108,6 +111,13 @@ def answer(error: ServiceError) -> JSONResponse:
 async def _service_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
     return answer(error)
+
+
+async def _database_error(_request: Request, error: Exception) -> JSONResponse:
+    if not is_away(error):
+        raise error
+    log.warning("database_unreachable", problem=str(error).splitlines()[0])
+    return answer(DatabaseAway("the database did not answer", remedy="Nothing was changed; send it again in a moment."))
 
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:

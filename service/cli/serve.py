@@ -54,7 +54,7 @@ def serve(
         f"the database {settings.database_url.rpartition('@')[2]}. Ctrl-C stops it.",
         err=True,
     )
-    server.run(config, listener)
+    server.run(config, listener, assembly.stop_steps)
 
 
 def migrate() -> None:

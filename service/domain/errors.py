@@ -226,3 +226,22 @@ class Busy(ServiceError):
     """Several processes changed the same at the same time, again and again; nothing was changed by this one."""
 
     status, code, title = 503, "busy", "Too much is being changed at once"
+
+
+class DatabaseAway(ServiceError):
+    """The database cannot be reached, or cannot do it now; nothing was changed."""
+
+    status, code, title = 503, "database_unavailable", "The database did not answer"
+
+    def __init__(self, detail: str, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.headers = {"retry-after": "2"}
+
+
+class OutcomeUnknown(ServiceError):
+    """The database was cut off at the last moment: the change is there, or it is not."""
+
+    status, code, title = 504, "outcome_unknown", "It is not known whether this was done"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, remedy="With an Idempotency-Key, send it again; without one, look before you do.")

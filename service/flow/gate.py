@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TypeVar
 
 from cryptography.fernet import InvalidToken
@@ -103,6 +104,8 @@ class Gate:
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 
+    # Set when this process is about to end.
+    stopping: threading.Event = field(default_factory=threading.Event)
     # Its clients with teams' own tokens.
     team_hubs: TeamHubs = field(default_factory=TeamHubs)
 
@@ -127,6 +130,11 @@ class Gate:
             return self.vault.open(row.sealed_tokens)
         except InvalidToken:
             raise HubUnavailable(f"the tokens of team {row.team} cannot be opened with the secret key here") from None
+
+    def until_stop(self, items: Iterable[Item]) -> Iterator[Item]:
+        """These, one after the other, until this process is about to end: what is not begun is left to the next leader,
+        who would have to find out what became of it."""
+        return takewhile(lambda _item: not self.stopping.is_set(), items)
 
     def write(self, work: Callable[[Session], T]) -> T:
         """What a step applies: `work` in one durable transaction, in which this process still leads. The organisation's

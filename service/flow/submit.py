@@ -74,7 +74,8 @@ def run_once(gate: Gate) -> int:
         if not gate.start.lets(run.place):
             gate.write(partial(_hold, loaded=attempt))
     due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.place)]
-    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in due[:BATCH])
+    begun = gate.until_stop(due[:BATCH])
+    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in begun)
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:

@@ -22,9 +22,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from service.domain.errors import Busy
+from service.domain.errors import Busy, OutcomeUnknown
 from service.store import shared
 from service.store.news import News
+from service.store.postgres import is_away, open_postgres
 from service.store.topics import TOLD, Topics
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ READS_SECONDS = 1.0
 # PostgreSQL's serialization_failure and deadlock_detected: nothing of the work is in the database.
 CONFLICTS = frozenset({"40001", "40P01"})
 MAX_TRIES = 5
+CLOSE_SECONDS = 2
 ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -106,7 +108,8 @@ class Database:
         with self._closing:
             self._is_closed = True
             self._waiting.put(None)
-        self._writer.join()
+        # A file's writer always ends. A database that does not answer is left: nobody waits for what it would say.
+        self._writer.join(None if self.is_sqlite else CLOSE_SECONDS)
         self.news.close()
         self.engine.dispose()
 
@@ -130,8 +133,7 @@ class Database:
         except BaseException as error:
             if len(group) > 1 and (isinstance(error, GroupLost) or is_conflict(error) or self.is_sqlite):
                 # Nothing of the group is in the database. Each work is run again alone, so that one cannot fail others.
-                for waiting in group:
-                    self._write_group([waiting])
+                self._write_each(group)
                 return
             for waiting in group:
                 waiting.error = (error.__cause__ if isinstance(error, GroupLost) else error) or error
@@ -143,11 +145,21 @@ class Database:
         for waiting in lost:
             self._write_group([waiting])
 
+    def _write_each(self, group: list[_Waiting]) -> None:
+        away: BaseException | None = None
+        for waiting in group:
+            if away is None:
+                self._write_group([waiting])
+                away = waiting.error if is_away(waiting.error) else None
+            else:  # nor would the others find it; they have waited long enough
+                waiting.error = away
+                _resolve(waiting)
+
     def _commit(self, group: list[_Waiting]) -> Topics:
         """What the works told that succeeded."""
         if not self.is_sqlite or time.monotonic() >= self._reads_end_at:
             self._forget_reads()
-        with self.engine.connect().execution_options(is_writer=True) as connection, connection.begin():
+        with self.engine.connect().execution_options(is_writer=True) as connection, _committed(connection):
             for waiting in group:
                 waiting.value, waiting.error, waiting.told = None, None, set()
                 waiting.tries += 1
@@ -193,6 +205,23 @@ class Database:
         return self.is_sqlite and not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
 
 
+@contextmanager
+def _committed(connection: Connection) -> Iterator[None]:
+    """A transaction. Raises OutcomeUnknown where the answer to its COMMIT was lost: it may have been carried out."""
+    transaction = connection.begin()
+    try:
+        yield
+    except BaseException:
+        transaction.rollback()
+        raise
+    try:
+        transaction.commit()
+    except DBAPIError as error:
+        if not is_away(error):
+            raise
+        raise OutcomeUnknown("the database was cut off while this was written") from error
+
+
 def is_conflict(error: BaseException | None) -> bool:
     """Whether PostgreSQL took a transaction back because of what another one did at the same time."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
@@ -216,13 +245,11 @@ def _first_fault(error: BaseException) -> BaseException:
     return error
 
 
-def open_engine(url: str) -> Engine:
-    """An engine with this project's settings; `postgresql://` means psycopg 3. The values of a statement are in no
-    error's text, which is logged."""
+def open_engine(url: str, *, patient: bool = False) -> Engine:
+    """An engine with this project's settings; a patient one waits for PostgreSQL as long as it takes. The values of a
+    statement are in no error's text, which is logged."""
     if not url.startswith("sqlite"):
-        return create_engine(
-            url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True, hide_parameters=True
-        )
+        return open_postgres(url, patient)
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None keeps Python's driver from beginning and committing by itself.
     settings = {"isolation_level": None, "check_same_thread": False, "timeout": 30}

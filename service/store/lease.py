@@ -31,8 +31,12 @@ def _clock_of(session: Session, now: datetime) -> datetime:
 
 
 def hold(session: Session, name: str, holder: str, now: datetime, ttl: timedelta) -> int | None:
-    """Take or renew a lease: its fence while it is ours, None while someone else's runs."""
-    lease = session.get(Lease, name, with_for_update=True)
+    """Take or renew a lease: its fence while it is ours, None while someone else's runs. Whoever only waits for it
+    locks nothing, and may ask often."""
+    lease = session.get(Lease, name)
+    if lease is not None and lease.holder != holder and lease.expires_at > _clock_of(session, now):
+        return None
+    lease = session.get(Lease, name, with_for_update=True, populate_existing=True)
     now = _clock_of(session, now)
     if lease is None:
         lease = Lease(name=name, holder=holder, fence=1, expires_at=now + ttl)
