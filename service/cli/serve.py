@@ -57,12 +57,27 @@ def serve(
     server.run(config, listener, assembly.stop_steps)
 
 
-def migrate() -> None:
-    """Bring the database to this release's schema. `serve` does so by itself."""
+def migrate(
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="sqlite:///PATH", help="Move this installation into the settings' PostgreSQL."),
+    ] = None,
+) -> None:
+    """Bring the database to this release's schema. `serve` does so by itself. With --from, move an installation."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from service.migrate import migrate as upgrade
 
     settings = read_settings()
-    upgrade(settings.database_url)
+    if source is not None:
+        from service.cli.move import move
+
+        move(source, settings)
+        return
+    try:
+        upgrade(settings.database_url)
+    except SQLAlchemyError as error:
+        raise misconfigured(f"the database cannot be brought there: {str(error).splitlines()[0]}") from None
     typer.echo("The database is at this release's schema.")
 
 
