@@ -98,16 +98,14 @@ def unpack(file: Path, manifest: Manifest, places: Mapping[str, Path]) -> None:
 
 
 def by_hand(file: Path, manifest: Manifest, settings: Settings) -> str:
-    """How a backup is restored that is not SQLite's."""
-    if manifest.database == POSTGRES and not settings.is_sqlite:
-        address, _ = without_password(settings.database_url)
-        others = " ".join(name for name in manifest.files if name != POSTGRES)
-        return (
-            f"into an empty database: tar -xf {file} {POSTGRES} && "
-            f"pg_restore --no-owner --dbname={address} {POSTGRES}; "
-            f"then tar -xf {file} -C {settings.home} {others}"
-        )
-    return f"{file} is of another kind of database than TUNEGATE_DATABASE_URL"
+    """How a backup of PostgreSQL is restored from another machine."""
+    address, _ = without_password(settings.database_url)
+    others = " ".join(name for name in manifest.files if name != POSTGRES)
+    return (
+        f"there is no pg_restore on this machine. Where there is one, into an empty database: "
+        f"tar -xf {file} {POSTGRES} && pg_restore --no-owner --dbname={address} {POSTGRES}; "
+        f"then tar -xf {file} -C {settings.home} {others}"
+    )
 
 
 def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:

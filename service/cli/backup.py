@@ -58,6 +58,8 @@ def backup(file: FileArgument) -> None:
 
 def restore(file: FileArgument) -> None:
     """Put a backup's installation where the settings say; nothing that is there is overwritten."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from service.cli import archive
     from service.cli.snapshot import SQLITE, NoBackup
     from service.leader import AlreadyRunning, FileLeader
@@ -76,13 +78,18 @@ def restore(file: FileArgument) -> None:
         raise misconfigured(f"{settings.home} cannot be used: {error.strerror}") from None
     try:
         manifest = archive.read_manifest(file)
-        if not settings.is_sqlite or manifest.database != SQLITE:
-            raise NoBackup(archive.by_hand(file, manifest, settings))
-        target = Path(settings.database_url.removeprefix("sqlite:///"))
-        _refuse_overwriting(settings, target, manifest)
-        archive.unpack(file, manifest, {SQLITE: target, **{name: settings.home / name for name in KEPT}})
+        if settings.is_sqlite != (manifest.database == SQLITE):
+            raise NoBackup(f"{file} is of another kind of database than TUNEGATE_DATABASE_URL")
+        if settings.is_sqlite:
+            target = Path(settings.database_url.removeprefix("sqlite:///"))
+            _refuse_overwriting(settings, manifest, target, *(Path(f"{target}{end}") for end in ("-wal", "-shm")))
+            archive.unpack(file, manifest, {SQLITE: target, **{name: settings.home / name for name in KEPT}})
+        else:
+            _restore_postgres(file, manifest, settings)
     except NoBackup as error:
         raise misconfigured(str(error)) from None
+    except SQLAlchemyError as error:
+        raise misconfigured(f"the database cannot be used: {str(error).splitlines()[0]}") from None
     except OSError as error:
         raise misconfigured(f"{file}: {error.strerror or error}") from None
     finally:
@@ -97,11 +104,37 @@ def restore(file: FileArgument) -> None:
     _tell_of_settings(settings)
 
 
-def _refuse_overwriting(settings: Settings, target: Path, manifest: Manifest) -> None:
+def _restore_postgres(file: Path, manifest: Manifest, settings: Settings) -> None:
+    """The database by pg_restore, and the files beside it; neither without the other."""
+    import shutil
+    import tempfile
+
+    from service.cli import archive, snapshot
+    from service.cli.snapshot import POSTGRES, NoBackup
+    from service.migrate import standing
+
+    if shutil.which("pg_restore") is None:
+        raise NoBackup(archive.by_hand(file, manifest, settings))
+    if standing(settings.database_url)[0] is not None:
+        shown, _ = snapshot.without_password(settings.database_url)
+        raise NoBackup(f"nothing is overwritten, and {shown} has tables: make an empty database, and restore there")
+    _refuse_overwriting(settings, manifest)
+    beside = {name: settings.home / name for name in KEPT}
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix=".tunegate-restore-") as place:
+        dump = Path(place) / POSTGRES
+        archive.unpack(file, manifest, {POSTGRES: dump, **beside})
+        try:
+            snapshot.restore_postgres(settings.database_url, dump)
+        except NoBackup:
+            for name in beside.keys() & manifest.files.keys():
+                beside[name].unlink()
+            raise
+
+
+def _refuse_overwriting(settings: Settings, manifest: Manifest, *database: Path) -> None:
     from service.cli.snapshot import NoBackup
 
-    there = [target, *(Path(f"{target}{end}") for end in ("-wal", "-shm"))]
-    there += [settings.home / name for name in manifest.files if name in KEPT]
+    there = [*database, *(settings.home / name for name in manifest.files if name in KEPT)]
     if found := [str(path) for path in there if path.exists()]:
         raise NoBackup(f"nothing is overwritten, and there is {', '.join(found)}: move it away, or restore elsewhere")
 

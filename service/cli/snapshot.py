@@ -12,6 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.store.db import Database
+from service.store.home import owner_of
+
 SQLITE = "tunegate.db"
 POSTGRES = "tunegate.pgdump"
 
@@ -54,16 +59,41 @@ def copy_postgres(url: str, folder: Path) -> Iterator[tuple[str, Path, str | Non
         )
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tunegate-backup-") as place:
         copy = Path(place) / POSTGRES
-        made = subprocess.run(  # noqa: S603 - the operator's own address
-            ["pg_dump", "--format=custom", f"--file={copy}", f"--dbname={address}"],  # noqa: S607 - as on PATH
-            env={**os.environ, **({"PGPASSWORD": password} if password else {})},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode != 0:
-            raise NoBackup(f"pg_dump: {made.stderr.strip()}")
-        yield POSTGRES, copy, None
+        _call("pg_dump", "--format=custom", f"--file={copy}", f"--dbname={address}", password=password)
+        yield POSTGRES, copy, _owner(url)
+
+
+def restore_postgres(url: str, dump: Path) -> None:
+    """Put a dump into an empty database, whole or not at all, by pg_restore. Raises NoBackup."""
+    address, password = without_password(url)
+    words = ("--no-owner", "--single-transaction", "--exit-on-error", f"--dbname={address}", str(dump))
+    _call("pg_restore", *words, password=password)
+
+
+def _call(program: str, *words: str, password: str | None) -> None:
+    """The password goes by the environment: command lines are seen by everybody on the machine."""
+    ran = subprocess.run(  # noqa: S603 - the operator's own address, the program as on PATH
+        [program, *words],
+        env={**os.environ, **({"PGPASSWORD": password} if password else {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode != 0:
+        raise NoBackup(f"{program}: {ran.stderr.strip()}")
+
+
+def _owner(url: str) -> str | None:
+    """Whose a database is; None where it was never used."""
+    db = Database(url)
+    try:
+        with db.read() as session:
+            owner = owner_of(session)
+            return None if owner is None else owner.id
+    except SQLAlchemyError:
+        return None
+    finally:
+        db.close()
 
 
 def without_password(url: str) -> tuple[str, str | None]:

@@ -114,9 +114,9 @@ def _spent(wait: Wait, stand: Board) -> list[str]:
 
 def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> str | None:
     """Carry out what was decided of a run, and say how; None where it is no longer what was decided on."""
-    run = runs.lock(session, one.candidate.id)
+    run = runs.claim(session, one.candidate.id)
     if run is None or not run.is_ready or board.candidate(session, run) != one.candidate:
-        return None  # cancelled, paused or changed meanwhile: the next pass sees it as it is
+        return None  # cancelled, paused or changed meanwhile, or just now: the next pass sees it as it is
     if isinstance(decision, Reject):
         _reject(session, run, decision, now)
         return "reject"

@@ -25,6 +25,7 @@ NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 # PostgreSQL takes less than 8,000 bytes.
 MOST_BYTES = 7_900
 PAUSE_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
 # A connection that is cut without a word is found out within half a minute.
 LINK = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
@@ -75,7 +76,7 @@ class News:
         self._stopping.set()
         if self._stop is not None and self._thread is not None:
             self._stop.close()
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)  # it may be at a database that does not answer
 
     def _listen(self, url: str, stopped: socket.socket) -> None:
         with stopped:

@@ -95,6 +95,12 @@ def lock(session: Session, run_id: str) -> Run | None:
     return session.get(Run, run_id, with_for_update=True, populate_existing=True)
 
 
+def claim(session: Session, run_id: str) -> Run | None:
+    """The same for a run that nobody else holds just now; None where somebody does. Whoever holds the organisation's
+    row waits for no run's: who holds that may be waiting for the organisation's."""
+    return session.get(Run, run_id, with_for_update={"skip_locked": True}, populate_existing=True)
+
+
 def lock_submission(session: Session, run_id: str, submission: str) -> tuple[Run, Attempt] | None:
     """A run with the attempt that it is on, held for a change; None where the attempt is no longer this submission or
     the run has ended: whoever acted on it was overtaken, and drops its work."""

@@ -43,6 +43,9 @@ WHY = {
     "docs/install.md: export TUNEGATE_DATABASE_URL=postgresql://tunegate:PASSWORD@db.acme.com/tunegate": (
         "needs a PostgreSQL: tests/crash with --postgres"
     ),
+    "docs/operations.md: export TUNEGATE_DATABASE_URL=postgresql://tunegate:PASSWORD@db.acme.com/tunegate": (
+        "needs a PostgreSQL: tests/replicas/test_moving.py"
+    ),
     "docs/install.md: cat data/admin.key": "tests/store/test_home.py makes the file",
     "docs/operations.md: docker compose exec -T postgres pg_dump -U tunegate -Fc tunegate > tunegate.dump": (
         "needs Docker: what it types into the container is typed below, in `make test-docs`"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import httpx2
 import pytest
-from sqlmodel import Session
+from sqlalchemy import update
+from sqlmodel import Session, col, select
 
 from benchmarks.statements import recorded
 from service.domain.run import Reason
@@ -18,6 +20,7 @@ from service.flow.gate import Gate
 from service.store import budgets, holds, lease, runs, strays
 from service.store.db import Database
 from service.store.lease import LeadLost
+from service.store.tables import BudgetWindow, Run
 from tests.factories import make_budget
 from tests.flow.conftest import World, is_create
 
@@ -118,6 +121,98 @@ def test_a_group_of_another_replica_and_an_admission_that_take_rows_in_opposite_
     assert world.run(run_ids[0]).labels == {"changed": "yes"}
     with world.db.read() as session:
         assert {budget.limit_micro_usd for budget in budgets.every(session)} == {200_000}
+
+
+def test_an_admission_passes_by_a_run_that_another_replica_is_changing(world: World, database_url: str) -> None:
+    if world.db.is_sqlite:
+        pytest.skip("it has one writer")
+    run_ids = [world.enqueue() for _ in range(2)]
+    replica = Database(database_url)
+    changing, over = threading.Event(), threading.Event()
+
+    def change(session: Session) -> None:
+        runs.lock(session, run_ids[0])
+        changing.set()
+        assert over.wait(10)
+
+    work = replica.submit(change)
+    assert changing.wait(10)
+    assert admit.run_once(world.gate) == 1
+    over.set()
+    work.result(10)
+    replica.close()
+    assert [world.run(run_id).state for run_id in run_ids] == ["queued", "submitting"]
+    assert admit.run_once(world.gate) == 1
+
+
+def test_two_leaders_at_once_admit_what_one_would(world: World, database_url: str) -> None:
+    """As if no lease stood between them: the organisation's row alone keeps the money. The second one has others to
+    admit than the first, whose transaction is not over: they come to the head of the queue meanwhile."""
+    if world.db.is_sqlite:
+        pytest.skip("it has one writer")
+    run_ids = [*(world.enqueue() for _ in range(3)), *(world.enqueue(priority=100) for _ in range(2))]
+    those = col(Run.id).in_(run_ids[3:])
+    world.db.write(lambda session: session.exec(update(Run).where(those).values(parked="output")))
+    world.db.write(lambda session: make_budget(session, world.clock.now, 3 * 1837 + 1836))
+    replica = Database(database_url)
+    admitting, over = threading.Event(), threading.Event()
+
+    def slow(session: Session) -> None:
+        assert len(admit.admit(session, admit.Pass(20, {}, world.clock.now))) == 3
+        admitting.set()
+        assert over.wait(10)
+
+    first = threading.Thread(target=partial(replace(world.gate, db=replica, boot="another").write, slow))
+    first.start()
+    assert admitting.wait(10)
+    world.db.write(lambda session: runs.unpark(session, "output", those))
+    admitted: list[int] = []
+    second = threading.Thread(target=lambda: admitted.append(admit.run_once(world.gate)))
+    second.start()
+    second.join(1)
+    over.set()
+    for leader in (first, second):
+        leader.join(20)
+    replica.close()
+    assert admitted == [0]
+    assert [world.run(run_id).state for run_id in run_ids] == ["submitting"] * 3 + ["queued"] * 2
+    with world.db.read() as session:
+        [window] = session.exec(select(BudgetWindow)).all()
+        assert (window.reserved_micro_usd, window.charged_micro_usd) == (3 * 1837, 0)
+
+
+def test_an_old_leader_admits_nothing_once_a_new_one_has_the_row(world: World, database_url: str) -> None:
+    """The new one waits until the transaction of the old one is over; the next one of the old is refused by the row."""
+    run_id = world.enqueue()
+    now, ttl = world.clock.now, timedelta(seconds=12)
+    if not world.db.is_sqlite:
+        now = datetime.now(UTC)  # PostgreSQL's own clock decides
+    fence = world.db.write(partial(lease.hold, name="steps", holder="old", now=now, ttl=timedelta(seconds=0.5)))
+    old = replace(world.gate, verify_lead=partial(lease.verify, name="steps", fence=fence, now=now))
+    replica = Database(database_url)
+    admitting = threading.Event()
+    done: list[str] = []
+
+    def slow(_session: Session) -> None:
+        admitting.set()
+        time.sleep(1)
+        done.append("old")
+
+    work = threading.Thread(target=partial(old.write, slow))
+    work.start()
+    assert admitting.wait(10)
+    later = now + timedelta(seconds=1)
+    if not world.db.is_sqlite:
+        time.sleep(0.6)
+    taken = replica.write(partial(lease.hold, name="steps", holder="new", now=later, ttl=ttl))
+    done.append("new")
+    work.join(10)
+    replica.close()
+    assert done == ["old", "new"]
+    assert taken == (fence or 0) + 1
+    with pytest.raises(LeadLost):
+        admit.run_once(old)
+    assert world.run(run_id).state == "queued"
 
 
 def test_the_kill_switch_waits_for_an_admission_under_way(world: World, database_url: str) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
 
 from service.migrate import alembic_config, migrate
 from service.store.db import open_engine
@@ -28,3 +30,19 @@ def test_up_check_down_up(cluster: Cluster | None, tmp_path: Path) -> None:
 def test_migrating_twice_does_nothing(database_url: str) -> None:
     migrate(database_url)
     migrate(database_url)
+
+
+def test_a_migration_gives_way_to_whoever_uses_a_table(cluster: Cluster | None) -> None:
+    if cluster is None:
+        pytest.skip("a file has one writer")
+    url = cluster.create("in_use")
+    migrate(url)
+    engine = open_engine(url)
+    with engine.connect() as reader:
+        reader.execute(text("DROP TABLE alembic_version"))  # as if this release were new here, and half of it there
+        reader.execute(text("DROP TABLE lease"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrate(url, "head", lock_seconds=0.2)
+        reader.rollback()
+    engine.dispose()
+    migrate(url)
