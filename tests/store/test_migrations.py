@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
-from service.migrate import alembic_config, migrate
+from service.migrate import alembic_config, migrate, newest
 from service.store.db import open_engine
 from tests.postgres import Cluster
 
@@ -25,6 +26,10 @@ def test_up_check_down_up(cluster: Cluster | None, tmp_path: Path) -> None:
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
     engine.dispose()
     migrate(url)
+
+
+def test_the_newest_migration_is_found_by_its_name() -> None:
+    assert newest() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_migrating_twice_does_nothing(database_url: str) -> None:
