@@ -657,7 +657,13 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index("ix_delivery_created_at", ["created_at"], unique=False)
         batch_op.create_index("ix_delivery_of_subject", ["endpoint_id", "state", "subject", "sequence"], unique=False)
-        batch_op.create_index("ix_delivery_state_next_try_at", ["state", "next_try_at"], unique=False)
+        batch_op.create_index(
+            "ix_delivery_pending",
+            ["endpoint_id", "next_try_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
 
     op.create_table(
         "log_chunk",
@@ -721,7 +727,11 @@ def downgrade() -> None:
     op.drop_table("metric_point")
     op.drop_table("log_chunk")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index("ix_delivery_state_next_try_at")
+        batch_op.drop_index(
+            "ix_delivery_pending",
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
         batch_op.drop_index("ix_delivery_of_subject")
         batch_op.drop_index("ix_delivery_created_at")
 

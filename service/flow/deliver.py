@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from ssl import SSLContext
 
@@ -16,7 +16,8 @@ from service.domain.endpoint import PORTS, Kind
 from service.domain.leak import secret_parts
 from service.domain.mask import mask
 from service.domain.target import url_refusal
-from service.flow.checked_call import LOOKUPS, ForbiddenTarget, checked_call
+from service.flow.checked_call import LOOKUPS, ForbiddenTarget, checked_place
+from service.flow.exchange import Answer, connect, request_bytes
 from service.flow.letter import SIGNATURE, Letter, headers_of
 from service.flow.lookups import Lookups
 
@@ -25,6 +26,7 @@ TIMEOUT_SECONDS = 10
 TEXT_SECONDS = 2
 MAX_RESPONSE_BYTES = 2048
 LONGEST_ERROR = 500
+REDIRECTS = (301, 302, 303, 307, 308)
 REDIRECT = "a redirect, which is not followed"
 
 
@@ -44,42 +46,39 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300
 
 
-def http_client() -> httpx2.AsyncClient:
-    """A client that follows nothing, and makes a connection for each letter: what was checked for one name is not good
-    for another at the same address."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx2.AsyncClient(
-        follow_redirects=False, timeout=TIMEOUT_SECONDS, trust_env=False, limits=limits, verify=_certificates()
-    )
-
-
 @cache
 def _certificates() -> SSLContext:
-    return httpx2.create_ssl_context(trust_env=False)
+    context = httpx2.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 async def deliver(
-    client: httpx2.AsyncClient, letter: Letter, allowed: Sequence[str], lookups: Lookups = LOOKUPS
+    letter: Letter, allowed: Sequence[str], lookups: Lookups = LOOKUPS, tls: SSLContext | None = None
 ) -> Outcome:
-    """Send one letter over HTTP. Never raises for what the other side does."""
+    """Send one letter over HTTP, on a connection of its own: what was checked for one name is not good for another at
+    the same address. `tls` says which certificates count; None: the usual ones. Never raises for what the other side
+    does."""
     started = time.monotonic()
-    outcome = None
+    transport: asyncio.Transport | None = None
     try:
-        # httpx2's timeouts are per read: an endpoint that answers a byte at a time would hold on for ever.
+        # one deadline for all of it: an endpoint that answers a byte at a time would hold on for ever
         async with asyncio.timeout(TIMEOUT_SECONDS):
             if (refusal := url_refusal(letter.url, allowed, ports=PORTS)) is not None:
                 raise ForbiddenTarget(refusal)
+            url, place = await checked_place(letter.url, allowed, lookups)
+            transport, exchange = await connect(place, tls or _certificates(), MAX_RESPONSE_BYTES)
             headers = {**headers_of(letter.kind, letter.event_id, letter.sent_at), **_signatures(letter)}
-            call = await checked_call("POST", letter.url, headers, allowed, letter.body, lookups)
-            async with client.stream(**call) as response:
-                error = REDIRECT if response.is_redirect else None
-                asked = response.headers.get("retry-after")
-                outcome = Outcome(response.status_code, error, None, _since(started), asked)
-                outcome = replace(outcome, response=_hidden(await _clipped(response), letter))
+            transport.write(request_bytes("POST", url.raw_path, url.netloc, headers, letter.body))
+            await exchange.head
+        latency_ms = _since(started)
+        await asyncio.wait([exchange.whole], timeout=TEXT_SECONDS)
+        return _outcome(exchange.answer, letter, latency_ms)
     except Exception as error:  # whatever it was, it is this endpoint's trouble and nobody else's
-        if outcome is None:  # else there was an answer, and what followed does not matter
-            outcome = Outcome(None, _hidden(told(error), letter), None, _since(started))
-    return outcome
+        return Outcome(None, _hidden(told(error), letter), None, _since(started))
+    finally:
+        if transport is not None:
+            transport.abort()
 
 
 def told(error: Exception) -> str:
@@ -95,20 +94,22 @@ def _signatures(letter: Letter) -> dict[str, str]:
     return {SIGNATURE: " ".join(signed)} if signed else {}
 
 
-async def _clipped(response: httpx2.Response) -> str:
+def _outcome(answer: Answer, letter: Letter, latency_ms: int) -> Outcome:
+    is_redirect = answer.status in REDIRECTS and "location" in answer.headers
+    return Outcome(
+        answer.status,
+        REDIRECT if is_redirect else None,
+        _hidden(_text(answer), letter),
+        latency_ms,
+        answer.headers.get("retry-after"),
+    )
+
+
+def _text(answer: Answer) -> str:
     """The beginning of an answer, as it came over the wire: a packed one could unpack to any size."""
-    read = b""
-    try:
-        async with asyncio.timeout(TEXT_SECONDS):
-            async for chunk in response.aiter_raw():
-                read += chunk
-                if len(read) >= MAX_RESPONSE_BYTES:
-                    break
-    except (httpx2.HTTPError, TimeoutError):
-        pass
-    if (packed := response.headers.get("content-encoding", "identity")) != "identity" and read:
+    if (packed := answer.headers.get("content-encoding", "identity")) != "identity" and answer.body:
         return f"(packed as {packed[:40]}, which was not asked for)"
-    return read[:MAX_RESPONSE_BYTES].decode("utf-8", "replace").replace("\0", "")
+    return answer.body.decode("utf-8", "replace").replace("\0", "")
 
 
 def _hidden(text: str, letter: Letter) -> str:

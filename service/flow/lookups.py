@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from ipaddress import ip_address
 
 from service.flow.apart import apart
 
@@ -21,6 +22,14 @@ def by_system(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class Lookups:
     """`find` is how a name is looked up. One lookup of a name serves all who ask for it meanwhile."""
 
@@ -31,6 +40,8 @@ class Lookups:
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """The addresses of a host. Raises OSError where there are none, or where too many lookups hang."""
+        if _is_address(host):
+            return [host]
         return await asyncio.wrap_future(self._begin(host, port))
 
     def _begin(self, host: str, port: int) -> Future[Sequence[str]]:

@@ -2,6 +2,9 @@
 
 The event table is the outbox: a change and its event are one transaction, so nothing is told that did not happen and
 nothing that happened goes untold. Delivery is at least once; receivers order by `sequence`.
+
+A pass goes in turns. In each, all that was answered since the last one is written down in one transaction, which also
+stamps what is new; letters go out beside it.
 """
 
 from __future__ import annotations
@@ -10,14 +13,16 @@ import asyncio
 import random
 import time
 from collections import Counter
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
+import uvloop
 from sqlmodel import Session
 
-from service.flow.deliver import Outcome, http_client
+from service.flow.deliver import Outcome
 from service.flow.gate import Gate
-from service.flow.send import record, send, tell
+from service.flow.send import Disabled, Tried, record, send, tell, tell_of_disabled
 from service.store import deliveries, events
 from service.store.tables import Delivery, Endpoint, Event
 
@@ -32,65 +37,83 @@ DUE_BY_TIME_SECONDS = 1
 Row = tuple[Delivery, Endpoint, Event]
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A letter that is not under way any more."""
+
+    row: Row
+    outcome: Outcome
+
+
 def run_once(gate: Gate) -> int:
     """Stamp new events, make their deliveries, send what is due until nothing is; how many deliveries were tried."""
-    return asyncio.run(_send_due(gate))
-
-
-async def _send_due(gate: Gate) -> int:
-    """While a slow endpoint takes its ten seconds, what becomes due for others is sent beside it."""
-    gate.write(partial(_fan_out, now=gate.clock()))
+    _write_down(gate, [])
     rows = _due(gate, [])
-    if not rows:
-        return 0
+    return uvloop.run(_send(gate, rows)) if rows else 0
+
+
+async def _send(gate: Gate, rows: list[Row]) -> int:
+    """While a slow endpoint takes its ten seconds, what becomes due for others is sent beside it."""
     tried, looked_at = 0, time.monotonic()
     under_way: dict[asyncio.Task[Outcome], Row] = {}
-    async with http_client() as client:
-        while rows or under_way:
-            for row in rows:
-                _, endpoint, event = row
-                under_way[asyncio.create_task(send(client, gate, endpoint, event))] = row
-            done, _ = await asyncio.wait(under_way, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                _finish(gate, under_way.pop(task), task.result())
-            tried += len(done)
-            made = gate.write(partial(_fan_out, now=gate.clock()))
-            rows = []
-            if made or done or time.monotonic() - looked_at >= DUE_BY_TIME_SECONDS:
-                rows, looked_at = _due(gate, list(under_way.values())), time.monotonic()
+    while rows or under_way:
+        for row in rows:
+            _, endpoint, event = row
+            under_way[asyncio.create_task(send(gate, endpoint, event))] = row
+        done, _ = await asyncio.wait(under_way, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        answered = [Answered(under_way.pop(task), task.result()) for task in done]
+        tried += len(answered)
+        is_news = await asyncio.to_thread(_write_down, gate, answered)
+        rows = []
+        if is_news or time.monotonic() - looked_at >= DUE_BY_TIME_SECONDS:
+            rows, looked_at = await asyncio.to_thread(_due, gate, list(under_way.values())), time.monotonic()
     return tried
+
+
+def _write_down(gate: Gate, answered: Sequence[Answered]) -> bool:
+    """What came of letters, and deliveries for new events; whether there was anything."""
+    with gate.db.read() as session:
+        if not answered and not events.are_unstamped(session):
+            return False
+    # drawn here, as the work may be run again
+    tries = [Tried(one.row[0], one.outcome, random.random()) for one in answered]  # noqa: S311 - jitter is no secret
+    disabled = gate.write(partial(_apply, tries=tries, gate=gate))
+    for one in answered:
+        _, endpoint, event = one.row
+        tell(endpoint, event, one.outcome)
+    for endpoint_that_was in disabled:
+        tell_of_disabled(endpoint_that_was)
+    return True
+
+
+def _apply(session: Session, tries: Sequence[Tried], gate: Gate) -> list[Disabled]:
+    now = gate.clock()
+    disabled = record(session, tries, now) if tries else []
+    deliveries.fan_out(session, events.stamp(session), now)
+    return disabled
 
 
 def _due(gate: Gate, under_way: list[Row]) -> list[Row]:
     """What to send now: a few per endpoint, so that one with a backlog leaves room for the others, and those that fail
     never take all of it."""
-    ids = {delivery.id for delivery, _, _ in under_way}
+    now = gate.clock()
+    without = [delivery.id for delivery, _, _ in under_way]
     busy = Counter(endpoint.id for _, endpoint, _ in under_way)
     failing = sum(endpoint.failing_since is not None for _, endpoint, _ in under_way)
     room = MOST_UNDER_WAY - len(under_way)
     chosen: list[Row] = []
     with gate.db.read() as session:
+        waiting = deliveries.waiting(session, now)
         for is_failing, most, each in (
             (False, room, MOST_PER_ENDPOINT if room > MOST_UNDER_WAY // 2 else 1),
             (True, min(room, MOST_FAILING - failing), 1),
         ):
+            free = [endpoint_id for endpoint_id, fails in waiting if fails == is_failing and busy[endpoint_id] < each]
             taken = 0
-            full = [endpoint_id for endpoint_id, count in busy.items() if count >= each]
-            for row in deliveries.due(session, gate.clock(), MOST_UNDER_WAY, failing=is_failing, without=full):
-                delivery, endpoint, _ = row
-                if taken < most and delivery.id not in ids and busy[endpoint.id] < each:
+            for row in deliveries.due(session, now, free[: max(0, most)], each, without):
+                _, endpoint, _ = row
+                if taken < most and busy[endpoint.id] < each:
                     busy[endpoint.id] += 1
                     taken += 1
                     chosen.append(row)
     return chosen[: max(0, room)]
-
-
-def _finish(gate: Gate, row: Row, outcome: Outcome) -> None:
-    delivery, endpoint, event = row
-    jitter = random.random()  # noqa: S311 - jitter is no secret
-    disabled = gate.write(partial(record, delivery=delivery, outcome=outcome, now=gate.clock(), jitter=jitter))
-    tell(delivery, endpoint, event, outcome, disabled)
-
-
-def _fan_out(session: Session, now: datetime) -> int:
-    return deliveries.fan_out(session, events.stamp(session), now)

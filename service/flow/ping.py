@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from service.flow.deliver import http_client
 from service.flow.gate import Gate
-from service.flow.send import record, send, tell
+from service.flow.send import Tried, record, send, tell
 from service.store import deliveries
 from service.store.ids import new_id
 from service.store.tables import Delivery, Endpoint, Event
@@ -27,10 +26,9 @@ async def ping(gate: Gate, find: Callable[[Session], Endpoint]) -> str:
     `find` raises goes through. One that fails is not tried again."""
     row = await _write(gate, partial(_make, find=find, now=gate.clock()))
     delivery, endpoint, event = row
-    async with http_client() as client:
-        outcome = await send(client, gate, endpoint, event)
-    await _write(gate, partial(record, delivery=delivery, outcome=outcome, now=gate.clock(), jitter=0))
-    tell(delivery, endpoint, event, outcome, None)
+    outcome = await send(gate, endpoint, event)
+    await _write(gate, partial(record, tries=[Tried(delivery, outcome)], now=gate.clock()))
+    tell(endpoint, event, outcome)
     return delivery.id
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-import httpx2
 import structlog
 from cryptography.fernet import InvalidToken
 from sqlmodel import Session
@@ -17,14 +18,26 @@ from service.flow.deliver import Outcome, deliver
 from service.flow.gate import Gate
 from service.flow.letter import Letter, body_of, subject_of
 from service.flow.post import post
-from service.store import webhooks
+from service.store import deliveries, webhooks
 from service.store.sealed_address import unseal
 from service.store.tables import Delivery, Endpoint, Event
 
 log = structlog.get_logger()
 GONE = 410
 ASK_FOR_REST = (429, 503)
+# What fails again is left alone for a moment: a dead endpoint with a backlog is not asked a hundred times a second.
+BREATH = timedelta(seconds=1)
 UNREADABLE = "the endpoint's secret is sealed under another key than the service's: rotate its secret, or make it anew"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A delivery as it was when it was sent, and what came of it. `jitter`, from 0 to 1, lengthens the pause before the
+    next try."""
+
+    delivery: Delivery
+    outcome: Outcome
+    jitter: float = 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class Disabled:
     because: str
 
 
-async def send(client: httpx2.AsyncClient, gate: Gate, endpoint: Endpoint, event: Event) -> Outcome:
+async def send(gate: Gate, endpoint: Endpoint, event: Event) -> Outcome:
     """One try. Never raises: what goes wrong is this endpoint's trouble alone."""
     try:
         letter = _letter(gate, endpoint, event)
@@ -46,44 +59,67 @@ async def send(client: httpx2.AsyncClient, gate: Gate, endpoint: Endpoint, event
         log.exception("letter_not_written", event_id=event.id, endpoint_id=endpoint.id)
         return Outcome(None, f"the letter could not be written ({type(error).__name__})", None, 0)
     if letter.kind is not Kind.EMAIL:
-        return await deliver(client, letter, gate.limits.webhook_allowed_targets, gate.lookups)
+        return await deliver(letter, gate.limits.webhook_allowed_targets, gate.lookups)
     if gate.limits.mail is None:
         return Outcome(None, "this service has no mail server: TUNEGATE_SMTP_URL names one", None, 0)
     return await post(letter, gate.limits.mail)
 
 
-def record(session: Session, delivery: Delivery, outcome: Outcome, now: datetime, jitter: float) -> Disabled | None:
-    """Write down what a try brought; the endpoint that it disabled, if it did. `jitter` is from 0 to 1."""
-    endpoint = webhooks.lock(session, delivery.endpoint_id)
-    kept = session.get(Delivery, delivery.id, populate_existing=True)
-    if endpoint is None or kept is None or kept.state != "pending":
-        return None
-    kept.tries += 1
-    kept.last_tried_at, kept.last_latency_ms = now, outcome.latency_ms
-    kept.last_status, kept.last_error, kept.last_response = outcome.status, outcome.error, outcome.response
-    session.add_all([endpoint, kept])
-    if outcome.is_success:
-        kept.state, kept.delivered_at = "delivered", now
-        endpoint.failing_since = endpoint.resting_until = None
-        return None
+def record(session: Session, tries: Sequence[Tried], now: datetime) -> list[Disabled]:
+    """Write down what some tries brought, in the order in which they ended; the endpoints that they disabled."""
+    endpoints = webhooks.lock_all(session, {tried.delivery.endpoint_id for tried in tries})
+    kept = deliveries.pending_again(session, [tried.delivery.id for tried in tries])
+    delivered, disabled = [], []
+    for tried in tries:
+        endpoint, delivery = endpoints.get(tried.delivery.endpoint_id), kept.get(tried.delivery.id)
+        if endpoint is None or delivery is None:
+            continue
+        if tried.outcome.is_success:
+            delivered.append(_seen(delivery, tried.outcome, now) | {"state": "delivered", "delivered_at": now})
+            if endpoint.failing_since is not None or endpoint.resting_until is not None:
+                endpoint.failing_since = endpoint.resting_until = None
+        elif (found := _failed(session, endpoint, delivery, tried, now)) is not None:
+            disabled.append(found)
+    deliveries.change_all(session, delivered)
+    return disabled
+
+
+def _seen(kept: Delivery, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    return {
+        "id": kept.id,
+        "tries": kept.tries + 1,
+        "last_tried_at": now,
+        "last_latency_ms": outcome.latency_ms,
+        "last_status": outcome.status,
+        "last_error": outcome.error,
+        "last_response": outcome.response,
+    }
+
+
+def _failed(session: Session, endpoint: Endpoint, kept: Delivery, tried: Tried, now: datetime) -> Disabled | None:
+    for name, value in _seen(kept, tried.outcome, now).items():
+        setattr(kept, name, value)
     if kept.subject == endpoint.id:  # a test, which somebody looks at just now
         kept.state = "failed"
         return None
-    _put_off(endpoint, kept, outcome, now, jitter)
-    return _disable_if_dead(session, endpoint, outcome, now)
+    _put_off(endpoint, kept, tried, now)
+    return _disable_if_dead(session, endpoint, tried.outcome, now)
 
 
-def _put_off(endpoint: Endpoint, kept: Delivery, outcome: Outcome, now: datetime, jitter: float) -> None:
+def _put_off(endpoint: Endpoint, kept: Delivery, tried: Tried, now: datetime) -> None:
+    outcome = tried.outcome
     kept.first_failed_at = kept.first_failed_at or now
-    endpoint.failing_since = endpoint.failing_since or now
     asked: timedelta | None = None
     if outcome.status in ASK_FOR_REST and (asked := retry_after(outcome.retry_after, now)) is not None:
         endpoint.resting_until = now + asked
-    pause = delivery_backoff(kept.tries, now - kept.first_failed_at, jitter, asked)
+    elif endpoint.failing_since is not None:
+        endpoint.resting_until = max(endpoint.resting_until or now, now + BREATH)
+    endpoint.failing_since = endpoint.failing_since or now
+    pause = delivery_backoff(kept.tries, now - kept.first_failed_at, tried.jitter, asked)
     if pause is None or outcome.status == GONE:
         kept.state = "failed"
     else:
-        kept.next_try_at = now + pause
+        kept.next_try_at = now + pause if endpoint.disabled_at is None else webhooks.NEVER
 
 
 def _disable_if_dead(session: Session, endpoint: Endpoint, outcome: Outcome, now: datetime) -> Disabled | None:
@@ -102,19 +138,22 @@ def _disable_if_dead(session: Session, endpoint: Endpoint, outcome: Outcome, now
     return Disabled(endpoint.id, endpoint.team, because)
 
 
-def tell(delivery: Delivery, endpoint: Endpoint, event: Event, outcome: Outcome, disabled: Disabled | None) -> None:
-    """The log's lines of a try."""
+def tell(endpoint: Endpoint, event: Event, outcome: Outcome) -> None:
+    """The log's line of a try."""
     log.info(
         "webhook_sent" if outcome.is_success else "webhook_failed",
         subject=event.subject,
         event_type=event.type,
-        endpoint_id=delivery.endpoint_id,
+        endpoint_id=endpoint.id,
         kind=endpoint.kind,
         status=outcome.status,
         problem=outcome.error,
     )
-    if disabled is not None:
-        log.warning("endpoint_disabled", endpoint_id=disabled.endpoint_id, team=disabled.team, because=disabled.because)
+
+
+def tell_of_disabled(disabled: Disabled) -> None:
+    """The log's line of an endpoint that nothing is sent to any more."""
+    log.warning("endpoint_disabled", endpoint_id=disabled.endpoint_id, team=disabled.team, because=disabled.because)
 
 
 def _letter(gate: Gate, endpoint: Endpoint, event: Event) -> Letter:

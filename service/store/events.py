@@ -93,6 +93,11 @@ def last_position(session: Session) -> int:
     return session.exec(select(func.max(Event.position))).one() or 0
 
 
+def are_unstamped(session: Session) -> bool:
+    """Whether there are events that have no position yet."""
+    return session.exec(select(Event.id).where(col(Event.position).is_(None)).limit(1)).first() is not None
+
+
 def stamp(session: Session) -> list[Event]:
     """Give new events their position in the feed; the events stamped, in order.
 
@@ -109,8 +114,7 @@ def stamp(session: Session) -> list[Event]:
     )
     if not unstamped:
         return []
-    for position, event in enumerate(unstamped, last_position(session) + 1):
-        session.exec(update(Event).where(col(Event.id) == event.id).values(position=position))
-        event.position = position
+    positions = enumerate(unstamped, last_position(session) + 1)
+    session.execute(update(Event), [{"id": event.id, "position": position} for position, event in positions])
     topics.tell(session, topics.FEED)
     return unstamped

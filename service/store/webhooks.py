@@ -62,6 +62,13 @@ def lock(session: Session, endpoint_id: str) -> Endpoint | None:
     return session.get(Endpoint, endpoint_id, with_for_update=True, populate_existing=True)
 
 
+def lock_all(session: Session, endpoint_ids: Collection[str]) -> dict[str, Endpoint]:
+    """Those of these endpoints that there are, as `lock` has one, by id."""
+    query = select(Endpoint).where(col(Endpoint.id).in_(endpoint_ids)).order_by(col(Endpoint.id))
+    held = query.with_for_update().execution_options(populate_existing=True)
+    return {endpoint.id: endpoint for endpoint in session.exec(held)}
+
+
 def page(session: Session, team: str | None, run_id: str | None, after: str | None, limit: int) -> list[Endpoint]:
     """Endpoints of a team (of all teams where None), newest first: those of no single run, or those of this one."""
     query = select(Endpoint).where(Endpoint.run_id == run_id).order_by(col(Endpoint.id).desc()).limit(limit)

@@ -273,7 +273,7 @@ def test_events_find_a_runs_own_endpoints_among_many(world: World, receiver: Rec
 
     listening.listen(Endpoint, "load", note)
     try:
-        world.gate.write(lambda session: notify._fan_out(session, world.clock.now))
+        world.gate.write(lambda session: notify._apply(session, [], world.gate))
     finally:
         listening.remove(Endpoint, "load", note)
     assert read == [ids[0]]

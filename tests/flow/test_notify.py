@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -197,3 +198,42 @@ def test_an_endpoint_whose_secret_cannot_be_opened_shows_it(world: World, receiv
         log = delivery_store.page(session, endpoint_id, None, None, 10, world.clock.now)
     assert [(delivery.id, is_held) for delivery, _, is_held in log] == [(second.id, True), (first.id, False)]
     assert not receiver.letters
+
+
+def test_what_fails_again_is_left_alone_for_a_second_and_what_gets_through_again_is_not(
+    world: World, receiver: Receiver
+) -> None:
+    subscribe(world, receiver.url, events=("run.queued",))
+    receiver.answer = lambda _letter: (500, {})
+    for _ in range(8):
+        world.enqueue()
+    send_all(world)  # five side by side, as it was thought well; the next ones one by one
+    tried = len(receiver.letters)
+    assert tried == 5
+    world.clock.turn(seconds=1)
+    send_all(world)
+    assert len(receiver.letters) == tried + 1
+    receiver.answer = lambda _letter: (204, {})
+    world.clock.turn(seconds=1)
+    send_all(world)
+    assert len(receiver.letters) == tried + 3  # the other two at once; those that failed have their own times
+
+
+def test_a_pass_with_nothing_to_do_writes_nothing(world: World, receiver: Receiver) -> None:
+    subscribe(world, receiver.url)
+    world.enqueue()
+    send_all(world)
+    writes: list[object] = []
+    real = world.gate.db.write
+
+    def write(work: Any) -> Any:
+        writes.append(work)
+        return real(work)
+
+    world.gate.db.write = write  # type: ignore[method-assign]
+    assert notify.run_once(world.gate) == 0
+    assert not writes
+    world.enqueue(checked=False)
+    writes.clear()
+    assert notify.run_once(world.gate) == 1
+    assert len(writes) == 2  # stamped and made; what came of it, whatever the number of letters

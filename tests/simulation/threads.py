@@ -53,7 +53,7 @@ class Threads:
             self._trace.begin(f"{gate.boot}: {name}")
             try:
                 if name == "notify":  # nobody listens: what is left of it is stamping the feed and making deliveries
-                    gate.write(partial(notify._fan_out, now=gate.clock()))
+                    gate.write(partial(notify._apply, tries=[], gate=gate))
                 else:
                     STEPS[name].run_once(gate)
             except LeadLost:

@@ -76,7 +76,15 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id"),
         CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state_known"),
-        Index("ix_delivery_state_next_try_at", "state", "next_try_at"),
+        # what is to be sent next, endpoint by endpoint
+        Index(
+            "ix_delivery_pending",
+            "endpoint_id",
+            "next_try_at",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
         # whether an earlier one of the same subject is still to come, and the log by state
         Index("ix_delivery_of_subject", "endpoint_id", "state", "subject", "sequence"),
         Index("ix_delivery_created_at", "created_at"),
