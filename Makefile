@@ -7,7 +7,7 @@ TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench
+.PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench soak
 .PHONY: test-trl describe-trl migration lock clean
 
 help: ## show this list
@@ -82,6 +82,12 @@ ONLY ?= $(BENCHMARKS)
 bench: $(READY) ## every benchmark, with its ratios; JSON in build/bench. Some: make bench ONLY="admission"; ON=--postgres for PostgreSQL
 	@mkdir -p $(TMP)
 	@set -e; for one in $(ONLY); do echo "== $$one"; $(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.$$one $(ON); done
+
+MINUTES ?= 5
+
+soak: $(READY) ## a steady load with faults, watched for growth, and its books at the end: make soak MINUTES=60; ON=--postgres
+	@mkdir -p $(TMP)
+	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ON)
 
 test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, a restored dump, an install by hand
 	@mkdir -p $(TMP)

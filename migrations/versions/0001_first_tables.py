@@ -442,6 +442,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("not_before IS NOT NULL"),
             postgresql_where=sa.text("not_before IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_run_open",
+            ["state", "team", "reason", "created_at"],
+            unique=False,
+            sqlite_where=sa.text("finished_at IS NULL"),
+            postgresql_where=sa.text("finished_at IS NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_run_parent"), ["parent"], unique=False)
         batch_op.create_index(
             "ix_run_parked",
@@ -793,6 +800,9 @@ def downgrade() -> None:
             "ix_run_parked", sqlite_where=sa.text("parked IS NOT NULL"), postgresql_where=sa.text("parked IS NOT NULL")
         )
         batch_op.drop_index(batch_op.f("ix_run_parent"))
+        batch_op.drop_index(
+            "ix_run_open", sqlite_where=sa.text("finished_at IS NULL"), postgresql_where=sa.text("finished_at IS NULL")
+        )
         batch_op.drop_index(
             "ix_run_not_before",
             sqlite_where=sa.text("not_before IS NOT NULL"),

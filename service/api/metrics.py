@@ -14,7 +14,7 @@ from service.api.state import App, State
 from service.domain.budget import Balance
 from service.domain.money import to_usd
 from service.store import gauges
-from service.store.gauges import Backlog, BilledTotals
+from service.store.gauges import Backlog, BilledTotals, Held, OpenRuns
 from service.store.tables import Budget
 
 router = APIRouter(tags=["metrics"])
@@ -32,8 +32,9 @@ def read_metrics(_caller: Admin, app: App) -> Response:
     with app.gate.db.read() as session:
         _budgets(registry, gauges.balances(session, app.now()))
         _billing(registry, gauges.billed_totals(session))
-        _runs(registry, gauges.queued_and_active(session))
+        _runs(registry, gauges.open_runs(session, app.now()))
         _backlog(registry, gauges.backlog(session, app.now()))
+        _lease(registry, gauges.held(session, app.now()))
     _process(registry, app)
     return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
@@ -66,29 +67,51 @@ def _billing(registry: CollectorRegistry, totals: BilledTotals) -> None:
             Gauge(name, says, registry=registry).set(value)
 
 
-def _runs(registry: CollectorRegistry, counts: dict[str, tuple[int, int]]) -> None:
+def _runs(registry: CollectorRegistry, found: OpenRuns) -> None:
     queued = Gauge("tunegate_queued_runs", "Runs that wait", ("team",), registry=registry)
     active = Gauge("tunegate_active_runs", "Runs that hold a slot", ("team",), registry=registry)
-    for team, (waiting, going) in counts.items():
+    for team, (waiting, going) in found.by_team.items():
         queued.labels(team).set(waiting)
         active.labels(team).set(going)
+    reasons = Gauge("tunegate_waiting_runs", "Runs that wait, by their reason", ("reason",), registry=registry)
+    for reason, number in found.reasons.items():
+        reasons.labels(reason).set(number)
+    oldest = Gauge(
+        "tunegate_queue_age_seconds", "How long a team's oldest waiting run has waited", ("team",), registry=registry
+    )
+    for team, age in found.ages.items():
+        oldest.labels(team).set(age)
+    if found.ages:
+        Gauge(
+            "tunegate_oldest_queued_seconds",
+            "How long the oldest of the runs that wait has waited",
+            registry=registry,
+        ).set(max(found.ages.values()))
 
 
 def _backlog(registry: CollectorRegistry, behind: Backlog) -> None:
     for name, says, value in (
-        (
-            "tunegate_oldest_queued_seconds",
-            "How long the oldest of the runs that wait has waited",
-            behind.oldest_queued,
-        ),
         ("tunegate_prices_age_seconds", "Since Hugging Face's prices were last read", behind.prices_age),
         ("tunegate_pending_deliveries", "Webhook deliveries that have not arrived yet", behind.pending_deliveries),
+        (
+            "tunegate_webhook_lag_seconds",
+            "How long the oldest letter has been due, of endpoints that do not fail",
+            behind.webhook_lag,
+        ),
     ):
         if value is not None:
             Gauge(name, says, registry=registry).set(value)
     strays = Gauge("tunegate_live_strays", "Live jobs that no run accounts for", ("kind",), registry=registry)
     for kind, number in behind.strays.items():
         strays.labels(kind).set(number)
+
+
+def _lease(registry: CollectorRegistry, held: Held | None) -> None:
+    if held is not None:
+        Gauge("tunegate_lease_fence", "Grows with each change of the leading process", registry=registry).set(
+            held.fence
+        )
+        Gauge("tunegate_lease_seconds", "How long the lease is still good for", registry=registry).set(held.left)
 
 
 def _process(registry: CollectorRegistry, app: State) -> None:

@@ -108,7 +108,9 @@ def _due(gate: Gate, under_way: list[Row]) -> list[Row]:
             (False, room, MOST_PER_ENDPOINT if room > MOST_UNDER_WAY // 2 else 1),
             (True, min(room, MOST_FAILING - failing), 1),
         ):
-            free = [endpoint_id for endpoint_id, fails in waiting if fails == is_failing and busy[endpoint_id] < each]
+            free = [
+                endpoint_id for endpoint_id, fails, _ in waiting if fails == is_failing and busy[endpoint_id] < each
+            ]
             taken = 0
             for row in deliveries.due(session, now, free[: max(0, most)], each, without):
                 _, endpoint, _ = row

@@ -73,9 +73,9 @@ def _pending(endpoint: Endpoint, event: Event, now: datetime) -> dict[str, Any]:
     }
 
 
-def waiting(session: Session, now: datetime) -> list[tuple[str, bool]]:
-    """The endpoints that something may be due of now, and whether each fails; first the one whose letter has waited
-    longest. Takes a step in an index for each endpoint, however many letters it has."""
+def waiting(session: Session, now: datetime) -> list[tuple[str, bool, datetime]]:
+    """The endpoints that something may be due of now, whether each fails, and since when its first letter is due; first
+    the one that has waited longest. Takes a step in an index for each endpoint, however many letters it has."""
     first = select(func.min(_EARLIER.endpoint_id).label("id")).where(_is_pending(_EARLIER)).cte("first", recursive=True)
     following = select(func.min(Delivery.endpoint_id)).where(_is_pending(Delivery), Delivery.endpoint_id > first.c.id)
     each = first.union_all(select(following.correlate(first).scalar_subquery()).where(first.c.id.is_not(None)))
@@ -86,7 +86,7 @@ def waiting(session: Session, now: datetime) -> list[tuple[str, bool]]:
         .scalar_subquery()
     )
     found = session.exec(
-        select(Endpoint.id, col(Endpoint.failing_since).is_not(None))
+        select(Endpoint.id, col(Endpoint.failing_since).is_not(None), earliest)
         .join(each, each.c.id == Endpoint.id)
         .where(
             col(Endpoint.disabled_at).is_(None),
@@ -95,7 +95,12 @@ def waiting(session: Session, now: datetime) -> list[tuple[str, bool]]:
         )
         .order_by(earliest, col(Endpoint.id))
     )
-    return [(endpoint_id, is_failing) for endpoint_id, is_failing in found]
+    return [(endpoint_id, is_failing, since) for endpoint_id, is_failing, since in found]
+
+
+def count_pending(session: Session) -> int:
+    """How many letters are still to come, of all endpoints."""
+    return session.exec(select(func.count()).select_from(Delivery).where(_is_pending(Delivery))).one()
 
 
 def due(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +10,10 @@ from sqlalchemy import case, func
 from sqlmodel import Session, col, select
 
 from service.domain.budget import Balance
-from service.domain.run import ACTIVE, RunState
+from service.domain.run import Reason, RunState
 from service.domain.stray import Kind
-from service.store import budgets, flavors, standings, teams, windows
-from service.store.tables import Attempt, Budget, Delivery, Run, Stray
+from service.store import budgets, deliveries, flavors, organisation, standings, teams, windows
+from service.store.tables import Attempt, Budget, Lease, Run, Stray
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,33 @@ class BilledTotals:
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """What waits for the service. Ages in seconds, None where nothing is there to have one; `strays` counts live jobs
-    that no run accounts for, by kind."""
+class OpenRuns:
+    """Runs that have not ended: how many wait and how many hold a slot, by team; why those that wait do, by reason as
+    their own row has it (a run behind the first of its lane is `checking`) or `paused`; and for how many seconds each
+    team's oldest has waited."""
 
-    oldest_queued: float | None
+    by_team: dict[str, tuple[int, int]]
+    reasons: dict[str, int]
+    ages: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Held:
+    """The lease of the steps: how often it has changed hands, and how long it is good for, in seconds."""
+
+    fence: int
+    left: float
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for the service. Ages in seconds, None where nothing is there to have one; `webhook_lag` is how long
+    the oldest letter has been due of endpoints that do not fail, 0 where none is; `strays` counts live jobs that no run
+    accounts for, by kind."""
+
     prices_age: float | None
     pending_deliveries: int
+    webhook_lag: float
     strays: dict[str, int]
 
 
@@ -66,29 +87,42 @@ def billed_totals(session: Session) -> BilledTotals:
     )
 
 
-def queued_and_active(session: Session) -> dict[str, tuple[int, int]]:
-    """How many runs of each team wait, and how many hold a slot."""
+def open_runs(session: Session, now: datetime) -> OpenRuns:
+    """What has not ended, counted in one pass over an index that holds all it needs."""
     counts = {team.name: [0, 0] for team in teams.every(session)}
-    for team, state, number in session.exec(
-        select(Run.team, Run.state, func.count())
-        .where(col(Run.state).in_([RunState.QUEUED.value, *(state.value for state in ACTIVE)]))
-        .group_by(col(Run.team), col(Run.state))
+    paused = {team.name for team in teams.every(session) if team.paused_at is not None}
+    is_paused = organisation.read(session).paused_at is not None
+    reasons: Counter[str] = Counter()
+    oldest: dict[str, datetime] = {}
+    for team, state, reason, number, first in session.exec(
+        select(Run.team, Run.state, Run.reason, func.count(), func.min(Run.created_at))  # type: ignore[call-overload]
+        .where(col(Run.finished_at).is_(None))
+        .group_by(col(Run.state), col(Run.team), col(Run.reason))
     ):
         counts[team][state != RunState.QUEUED] += number
-    return {team: (queued, active) for team, (queued, active) in counts.items()}
+        if state == RunState.QUEUED:
+            reasons[Reason.PAUSED.value if is_paused or team in paused else str(reason)] += number
+            oldest[team] = min(first, oldest.get(team, first))
+    ages = {team: (now - first).total_seconds() for team, first in oldest.items()}
+    return OpenRuns({team: (queued, active) for team, (queued, active) in counts.items()}, dict(reasons), ages)
 
 
 def backlog(session: Session, now: datetime) -> Backlog:
     """How far behind the service is."""
-    oldest = session.exec(select(func.min(Run.created_at)).where(col(Run.state) == RunState.QUEUED.value)).one()
     read_at = flavors.last_read(session)
-    pending = session.exec(select(func.count()).where(col(Delivery.state) == "pending")).one()
+    well = [since for _, is_failing, since in deliveries.waiting(session, now) if not is_failing]
     live = session.exec(
         select(Stray.kind, func.count()).where(col(Stray.ended_at).is_(None)).group_by(col(Stray.kind))
     ).all()
     return Backlog(
-        None if oldest is None else (now - oldest).total_seconds(),
         None if read_at is None else (now - read_at).total_seconds(),
-        pending,
+        deliveries.count_pending(session),
+        (now - min(well)).total_seconds() if well else 0,
         {kind.value: 0 for kind in Kind} | dict(live),
     )
+
+
+def held(session: Session, now: datetime) -> Held | None:
+    """The one lease as its row has it; None where there is none (SQLite has a lock on a file)."""
+    lease = session.exec(select(Lease)).first()
+    return None if lease is None else Held(lease.fence, max(0.0, (lease.expires_at - now).total_seconds()))

@@ -205,5 +205,8 @@ def test_metrics_say_how_far_behind_the_service_is(api: Api) -> None:
     world.clock.turn(seconds=90)
     behind = samples(api)
     assert behind[("tunegate_oldest_queued_seconds",)] == 90
+    assert behind["tunegate_queue_age_seconds", "research"] == 90
+    assert behind["tunegate_waiting_runs", "paused"] == 1
     assert behind[("tunegate_pending_deliveries",)] == 1
+    assert behind[("tunegate_webhook_lag_seconds",)] == 90
     assert behind[("tunegate_prices_age_seconds",)] >= 90

@@ -62,6 +62,7 @@ FIRES = {
         ["tunegate_billing_drifted_attempts 3x90"],
     ),
     "TunegateDeliveriesPileUp": (["tunegate_pending_deliveries 900x90"], ["tunegate_pending_deliveries 9x90"]),
+    "TunegateWebhooksLate": (["tunegate_webhook_lag_seconds 90x90"], ["tunegate_webhook_lag_seconds 9x90"]),
 }
 
 

@@ -33,7 +33,7 @@ def fill(session: Session, now: datetime, endpoint_id: str, letters: int) -> Non
 
 
 def one_turn(session: Session, now: datetime) -> int:
-    ids = [endpoint_id for endpoint_id, _ in deliveries.waiting(session, now)]
+    ids = [endpoint_id for endpoint_id, *_ in deliveries.waiting(session, now)]
     return len(deliveries.due(session, now, ids, 5, ["dlv_ep_well_000000"]))
 
 

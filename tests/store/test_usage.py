@@ -152,7 +152,7 @@ def test_bills_stand_beside_charges_and_a_drift_is_told_once(db: Database, clock
     with db.read() as session:
         told = session.exec(select(Event).where(Event.type == "billing.drift")).all()
         totals = gauges.billed_totals(session)
-        counts = gauges.queued_and_active(session)
+        counts = gauges.open_runs(session, clock.now).by_team
     assert [(event.subject, event.sequence, event.data["drift_usd"]) for event in told] == [
         (settled[0].hub_job_id, 1, 0.000005)
     ]

@@ -64,6 +64,16 @@ class Run(SQLModel, table=True):
         Index("ix_run_queue", "lane", "is_ready", "rank", "id"),
         # the shortest of a lane: where money is short, if any of it fits, that one does
         Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
+        # all that monitoring counts, of runs that have not ended
+        Index(
+            "ix_run_open",
+            "state",
+            "team",
+            "reason",
+            "created_at",
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
         _index_of_some("not_before"),
         _index_of_some("card_due_at"),
         _index_of_some("bucket"),
