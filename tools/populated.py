@@ -60,7 +60,6 @@ class Populated:
             gate=self.world.gate,
             admin_key=ADMIN_KEY,
             namespace="acme",
-            wake=lambda *_names: None,
             ages=dict,
             is_leading=lambda: True,
         )

@@ -91,10 +91,10 @@ def submit(service: Service, key: str, seconds: str = "1") -> str:
     return run_id
 
 
-def until(what: Callable[[], Any], seconds: float) -> float:
-    """Wait until something holds; how long that took."""
+def until(what: Callable[[], Any], seconds: float, every: float = 0.05) -> float:
+    """Wait until something holds, looking each `every` seconds; how long that took."""
     began_at = time.monotonic()
     while not what():
         assert time.monotonic() - began_at < seconds
-        time.sleep(0.02)
+        time.sleep(every)
     return time.monotonic() - began_at
