@@ -30,7 +30,8 @@ MOST_UNDER_WAY = 200
 # What fails may take so much of that, one letter at a time; what does not, several each while there is plenty of room.
 MOST_FAILING = 100
 MOST_PER_ENDPOINT = 5
-LOOK_AGAIN_SECONDS = 0.1
+# While letters are under way nobody's bell is heard: what is new is looked for so often, by one look into an index.
+LOOK_AGAIN_SECONDS = 0.02
 # By the clock something becomes due while others are waited for; nobody minds a second.
 DUE_BY_TIME_SECONDS = 1
 
