@@ -25,7 +25,6 @@ from sqlmodel import Session, text
 
 from benchmarks.filling import fill, spend_all
 from benchmarks.statements import recorded
-from service.domain.plan import DEPTH
 from service.domain.run import RunState
 from service.flow.admit import Pass, admit
 from service.migrate import migrate
@@ -50,11 +49,9 @@ class Passes:
 
 @dataclass
 class Size:
-    """One length of the queue, how many runs of it a pass looks at (the first few of each lane), and what was
-    measured: the first look at it, ten slots free, no money."""
+    """One length of the queue, and what was measured: the first look at it, ten slots free, no money."""
 
     queued: int
-    heads: int
     db: Database
     first: Passes = field(default_factory=Passes)
     ten: Passes = field(default_factory=Passes)
@@ -71,7 +68,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="show where the time of the longest queue's passes goes")
     given = parser.parse_args()
     with _urls(given.postgres) as url_for:
-        sizes = [Size(queued, min(queued, given.teams * DEPTH), Database(url_for(queued))) for queued in given.queued]
+        sizes = [Size(queued, Database(url_for(queued))) for queued in given.queued]
         try:
             for size in sizes:
                 fill(size.db, NOW, given.teams, size.queued)
@@ -153,7 +150,7 @@ def _pass(db: Database, found: Passes, profile: cProfile.Profile | None) -> None
 def _print(title: str, sizes: list[Size], of: Callable[[Size], Passes]) -> None:
     print(title)
     print(
-        f"{'queued':>10} {'heads':>7} {'pass ms':>9} {'ratio':>7} {'CPU ms':>9} {'ratio':>7} "
+        f"{'queued':>10} {'pass ms':>9} {'ratio':>7} {'CPU ms':>9} {'ratio':>7} "
         f"{'in driver':>10} {'elsewhere':>10} {'statements':>11}"
     )
     middle = statistics.median
@@ -162,7 +159,7 @@ def _print(title: str, sizes: list[Size], of: Callable[[Size], Passes]) -> None:
         one = of(size)
         share = middle(one.driver) / middle(one.seconds)
         print(
-            f"{size.queued:>10} {size.heads:>7} {middle(one.seconds) * 1000:>9.1f} "
+            f"{size.queued:>10} {middle(one.seconds) * 1000:>9.1f} "
             f"{middle(one.seconds) / middle(base.seconds):>7.2f} {middle(one.cores) * 1000:>9.1f} "
             f"{middle(one.cores) / middle(base.cores):>7.2f} {share:>10.0%} {1 - share:>10.0%} "
             f"{middle(one.statements):>11.0f}"

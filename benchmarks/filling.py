@@ -20,7 +20,8 @@ from service.store.tables import Budget, BudgetWindow, Lane, Run, Team
 
 BATCH = 2_000
 PRICE = 25_000
-MINUTES = 60
+# Runs of one lane differ in length.
+MINUTES = range(30, 90)
 LIMIT = 1_000_000_000
 
 # About as large as a recipe with a script of 40 lines.
@@ -45,6 +46,11 @@ def fill(db: Database, now: datetime, teams: int, queued: int) -> None:
 def queue(db: Database, now: datetime, teams: int, numbers: range) -> None:
     """Runs with these numbers join the queue, each behind those with smaller ones."""
     _insert(db, Run, (_run(number, _name(number % teams), now) for number in numbers))
+
+
+def run_id(number: int) -> str:
+    """The id of the run that was filled in with a number."""
+    return f"run_{number:026}"
 
 
 def spend_all(session: Session) -> None:
@@ -112,8 +118,9 @@ def _window(team: str | None, now: datetime) -> dict[str, Any]:
 
 def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
     created_at = now - timedelta(hours=1) + timedelta(milliseconds=number)
+    minutes = MINUTES[number * 7_919 % len(MINUTES)]
     return {
-        "id": f"run_{number:026}",
+        "id": run_id(number),
         "team": team,
         "state": "queued",
         "reason": "checking",
@@ -121,9 +128,9 @@ def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
         "requested_by": "key_one",
         "recipe": RECIPE,
         "flavor": "a10g-large",
-        "requested_timeout_seconds": MINUTES * 60,
-        "timeout_seconds": MINUTES * 60,
-        "ceiling_micro_usd": PRICE * (MINUTES + 1),
+        "requested_timeout_seconds": minutes * 60,
+        "timeout_seconds": minutes * 60,
+        "ceiling_micro_usd": PRICE * (minutes + 1),
         "namespace": "acme",
         "volumes": [],
         "env": {},

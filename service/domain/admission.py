@@ -93,6 +93,15 @@ def decide(run: Candidate, board: Board) -> Decision:
     return Admit(price, timeout, need, tuple(purse.id for purse in purses))
 
 
+def has_money(run: Candidate, board: Board) -> bool:
+    """Whether the hard budgets above a run hold it as they stand: the part of `decide` that says no most often, without
+    its words."""
+    if (price := board.prices.get(run.flavor)) is None:
+        return False
+    need = ceiling(price, effective_timeout(run.timeout_seconds, run.cap, price))
+    return all(not purse.hard or need <= purse.balance.remaining for purse in board.purses_of(run))
+
+
 def unpriced(flavor: str) -> str:
     """That nobody knows what a flavor costs now."""
     return f"Hugging Face has not told the price of {flavor} for a day: it is asked for again every 30 s"

@@ -19,6 +19,9 @@ from service.domain.slots import Slot, SlotLimits, slots_of
 # How long a flavor takes to start, where nothing has been seen of it yet.
 UNSEEN_SCHEDULING = timedelta(minutes=10)
 
+# Team, user, flavor, namespace.
+LaneKey = tuple[str, str, str, str]
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -37,7 +40,7 @@ class Candidate:
     quoted_price: int | None = None
 
     @property
-    def lane(self) -> tuple[str, str, str, str]:
+    def lane(self) -> LaneKey:
         """Runs of one lane take the same slots and the same money."""
         return self.team, self.user, self.flavor, self.namespace
 

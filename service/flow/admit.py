@@ -7,7 +7,7 @@ organisation's row, so no two admissions can both count the same slot or dollar 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -16,7 +16,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col
 
 from service.domain.admission import Admit, Reject, Wait, price_change
-from service.domain.board import Board
+from service.domain.board import Board, Candidate, LaneKey
 from service.domain.diagnosis import Failure, Retry
 from service.domain.money import dollars
 from service.domain.place import Place
@@ -24,8 +24,8 @@ from service.domain.plan import plan
 from service.domain.run import Reason, RunState
 from service.flow.gate import Gate
 from service.flow.job_token import job_token_trouble
-from service.store import alerts, board, holds, ledger, organisation, runs, windows
-from service.store.board import Waiting
+from service.store import alerts, board, heads, holds, ledger, organisation, runs, windows
+from service.store.heads import Waiting
 from service.store.ids import new_id
 from service.store.tables import Attempt, Run
 
@@ -44,7 +44,7 @@ class Pass:
 def run_once(gate: Gate) -> int:
     """One pass over the heads of every team's queue; how many runs were admitted or refused."""
     with gate.db.read() as session:
-        places = board.queued_places(session)
+        places = heads.queued_places(session)
     troubles = {place: job_token_trouble(gate, place) for place in places}
     work = partial(admit, given=Pass(gate.limits.max_concurrent_runs, troubles, gate.clock()))
     moved = gate.write(work)
@@ -59,17 +59,17 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
         return []
     runs.wake_due(session, given.now)
     windows.ensure_all(session, given.now)
-    queues, told = _open_heads(board.heads_and_shortest(session), given)
+    queues = Queues(session, given)
+    first = queues.first_of_each()
     moved = []
     free: set[str] = set()
-    if queues:
+    if first:
         stand = board.read(session, given.most_active, given.now)
-        waiting = {one.candidate.id: one for queue in queues.values() for one in queue}
         spent: set[str] = set()
-        for candidate, decision in plan({team: [one.candidate for one in queues[team]] for team in queues}, stand):
-            one = waiting[candidate.id]
+        for candidate, decision in plan(first, stand, queues):
+            one = queues.waiting[candidate.id]
             if isinstance(decision, Wait):
-                told += _news(one, decision.reason, decision.message, decision.parked)
+                queues.told += _news(one, decision.reason, decision.message, decision.parked)
                 spent.update(_spent(decision, stand))
                 continue
             if (outcome := _move(session, one, decision, given.now)) is not None:
@@ -78,25 +78,48 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
                 # on the board it was being written to, and others may be parked for that
                 free.add(candidate.output_repo.lower())
         alerts.exhaust_all(session, spent, given.now)
-    runs.explain_queued(session, told)
+    runs.explain_queued(session, queues.told)
     if free:
         runs.unpark(session, "output", func.lower(col(Run.output_repo)).in_(free))
     return moved
 
 
-def _open_heads(
-    heads: Mapping[str, Sequence[Waiting]], given: Pass
-) -> tuple[dict[str, list[Waiting]], list[runs.Told]]:
-    """Those whose namespace takes jobs; and what the others are to be told."""
-    queues: dict[str, list[Waiting]] = {}
-    told: list[runs.Told] = []
-    for team, queue in heads.items():
+@dataclass
+class Queues:
+    """The runs that a pass looks at, by id, and what they are to be told. First the first of each lane; behind it,
+    what `plan` asks for."""
+
+    session: Session
+    given: Pass
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    told: list[runs.Told] = field(default_factory=list)
+    _shortest: Mapping[LaneKey, Candidate] | None = None
+
+    def first_of_each(self) -> dict[str, list[Candidate]]:
+        """The first of each lane, by team."""
+        found = {team: self._let_in(queue) for team, queue in heads.heads(self.session, 1).items()}
+        return {team: queue for team, queue in found.items() if queue}
+
+    def shortest(self, lane: LaneKey) -> Candidate | None:
+        """The shortest run of a lane."""
+        if self._shortest is None:
+            self._shortest = heads.shortest(self.session)
+        return self._shortest.get(lane)
+
+    def few(self, lane: LaneKey) -> list[Candidate]:
+        """The first few of a lane, and its shortest."""
+        return self._let_in(heads.of_lane(self.session, lane))
+
+    def _let_in(self, queue: Sequence[Waiting]) -> list[Candidate]:
+        """Those whose place takes jobs; the others are told why not."""
+        let_in = []
         for one in queue:
-            if (trouble := given.troubles.get(one.place)) is not None:
-                told += _news(one, Reason.BACKING_OFF, trouble)
-            else:
-                queues.setdefault(team, []).append(one)
-    return queues, told
+            if (trouble := self.given.troubles.get(one.place)) is not None:
+                self.told += _news(one, Reason.BACKING_OFF, trouble)
+            elif one.candidate.id not in self.waiting:
+                self.waiting[one.candidate.id] = one
+                let_in.append(one.candidate)
+        return let_in
 
 
 def _news(one: Waiting, reason: Reason, message: str, parked: str | None = None) -> list[runs.Told]:
@@ -115,7 +138,7 @@ def _spent(wait: Wait, stand: Board) -> list[str]:
 def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetime) -> str | None:
     """Carry out what was decided of a run, and say how; None where it is no longer what was decided on."""
     run = runs.claim(session, one.candidate.id)
-    if run is None or not run.is_ready or board.candidate(session, run) != one.candidate:
+    if run is None or not run.is_ready or heads.candidate(session, run) != one.candidate:
         return None  # cancelled, paused or changed meanwhile, or just now: the next pass sees it as it is
     if isinstance(decision, Reject):
         _reject(session, run, decision, now)

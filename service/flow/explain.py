@@ -23,8 +23,8 @@ from service.domain.gates import Check, checks
 from service.domain.run import Reason, RunState
 from service.flow.change import is_refused
 from service.flow.held import held
-from service.store import board, flavors, queue
-from service.store.board import Waiting
+from service.store import board, flavors, heads, queue
+from service.store.heads import Waiting
 from service.store.tables import Run
 
 # How many queued runs the look ahead takes in, over all lanes.
@@ -68,10 +68,10 @@ class View:
 
 def look(session: Session, most_active: int, now: datetime) -> View:
     """Read the board and the heads of the queues."""
-    lanes = max(1, board.lanes_in_use(session))
+    lanes = max(1, heads.lanes_in_use(session))
     depth = max(1, min(50, MOST_SEEN // lanes))
     read: dict[tuple[str, ...], list[Waiting]] = defaultdict(list)
-    for one in chain.from_iterable(board.heads(session, depth + 1).values()):
+    for one in chain.from_iterable(heads.heads(session, depth + 1).values()):
         read[one.candidate.lane].append(one)
     # Of the first of each lane every pass says anew why it waits.
     firsts = [found[0] for found in read.values()]
@@ -93,7 +93,7 @@ def earliest(view: View, wanted: Collection[str], is_open: bool) -> dict[str, da
 
 def explain(session: Session, run: Run, most_active: int, now: datetime) -> Explanation:
     """All about a queued run; a run that is not queued has passed every gate or needs none."""
-    candidate = board.candidate(session, run)
+    candidate = heads.candidate(session, run)
     assumption = _assumption(session, run)
     if run.state != RunState.QUEUED:
         return Explanation(None, None, [], [], assumption)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from service.domain.admission import cap_refusal, effective_timeout
 from service.domain.duration import MAX_SECONDS
 from service.domain.money import MICRO, MIN_CAPPED_TIMEOUT_SECONDS, ceiling, dollars
-from service.store import board, flavors
+from service.store import flavors, heads
 from service.store.tables import Attempt, Run
 
 
@@ -62,7 +62,7 @@ def means_of(session: Session, run: Run, attempt: Attempt, now: datetime) -> Mea
 def left_of_cap(session: Session, run: Run) -> int | None:
     """Micro-dollars of a run's cap that are not charged, by admission's own count; None without a cap."""
     session.flush()
-    return board.candidate(session, run).cap
+    return heads.candidate(session, run).cap
 
 
 def expected(estimate: dict[str, Any] | None) -> int | None:

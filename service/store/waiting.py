@@ -26,13 +26,13 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
     above = organisation.read(session)
     names = {run.team for run in queued}
     paused = once(session, ("paused", *sorted(names)), lambda: _paused_teams(session, names))
-    firsts = _firsts(session, {run.lane for run in queued if run.is_ready and run.reason == Reason.CHECKING})
+    firsts = _firsts(session, {run.lane for run in queued if run.is_ready})
     for run in queued:
         if above.paused_at is not None:
             told[run.id] = _paused("the queue", above.paused_by, above.paused_at, "an admin")
         elif (team := paused.get(run.team)) is not None:
             told[run.id] = _paused(f"team {team.name}", team.paused_by, team.paused_at, "a lead")
-        elif run.is_ready and run.reason == Reason.CHECKING:
+        elif run.is_ready:  # a pass tells those behind the first only where one of them may start
             first = firsts.get(run.lane)
             if first is not None and first.id != run.id and (first.rank, first.id) < (run.rank, run.id):
                 told[run.id] = (first.reason, f"behind {first.id}, which goes first: {first.message}")
