@@ -31,7 +31,7 @@ RECIPE = {"kind": "script", "source": "# a line of a script that trains\n" * 40,
 def fill(db: Database, now: datetime, teams: int, queued: int) -> None:
     """`teams` teams, each with a monthly budget in micro-dollars that is far from spent, and `queued` runs that wait,
     dealt to the teams in turn, so that each team has one lane of the same length."""
-    names = [_name(number) for number in range(teams)]
+    names = [team_name(number) for number in range(teams)]
     db.write(lambda session: flavors.replace_all(session, [Listed("a10g-large", PRICE, {"name": "a10g-large"})], now))
     for table, rows in (
         (Team, (_team(name, now) for name in names)),
@@ -39,13 +39,45 @@ def fill(db: Database, now: datetime, teams: int, queued: int) -> None:
         (Budget, (_budget(name, now) for name in [None, *names])),
         (BudgetWindow, (_window(name, now) for name in [None, *names])),
     ):
-        _insert(db, table, rows)
+        insert_many(db, table, rows)
     queue(db, now, teams, range(queued))
 
 
 def queue(db: Database, now: datetime, teams: int, numbers: range) -> None:
     """Runs with these numbers join the queue, each behind those with smaller ones."""
-    _insert(db, Run, (_run(number, _name(number % teams), now) for number in numbers))
+    insert_many(db, Run, (_run(number, team_name(number % teams), now) for number in numbers))
+
+
+def insert_many(db: Database, table: type[SQLModel], rows: Iterator[dict[str, Any]]) -> None:
+    """Insert rows in bulk, some thousands at a time."""
+    while batch := list(islice(rows, BATCH)):
+        db.write(partial(_execute, table=table, batch=batch))
+
+
+def window_of(team: str | None) -> str:
+    """The id of the present window of a team's budget, or of the organisation's."""
+    return f"win_{team or ''}"
+
+
+def finished_run(run_id: str, team: str, state: str, ended: datetime) -> dict[str, Any]:
+    """A run that had one job."""
+    number = int(run_id[-7:])
+    return {
+        **_run(number, team, ended),
+        "id": run_id,
+        "state": state,
+        "reason": None if state == "succeeded" else "script_error",
+        "message": None,
+        "output_repo": f"acme/model-{number}",
+        "output": {"repo": f"acme/model-{number}", "revision": "a" * 40, "verified": state == "succeeded"},
+        "labels": {"project": f"project-{number % 10}"},
+        "attempt": 1,
+        "sequence": 4,
+        "created_at": ended,
+        "admitted_at": ended,
+        "started_at": ended,
+        "finished_at": ended,
+    }
 
 
 def run_id(number: int) -> str:
@@ -53,18 +85,19 @@ def run_id(number: int) -> str:
     return f"run_{number:026}"
 
 
+def queue_of(db: Database, now: datetime, team: str, numbers: range) -> None:
+    """Runs of one team with these numbers join the queue."""
+    insert_many(db, Run, (_run(number, team, now) for number in numbers))
+
+
 def spend_all(session: Session) -> None:
     """Every team's window is spent whole, so that what waits would lack money even with all reservations back."""
     session.exec(update(BudgetWindow).where(col(BudgetWindow.budget_id) != "bud_").values(charged_micro_usd=LIMIT))
 
 
-def _name(number: int) -> str:
+def team_name(number: int) -> str:
+    """How a team is called."""
     return f"team-{number:05}"
-
-
-def _insert(db: Database, table: type[SQLModel], rows: Iterator[dict[str, Any]]) -> None:
-    while batch := list(islice(rows, BATCH)):
-        db.write(partial(_execute, table=table, batch=batch))
 
 
 def _execute(session: Session, table: type[SQLModel], batch: list[dict[str, Any]]) -> None:
@@ -103,7 +136,7 @@ def _budget(team: str | None, now: datetime) -> dict[str, Any]:
 def _window(team: str | None, now: datetime) -> dict[str, Any]:
     starts_at, ends_at = window(Period.MONTH, now)
     return {
-        "id": f"win_{team or ''}",
+        "id": window_of(team),
         "budget_id": f"bud_{team or ''}",
         "starts_at": starts_at,
         "ends_at": ends_at,

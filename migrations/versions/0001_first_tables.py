@@ -466,8 +466,10 @@ def upgrade() -> None:
             sqlite_where=sa.text("start_before IS NOT NULL"),
             postgresql_where=sa.text("start_before IS NOT NULL"),
         )
+        batch_op.create_index("ix_run_state_id", ["state", "id"], unique=False)
         batch_op.create_index("ix_run_state_output_repo", ["state", "output_repo"], unique=False)
         batch_op.create_index("ix_run_team_id", ["team", "id"], unique=False)
+        batch_op.create_index("ix_run_team_state_id", ["team", "state", "id"], unique=False)
         batch_op.create_index(
             "ix_run_to_cancel",
             ["cancel_requested_at"],
@@ -476,6 +478,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
         )
         batch_op.create_index("ix_run_to_check", ["state", "checked_at", "rank", "id"], unique=False)
+        batch_op.create_index(
+            "ix_run_turn",
+            ["team", "rank", "id", "ceiling_micro_usd"],
+            unique=False,
+            sqlite_where=sa.text("is_ready IS 1"),
+            postgresql_where=sa.text("is_ready IS true"),
+        )
 
     op.create_table(
         "sign_in",
@@ -781,14 +790,19 @@ def downgrade() -> None:
 
     op.drop_table("sign_in")
     with op.batch_alter_table("run", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_run_turn", sqlite_where=sa.text("is_ready IS 1"), postgresql_where=sa.text("is_ready IS true")
+        )
         batch_op.drop_index("ix_run_to_check")
         batch_op.drop_index(
             "ix_run_to_cancel",
             sqlite_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=sa.text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
         )
+        batch_op.drop_index("ix_run_team_state_id")
         batch_op.drop_index("ix_run_team_id")
         batch_op.drop_index("ix_run_state_output_repo")
+        batch_op.drop_index("ix_run_state_id")
         batch_op.drop_index(
             "ix_run_start_before",
             sqlite_where=sa.text("start_before IS NOT NULL"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session
 
 from service.api.auth import Viewer
 from service.api.pages import After, Limit, Page, decode_number, encode, page_json
@@ -28,10 +31,9 @@ def list_queue(caller: Viewer, app: App, limit: Limit = 50, after: After = None)
     see their own team's runs."""
     first, now = decode_number(after), app.now()
     with app.gate.db.read() as session:
-        ordered = [(run_id, team, place) for place, (run_id, team) in enumerate(queue.in_order(session, now), 1)]
-        held = [(run_id, team, None) for run_id, team in queue.held(session)]
-        seen = [one for one in (*ordered, *held) if caller.sees(one[1])]
-        page = seen[first : first + limit]
+        page = _line(session, caller.team, first, limit + 1, now)
+        has_more = len(page) > limit
+        page = page[:limit]
         found = runs.some(session, [run_id for run_id, _, _ in page])
         shown = {one["id"]: one for one in describe_runs(session, found, now)}
         view = explain.look(session, app.gate.limits.max_concurrent_runs, now)
@@ -49,8 +51,27 @@ def list_queue(caller: Viewer, app: App, limit: Limit = 50, after: After = None)
         for run_id, team, place in page
         if run_id in shown
     ]
-    has_more = len(seen) > first + limit
     return JSONResponse(page_json(data, has_more, encode(first + limit) if has_more else None))
+
+
+def _line(
+    session: Session, team: str | None, skip: int, limit: int, now: datetime
+) -> list[tuple[str, str, int | None]]:
+    """Runs with their team and position, behind the first few of them: of one team, or of all."""
+    line: list[tuple[str, str, int | None]]
+    if team is None:
+        ordered = enumerate(islice(queue.in_order(session, now), skip + limit), 1)
+        so_far = [(run_id, owner, place) for place, (run_id, owner) in ordered]
+        line, before = [*so_far[skip:]], len(so_far)
+    else:
+        ids = queue.of_team(session, team, skip, limit)
+        places = queue.positions(session, team, ids, now)
+        line = [(run_id, team, places.get(run_id)) for run_id in ids]
+        before = skip + len(ids) if ids else queue.ready(session, team)
+    if len(line) < limit:
+        held = queue.held(session, team, max(0, skip - before), limit - len(line))
+        line += [(run_id, owner, None) for run_id, owner in held]
+    return line
 
 
 @router.get(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 from service.domain.budget import UTC_ZONE, Balance, Period, following
 from service.domain.fairness import share
 from service.domain.money import GRACE_MINUTES
-from service.domain.slots import Slot, SlotLimits, slots_of
+from service.domain.slots import ORGANISATION, Slot, SlotLimits, slots_of
 
 # How long a flavor takes to start, where nothing has been seen of it yet.
 UNSEEN_SCHEDULING = timedelta(minutes=10)
@@ -118,6 +119,18 @@ class Board:
             self._by_owner[purse.team, purse.user].append(purse.id)
         for active in self.actives.values():
             self._take(active)
+
+    def copy(self) -> Board:
+        """Another board that stands as this one does, to try something on: what it holds is never changed in place."""
+        other = copy(self)
+        other.purses, other.actives = dict(self.purses), dict(self.actives)
+        other.usage, other.used, other._writers = dict(self.usage), Counter(self.used), dict(self._writers)
+        other._by_owner = defaultdict(list, {owner: list(ids) for owner, ids in self._by_owner.items()})
+        return other
+
+    def is_full(self) -> bool:
+        """Whether nothing at all may start."""
+        return not self.has_room(ORGANISATION)
 
     def has_room(self, slot: Slot) -> bool:
         """Whether one more run fits."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
 from service.domain.admission import Admit, Decision, Wait, decide
@@ -42,12 +41,17 @@ def what_would_help(run: Candidate, queues: Queues, board: Board, may: May) -> l
 
 def outcome(run: Candidate, queues: Queues, board: Board) -> Decision:
     """What one pass would decide about a run, in the place of the one with its id."""
+    if board.is_full():  # whoever goes first, it is told the same
+        return decide(run, board)
     mine = sorted(
         [*(one for one in queues.get(run.team, ()) if one.id != run.id), run], key=lambda one: (one.rank, one.id)
     )
-    for candidate, decision in plan({**queues, run.team: mine}, deepcopy(board)):
+    tried = board.copy()
+    for candidate, decision in plan({**queues, run.team: mine}, tried):
         if candidate.id == run.id:
             return decision
+        if tried.is_full():
+            return decide(run, tried)
     raise AssertionError("each candidate is told once")
 
 
@@ -79,7 +83,7 @@ def _more_money(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
     decision = decide(run, board)
     if not isinstance(decision, Wait) or not decision.lacks_money:
         return
-    richer = deepcopy(board)
+    richer = board.copy()
     asked = []
     for purse_id in decision.lacks_money:
         purse = richer.purses[purse_id]
@@ -95,7 +99,7 @@ def _more_slots(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
     decision = decide(run, board)
     if not isinstance(decision, Wait) or len(decision.lacks_slots) != 1:
         return
-    wider = deepcopy(board)
+    wider = board.copy()
     slot = decision.lacks_slots[0]
     missing = board.used[slot] - (board.limits.of(slot) or 0) + 1
     wider.used[slot] -= missing
@@ -106,7 +110,7 @@ def _more_slots(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
 def _an_end(run: Candidate, queues: Queues, board: Board) -> Iterator[Help]:
     soonest = sorted(board.actives.values(), key=lambda active: (active.until, active.id))
     for active in soonest[:MOST_ENDS]:
-        later = deepcopy(board)
+        later = board.copy()
         later.end(active.id, active.least)
         if isinstance(outcome(run, queues, later), Admit):
             latest = f"; it ends at {minute(active.until)} at the latest" if active.team == run.team else ""

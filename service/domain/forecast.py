@@ -16,6 +16,8 @@ from service.domain.budget import NEVER
 from service.domain.plan import looked_at, plan
 
 MOST_EVENTS = 400
+# With a thousand runs in view, that is what forty events cost.
+MOST_LOOKED_AT = 40_000
 
 
 def earliest_starts(
@@ -31,7 +33,9 @@ def earliest_starts(
     known = [set(ids) for ids in cut]
     missing = set(wanted)
     starts: dict[str, datetime] = {}
+    looked_at_so_far = 0
     for _ in range(MOST_EVENTS):
+        looked_at_so_far += sum(map(len, waiting.values()))
         for run, decision in _moves(waiting, board):
             missing.discard(run.id)
             if isinstance(decision, Admit) and run.id in wanted:
@@ -41,7 +45,7 @@ def earliest_starts(
             if not all(known):
                 return starts
         moment = _next_event(board)
-        if not missing or moment is None:
+        if not missing or moment is None or looked_at_so_far > MOST_LOOKED_AT:
             break
         board.now = max(board.now, moment)
         _pass_time(board)
@@ -52,7 +56,7 @@ def _moves(waiting: dict[str, list[Candidate]], board: Board) -> Iterator[tuple[
     """What moves at one moment: passes are made until one moves nothing and puts nothing out of the way."""
     aside: set[str] = set()
     is_over = False
-    while not is_over:
+    while not is_over and not board.is_full():
         is_over = True
         seen = {
             team: looked_at([run for run in queue if run.id not in aside], board) for team, queue in waiting.items()
@@ -65,6 +69,8 @@ def _moves(waiting: dict[str, list[Candidate]], board: Board) -> Iterator[tuple[
             elif decision.parked is not None:
                 is_over = False
                 aside.add(run.id)
+            if board.is_full():  # nobody else starts before something ends
+                return
 
 
 def _next_event(board: Board) -> datetime | None:

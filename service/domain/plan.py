@@ -26,6 +26,8 @@ DEPTH = 5
 def looked_at(queue: Sequence[Candidate], board: Board) -> list[Candidate]:
     """The part of a team's queue that one pass looks at, by rank. Runs of a lane differ in nothing but length that
     counts for money, so if any of those further back can use what the first ones cannot, the shortest can."""
+    if len(queue) <= DEPTH:
+        return list(queue)
     lanes: dict[tuple[str, ...], list[Candidate]] = {}
     for run in queue:
         lanes.setdefault(run.lane, []).append(run)

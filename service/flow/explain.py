@@ -103,8 +103,7 @@ def explain(session: Session, run: Run, most_active: int, now: datetime) -> Expl
     gates = [*before, *checks(candidate, view.stand)]
     if closed:
         return Explanation(None, None, gates, _after_release(candidate, view, closed), assumption)
-    ahead = [run_id for run_id, _ in queue.in_order(session, now)] if run.is_ready else []
-    position = ahead.index(run.id) + 1 if run.id in ahead else None
+    position = queue.positions(session, run.team, [run.id], now).get(run.id) if run.is_ready else None
     if run.is_ready and not view.has(run):
         return Explanation(position, None, [*gates, FAR_BACK], [], assumption)
     decision = outcome(candidate, view.queues, view.stand)

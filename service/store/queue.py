@@ -1,55 +1,183 @@
-"""The whole queue in the order in which it would start, if everything fitted: for people who look, never for a pass."""
+"""The order in which queued runs would start, if everything fitted: for people who look, never for a pass.
+
+Teams go by their share, which grows with each run's ceiling, and within a team runs go by rank; a team that is paused
+has no turn. So a run's turn is (share of its team once all before it there have started, team), and turns alone are
+the order: nobody has to read those in front to know how many they are.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate, groupby
+from operator import itemgetter
 
-from sqlalchemy import func
+from sqlalchemy import func, true
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from service.domain.fairness import decayed, share
 from service.domain.run import RunState
 from service.store.tables import Run, Team
 
+# How many runs of a team are read at once, and how many teams are named in a statement.
+AT_FIRST, THEN, AT_ONCE = 2, 32, 500
+_IS_READY = col(Run.is_ready).is_(True)
+_CEILING = func.coalesce(Run.ceiling_micro_usd, 0)
+_BY_RANK = (col(Run.rank), col(Run.id))
 
-def in_order(session: Session, now: datetime) -> list[tuple[str, str]]:
-    """Every ready run with its team: teams by their share, which grows with each run's ceiling, and within a team by
-    rank. A team that is paused has no turn."""
-    queues: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    rows = session.exec(
-        select(Run.id, Run.team, func.coalesce(Run.ceiling_micro_usd, 0))
-        .join(Team, col(Team.name) == Run.team)
-        .where(col(Run.is_ready).is_(True), col(Team.paused_at).is_(None))
-        .order_by(col(Run.team), col(Run.rank), col(Run.id))
-    )
-    for run_id, team, ceiling in rows:
-        queues[team].append((run_id, ceiling))
-    teams = {team.name: team for team in session.exec(select(Team).where(col(Team.name).in_(list(queues))))}
-    usage = {name: decayed(team.usage_micro_usd, team.usage_at, now) for name, team in teams.items()}
-    turns = [(share(usage[name], teams[name].weight), name, 0) for name in queues]
+
+@dataclass(frozen=True)
+class _Owner:
+    """A team as far as its turns go."""
+
+    name: str
+    usage: float
+    weight: float
+
+    def turn(self, ahead: int) -> float:
+        """Its share once runs of so many micro-dollars in all have started."""
+        return share(self.usage + ahead, self.weight)
+
+
+def in_order(session: Session, now: datetime) -> Iterator[tuple[str, str]]:
+    """Every ready run with its team, read as far as it is asked for."""
+    owners = {owner.name: owner for owner in _owners(session, now)}
+    waiting = {name: deque(some) for name, some in _next(session, AT_FIRST, 0).items() if name in owners}
+    ended = {name for name, some in waiting.items() if len(some) < AT_FIRST}
+    read, ahead = dict.fromkeys(waiting, AT_FIRST), dict.fromkeys(waiting, 0)
+    turns = [(owners[name].turn(0), name) for name in waiting]
     heapq.heapify(turns)
-    ordered = []
     while turns:
-        _, name, index = heapq.heappop(turns)
-        run_id, ceiling = queues[name][index]
-        ordered.append((run_id, name))
-        usage[name] += ceiling
-        if index + 1 < len(queues[name]):
-            heapq.heappush(turns, (share(usage[name], teams[name].weight), name, index + 1))
-    return ordered
+        _, name = heapq.heappop(turns)
+        run_id, ceiling = waiting[name].popleft()
+        yield run_id, name
+        ahead[name] += ceiling
+        if not waiting[name] and name not in ended:  # it is read on, and with it others that soon are where it is
+            so_far = read[name]
+            near = [one for one, left in waiting.items() if len(left) < 2 and read[one] == so_far and one not in ended]
+            names = {name, *near[:AT_ONCE]}
+            more = _next(session, THEN, so_far, names)
+            for one in names:
+                waiting[one] += more.get(one, ())
+                read[one] = so_far + THEN
+            ended |= {one for one in names if len(more.get(one, ())) < THEN}
+        if waiting[name]:
+            heapq.heappush(turns, (owners[name].turn(ahead[name]), name))
 
 
-def held(session: Session) -> list[tuple[str, str]]:
+def of_team(session: Session, team: str, skip: int, limit: int) -> list[str]:
+    """A team's ready runs by rank; none where it is paused."""
+    query = select(Run.id).join(Team, col(Team.name) == Run.team).where(Run.team == team, _IS_READY)
+    return list(session.exec(query.where(col(Team.paused_at).is_(None)).order_by(*_BY_RANK).offset(skip).limit(limit)))
+
+
+def ready(session: Session, team: str) -> int:
+    """How many `of_team` has in all."""
+    mine = (
+        select(func.count()).select_from(Run).join(Team, col(Team.name) == Run.team).where(Run.team == team, _IS_READY)
+    )
+    return session.exec(mine.where(col(Team.paused_at).is_(None))).one()
+
+
+def positions(session: Session, team: str, run_ids: Collection[str], now: datetime) -> dict[str, int]:
+    """The positions of some ready runs of one team among all, from 1: of those that have one."""
+    owners = {owner.name: owner for owner in _owners(session, now)}
+    mine = owners.pop(team, None)
+    if mine is None or not run_ids:
+        return {}
+    turns: list[tuple[str, float]] = []
+    found: dict[str, int] = {}
+    ahead = 0
+    for place, (run_id, ceiling) in enumerate(_ready(session, team), 1):
+        if run_id in run_ids:
+            turns.append((run_id, mine.turn(ahead)))
+            found[run_id] = place
+            if len(found) == len(run_ids):
+                break
+        ahead += ceiling
+    for other, starts in _turns_of(session, owners, [turn for _, turn in turns]):
+        count = bisect_right if other < team else bisect_left
+        for run_id, turn in turns:
+            found[run_id] += count(starts, turn)
+    return found
+
+
+def held(session: Session, team: str | None, skip: int, limit: int) -> list[tuple[str, str]]:
     """Queued runs that something holds outside the board, their team's pause included, oldest first, with their
-    teams."""
-    return [
-        (run_id, team)
-        for run_id, team in session.exec(
-            select(Run.id, Run.team)
-            .join(Team, col(Team.name) == Run.team)
-            .where(Run.state == RunState.QUEUED.value, col(Run.is_ready).is_(False) | col(Team.paused_at).is_not(None))
-            .order_by(col(Run.id))
-        )
-    ]
+    teams; of one team, or of all."""
+    query = (
+        select(Run.id, Run.team)
+        .join(Team, col(Team.name) == Run.team)
+        .where(Run.state == RunState.QUEUED.value, col(Run.is_ready).is_(False) | col(Team.paused_at).is_not(None))
+        .order_by(col(Run.id))
+    )
+    if team is not None:
+        query = query.where(Run.team == team)
+    return [(run_id, name) for run_id, name in session.exec(query.offset(skip).limit(limit))]
+
+
+def _owners(session: Session, now: datetime) -> list[_Owner]:
+    rows = session.exec(
+        select(Team.name, Team.usage_micro_usd, Team.usage_at, Team.weight).where(col(Team.paused_at).is_(None))
+    )
+    return [_Owner(name, decayed(usage, at, now), weight) for name, usage, at, weight in rows]
+
+
+def _turns_of(
+    session: Session, owners: Mapping[str, _Owner], wanted: Sequence[float]
+) -> Iterator[tuple[str, list[float]]]:
+    """The turns of other teams' ready runs, as far as they differ from before or behind all that are wanted."""
+    if not wanted:
+        return
+    sums = select_columns(col(Run.team), func.count(), func.sum(_CEILING), func.min(_CEILING))
+    among: set[str] = set()
+    for team, count, total, least in session.execute(sums.where(_IS_READY).group_by(col(Run.team))):
+        if team not in owners or owners[team].turn(0) > max(wanted):
+            continue
+        if owners[team].turn(total - least) < min(wanted):  # none of them has a later turn
+            yield team, [-math.inf] * count
+        elif owners[team].turn(least) > max(wanted):  # nor any but the first an earlier one
+            yield team, [owners[team].turn(0)]
+        else:
+            among.add(team)
+    rows = select_columns(col(Run.team), _CEILING).where(_IS_READY).order_by(col(Run.team), *_BY_RANK)
+    if len(among) <= AT_ONCE:
+        rows = rows.where(col(Run.team).in_(among))
+    for team, some in groupby(session.execute(rows) if among else (), key=itemgetter(0)):
+        if team in among:
+            ahead = accumulate((ceiling for _, ceiling in some), initial=0)
+            yield team, [owners[team].turn(one) for one in ahead][:-1]
+
+
+def _ready(session: Session, team: str) -> Iterator[tuple[str, int]]:
+    rows = select_columns(col(Run.id), _CEILING).where(col(Run.team) == team, _IS_READY).order_by(*_BY_RANK)
+    return ((run_id, ceiling) for run_id, ceiling in session.execute(rows))
+
+
+def _next(
+    session: Session, number: int, skip: int, names: Collection[str] | None = None
+) -> dict[str, list[tuple[str, int]]]:
+    """The next few ready runs of each team, with their ceilings, by rank: looked up in the index, in the form in which
+    each database does so (`heads`)."""
+    mine = select_columns(col(Run.id), _CEILING.label("ceiling"), col(Run.rank)).where(
+        col(Run.team) == Team.name, _IS_READY
+    )
+    mine = mine.order_by(*_BY_RANK).limit(number).offset(skip).correlate(Team)
+    if session.get_bind().dialect.name == "postgresql":
+        few = mine.lateral("few")
+        query = select_columns(col(Team.name), few.c.id, few.c.ceiling).join(few, true())
+        query = query.order_by(few.c.rank, few.c.id)
+    else:
+        ids = mine.with_only_columns(col(Run.id)).scalar_subquery()
+        query = select_columns(col(Team.name), col(Run.id), _CEILING).join(Run, col(Run.id).in_(ids))
+        query = query.order_by(*_BY_RANK)
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for team, run_id, ceiling in session.execute(query if names is None else query.where(col(Team.name).in_(names))):
+        found[team].append((run_id, ceiling))
+    return found

@@ -109,8 +109,8 @@ def test_a_paused_team_has_no_place_in_the_queue(world: World) -> None:
     assert told_of(world, run_id).position == 1
     assert [told_of(world, one).position for one in paused] == [None] * 3
     with world.db.read() as session:
-        assert queue.in_order(session, world.clock.now) == [(run_id, "research")]
-        assert [one for one, _ in queue.held(session)] == paused
+        assert [*queue.in_order(session, world.clock.now)] == [(run_id, "research")]
+        assert [one for one, _ in queue.held(session, None, 0, 9)] == paused
 
 
 @pytest.mark.parametrize("period", [Period.DAY, Period.MONTH])

@@ -74,6 +74,19 @@ class Run(SQLModel, table=True):
             sqlite_where=text("finished_at IS NULL"),
             postgresql_where=text("finished_at IS NULL"),
         ),
+        # a team's ready runs in their order, with what each adds to its share
+        Index(
+            "ix_run_turn",
+            "team",
+            "rank",
+            "id",
+            "ceiling_micro_usd",
+            sqlite_where=text("is_ready IS 1"),
+            postgresql_where=text("is_ready IS true"),
+        ),
+        # runs of a state, newest first
+        Index("ix_run_state_id", "state", "id"),
+        Index("ix_run_team_state_id", "team", "state", "id"),
         _index_of_some("not_before"),
         _index_of_some("card_due_at"),
         _index_of_some("bucket"),
