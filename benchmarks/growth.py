@@ -78,6 +78,7 @@ def _asked(service: Service) -> Asked:
     deep = {"/runs": encode(f"run_{past.NEWEST}{MONTH - 900:07}"), "/events": encode(past.FIRST_POSITION + 2_000)}
     paths = [
         "/runs", f"/runs?after={deep['/runs']}", "/runs?state=failed", "/runs?state=queued", "/runs?state=running",
+        "/runs?state=failed&state=cancelled",
         f"/runs?team={team}", f"/runs?team={team}&state=failed", "/runs?label=project=project-3",
         "/runs?label=project=none", "/runs?output_repo=acme/model-7", "/runs?output_repo=model-7",
         "/runs?output_repo=acme/none", f"/runs?created_after={month_ago}", "/queue", "/usage",

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         64, gt=0, description="What is kept of one attempt's log, unpacked: its beginning and its end."
     )
     logs_gib: float = Field(20, gt=0, description="What all logs together may take, unpacked; then the oldest go.")
-    log_days: float = Field(90, gt=0, description="How long logs of ended jobs are kept.")
+    log_days: float = Field(90, gt=0, description="How long logs and series of ended jobs are kept.")
     checkpoint_days: float = Field(
         7, ge=0, description="How long checkpoints of failed or cancelled runs are kept; those of a success go at once."
     )

@@ -111,6 +111,12 @@ def upgrade() -> None:
         sa.Column("paused_by", sa.String(), nullable=True),
         sa.Column("counts_outside", sa.Boolean(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("metered_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("charged_attempts", sa.Integer(), nullable=False),
+        sa.Column("billed_micro_usd", sa.BigInteger(), nullable=True),
+        sa.Column("drift_micro_usd", sa.BigInteger(), nullable=True),
+        sa.Column("billed_attempts", sa.Integer(), nullable=False),
+        sa.Column("drifted_attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organisation")),
     )
     op.create_table(
@@ -189,6 +195,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_idempotency_key_team_team")),
         sa.PrimaryKeyConstraint("team", "key", name=op.f("pk_idempotency_key")),
     )
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_idempotency_key_created_at"), ["created_at"], unique=False)
+
     op.create_table(
         "lane",
         sa.Column("name", sa.String(), nullable=False),
@@ -422,14 +431,14 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_run_bucket",
-            ["bucket"],
+            ["id"],
             unique=False,
             sqlite_where=sa.text("bucket IS NOT NULL"),
             postgresql_where=sa.text("bucket IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_run_card_due_at",
-            ["card_due_at"],
+            ["state", "card_due_at"],
             unique=False,
             sqlite_where=sa.text("card_due_at IS NOT NULL"),
             postgresql_where=sa.text("card_due_at IS NOT NULL"),
@@ -557,6 +566,20 @@ def upgrade() -> None:
         batch_op.create_index("ix_attempt_finished_at", ["finished_at"], unique=False)
         batch_op.create_index("ix_attempt_flavor_admitted_at", ["flavor", "admitted_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_attempt_hub_job_id"), ["hub_job_id"], unique=False)
+        batch_op.create_index(
+            "ix_attempt_logged",
+            ["finished_at", "log_bytes"],
+            unique=False,
+            sqlite_where=sa.text("log_bytes > 0"),
+            postgresql_where=sa.text("log_bytes > 0"),
+        )
+        batch_op.create_index(
+            "ix_attempt_measured",
+            ["finished_at"],
+            unique=False,
+            sqlite_where=sa.text("metric_points > 0"),
+            postgresql_where=sa.text("metric_points > 0"),
+        )
 
     op.create_table(
         "dependency",
@@ -780,6 +803,14 @@ def downgrade() -> None:
 
     op.drop_table("dependency")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_attempt_measured",
+            sqlite_where=sa.text("metric_points > 0"),
+            postgresql_where=sa.text("metric_points > 0"),
+        )
+        batch_op.drop_index(
+            "ix_attempt_logged", sqlite_where=sa.text("log_bytes > 0"), postgresql_where=sa.text("log_bytes > 0")
+        )
         batch_op.drop_index(batch_op.f("ix_attempt_hub_job_id"))
         batch_op.drop_index("ix_attempt_flavor_admitted_at")
         batch_op.drop_index("ix_attempt_finished_at")
@@ -854,6 +885,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_lane_team"))
 
     op.drop_table("lane")
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_key_created_at"))
+
     op.drop_table("idempotency_key")
     with op.batch_alter_table("budget", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_budget_team"))

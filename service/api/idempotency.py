@@ -71,7 +71,7 @@ def _replayed_response(run: dict[str, Any]) -> JSONResponse:
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(description="Same key and body: the same run. Scoped to the team. 1 to 255 characters, ASCII"),
+    Header(description="Same key and body: the same run, for 30 days. Scoped to the team. 1 to 255 characters, ASCII"),
 ]
 
 

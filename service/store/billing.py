@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from service.domain.money import to_usd
 from service.store import events, organisation
 from service.store.batches import batches
-from service.store.tables import Attempt, BillingReading, Event, Run
+from service.store.tables import Attempt, BillingReading, Event, Organisation, Run
 
 DRIFT = "billing.drift"
 
@@ -73,12 +73,24 @@ def _record_one(
         return
     recorded.matched += 1
     recorded.changed += attempt.billed_micro_usd != billed
+    _count(organisation.lock(session), attempt, billed)
     attempt.billed_micro_usd, attempt.billed_at = billed, now
     session.add(attempt)
     assert attempt.hub_job_id is not None
     if billed != attempt.cost_micro_usd and not _is_told(session, attempt.hub_job_id):
         recorded.drifted.append(attempt.hub_job_id)
         _tell(session, attempt, run, billed, source, now)
+
+
+def _count(above: Organisation, attempt: Attempt, billed: int) -> None:
+    """Move the sums over all attempts by what is new about this one's bill."""
+    before, metered = attempt.billed_micro_usd, attempt.cost_micro_usd or 0
+    if before is None:
+        above.billed_attempts += (attempt.minutes or 0) > 0
+    had = (before, before - metered) if before is not None else (0, 0)
+    above.billed_micro_usd = (above.billed_micro_usd or 0) + billed - had[0]
+    above.drift_micro_usd = (above.drift_micro_usd or 0) + billed - metered - had[1]
+    above.drifted_attempts += (billed != metered) - (had[1] != 0)
 
 
 def _is_told(session: Session, hub_job_id: str) -> bool:

@@ -15,7 +15,6 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
     query = (
         select(Run)
         .where(col(Run.card_due_at) <= now, Run.state == RunState.SUCCEEDED.value)
-        .where(col(Run.output_repo).is_not(None))
         .order_by(col(Run.card_due_at))
         .limit(limit)
     )

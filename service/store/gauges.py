@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from service.domain.budget import Balance
 from service.domain.run import Reason, RunState
 from service.domain.stray import Kind
 from service.store import budgets, deliveries, flavors, organisation, standings, teams, windows
-from service.store.tables import Attempt, Budget, Lease, Run, Stray
+from service.store.tables import Budget, Lease, Run, Stray
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,14 @@ def balances(session: Session, now: datetime) -> list[tuple[Budget, Balance]]:
 
 
 def billed_totals(session: Session) -> BilledTotals:
-    """Metered against billed, over everything that was ever charged."""
-    cost, billed = col(Attempt.cost_micro_usd), col(Attempt.billed_micro_usd)
-    metered, bills, drift, unbilled, drifted = session.exec(
-        select(
-            func.coalesce(func.sum(cost), 0),
-            func.sum(billed),
-            func.sum(billed - cost),
-            func.coalesce(func.sum(case((billed.is_(None) & (col(Attempt.minutes) > 0), 1), else_=0)), 0),
-            func.coalesce(func.sum(case((billed != cost, 1), else_=0)), 0),
-        ).where(cost.is_not(None))  # type: ignore[call-overload]
-    ).one()
+    """Metered against billed, over everything that was ever charged: kept as sums, however much that is."""
+    above = organisation.read(session)
     return BilledTotals(
-        int(metered),
-        None if bills is None else int(bills),
-        None if drift is None else int(drift),
-        int(unbilled),
-        int(drifted),
+        above.metered_micro_usd,
+        above.billed_micro_usd,
+        above.drift_micro_usd,
+        above.charged_attempts - above.billed_attempts,
+        above.drifted_attempts,
     )
 
 

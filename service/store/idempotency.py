@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import CursorResult, tuple_
+from sqlmodel import Session, col, delete, select
 
 from service.store import rows
 from service.store.tables import IdempotencyKey
 from service.store.upsert import insert_unless_there
+
+AT_ONCE = 5_000
 
 
 def find(session: Session, team: str, key: str) -> IdempotencyKey | None:
@@ -28,3 +31,12 @@ def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, no
     found = find(session, team, key)
     assert found is not None
     return found
+
+
+def forget_old(session: Session, before: datetime) -> int:
+    """Forget keys that were used before a time; how many, some thousands at once. Their runs stay."""
+    old = select(IdempotencyKey.team, IdempotencyKey.key).where(col(IdempotencyKey.created_at) < before).limit(AT_ONCE)
+    which = tuple_(col(IdempotencyKey.team), col(IdempotencyKey.key)).in_(old)
+    result = session.exec(delete(IdempotencyKey).where(which).execution_options(synchronize_session=False))
+    assert isinstance(result, CursorResult)
+    return int(result.rowcount)

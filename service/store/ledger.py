@@ -57,6 +57,10 @@ def settle(session: Session, attempt: Attempt, billed_minutes: int, now: datetim
     if rest > 0:
         _post(session, attempt, bound, "release", rest, _ceiling_minutes(attempt) - billed_minutes, now)
     _move(session, attempt, bound, now, reserved=-attempt.ceiling_micro_usd, charged=cost)
+    above = organisation.lock(session)
+    above.metered_micro_usd += cost
+    above.charged_attempts += billed_minutes > 0
+    session.add(above)
     if over is not None:
         for budget, window in bound:
             alerts.overrun(session, budget, window, over, now)

@@ -97,7 +97,7 @@ def size(session: Session, run_id: str, attempt: int) -> int:
 def drop_old(session: Session, before: datetime, most_bytes: int) -> int:
     """Let logs of ended jobs go, the oldest first: those that ended before a moment, and more until all logs together
     take no more than so many bytes. How many went."""
-    total = session.exec(select(func.sum(Attempt.log_bytes))).one() or 0
+    total = session.exec(select(func.sum(Attempt.log_bytes)).where(Attempt.log_bytes > 0)).one() or 0
     gone = 0
     for attempt in session.exec(
         select(Attempt)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from service.domain.progress import Point
@@ -15,6 +15,8 @@ from service.store.tables import Attempt, MetricPoint
 # So many points of a training are kept one by one, further ones only now and then: a chart shows no more.
 MOST_POINTS = 20_000
 THEN_EVERY = 20
+# Of so many jobs the series go in one transaction.
+AT_ONCE = 20
 # JSON has no NaN: the names of numbers that were none.
 NOT_FINITE = "not_finite"
 
@@ -35,6 +37,25 @@ def add_machine(session: Session, attempt: Attempt, numbers: dict[str, float], a
     """Add what the machine used at a moment."""
     attempt.metric_points += 1
     _put(session, attempt, "machine", None, at, numbers)
+
+
+def drop_old(session: Session, before: datetime) -> int:
+    """Let the series of jobs that ended before a moment go, the oldest first; of how many jobs, a few at once."""
+    old = session.exec(
+        select(Attempt)
+        .where(col(Attempt.finished_at) < before, Attempt.metric_points > 0)
+        .order_by(col(Attempt.finished_at))
+        .limit(AT_ONCE)
+    ).all()
+    for attempt in old:
+        session.execute(
+            delete(MetricPoint).where(
+                col(MetricPoint.run_id) == attempt.run_id, col(MetricPoint.attempt) == attempt.attempt
+            )
+        )
+        attempt.metric_points = 0
+        session.add(attempt)
+    return len(old)
 
 
 def _put(

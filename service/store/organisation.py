@@ -38,4 +38,8 @@ def _defaults() -> dict[str, Any]:
         "max_concurrent_runs_by_namespace": {},
         "counts_outside": False,
         "sequence": 0,
+        "metered_micro_usd": 0,
+        "charged_attempts": 0,
+        "billed_attempts": 0,
+        "drifted_attempts": 0,
     }

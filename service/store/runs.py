@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
@@ -115,11 +116,14 @@ def lock_submission(session: Session, run_id: str, submission: str) -> tuple[Run
 
 def page(session: Session, narrowed: RunFilter, after: str | None, limit: int) -> list[Run]:
     """Runs newest first, those older than the run `after`."""
+    if len(narrowed.states) > 1:  # each state's newest come from its index; those of several would have to be sorted
+        each = (page(session, replace(narrowed, states=[state]), after, limit) for state in set(narrowed.states))
+        return sorted(chain.from_iterable(each), key=lambda run: run.id, reverse=True)[:limit]
     query = select(Run).order_by(col(Run.id).desc()).limit(limit)
     if narrowed.team is not None:
         query = query.where(Run.team == narrowed.team)
     if narrowed.states:
-        query = query.where(col(Run.state).in_(narrowed.states))
+        query = query.where(Run.state == next(iter(narrowed.states)))
     for name, value in narrowed.labels:
         query = query.where(col(Run.labels)[name].as_string() == value)
     if (repo := narrowed.output_repo) is not None:
@@ -160,6 +164,8 @@ def advance(
     if to.is_terminal:
         # A run that has ended needs no secrets any more.
         values = {"finished_at": now, **values, "sealed_secrets": None, "sealed_given": None, "not_before": None}
+        if to is not RunState.SUCCEEDED or run.output_repo is None:
+            values["card_due_at"] = None  # there is no model to write it to
     if not _guarded_update(session, run, values):
         return False
     if to.is_terminal:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import CursorResult
 from sqlmodel import Session, col, delete
 
 from service.domain.access import Role, Scope
@@ -29,8 +30,7 @@ class Who:
 
 
 def begin(session: Session, who: Who, now: datetime, lasts: timedelta) -> str:
-    """A new session; its cookie, which is not kept. Sessions that are over are forgotten."""
-    session.exec(delete(SignIn).where(col(SignIn.expires_at) <= now))
+    """A new session; its cookie, which is not kept."""
     cookie = secrets.token_urlsafe(32)
     session.add(
         SignIn(
@@ -59,3 +59,10 @@ def end(session: Session, cookie: str) -> None:
     if (found := session.get(SignIn, hash_of(cookie))) is not None:
         session.delete(found)
         topics.tell(session, topics.entry(found.team))
+
+
+def forget_over(session: Session, now: datetime) -> int:
+    """Forget sessions that are over; how many."""
+    result = session.exec(delete(SignIn).where(col(SignIn.expires_at) <= now))
+    assert isinstance(result, CursorResult)
+    return int(result.rowcount)

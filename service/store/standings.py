@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, func
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import Mapped, aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from service.domain.board import Purse
 from service.domain.budget import Balance, Period
@@ -79,20 +79,29 @@ def charged_lately(session: Session, budget_ids: Collection[str], span: timedelt
     """What was charged to budgets within this span, or since their present window began if that is later, in
     micro-dollars; those to which nothing was charged are not named."""
     present = aliased(BudgetWindow)
+    # What was charged lately is little, and is summed up first; what belongs to a budget grows with its past.
+    lately = (
+        select_columns(
+            col(LedgerEntry.submission), col(LedgerEntry.at), func.sum(LedgerEntry.amount_micro_usd).label("amount")
+        )
+        .where(col(LedgerEntry.kind).in_(("charge", "stray")), col(LedgerEntry.at) >= now - span)
+        .group_by(col(LedgerEntry.submission), col(LedgerEntry.at))
+        .subquery()
+    )
     found: dict[str, int] = {}
     for ids in batches(budget_ids):
-        sums = session.exec(
-            select(BudgetWindow.budget_id, func.sum(LedgerEntry.amount_micro_usd))
-            .join(ReservationWindow, col(ReservationWindow.window_id) == BudgetWindow.id)
-            .join(LedgerEntry, col(LedgerEntry.submission) == ReservationWindow.submission)
+        sums = session.execute(
+            select_columns(col(BudgetWindow.budget_id), func.sum(lately.c.amount))
+            .select_from(lately)
+            .join(ReservationWindow, col(ReservationWindow.submission) == lately.c.submission)
+            # not by the index of windows: all that ever was reserved in a budget's is in it
+            .join(BudgetWindow, col(BudgetWindow.id) == col(ReservationWindow.window_id).concat(""))
             .join(present, col(present.budget_id) == BudgetWindow.budget_id)
             .where(
                 col(BudgetWindow.budget_id).in_(ids),
                 col(present.ends_at) > now,
                 col(present.starts_at) <= now,
-                col(LedgerEntry.kind).in_(("charge", "stray")),
-                LedgerEntry.at >= now - span,
-                LedgerEntry.at >= col(present.starts_at),
+                lately.c.at >= col(present.starts_at),
             )
             .group_by(col(BudgetWindow.budget_id))
         )

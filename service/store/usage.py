@@ -42,7 +42,10 @@ def charges(session: Session, since: datetime, until: datetime, team: str | None
         )  # type: ignore[call-overload]
         .join(Run, col(Run.id) == LedgerEntry.run_id)
         .join(Attempt, col(Attempt.submission) == LedgerEntry.submission, isouter=True)
-        .where(LedgerEntry.at >= since, LedgerEntry.at < until)
+        # said of the kind by itself, too: it stands before the time in the index
+        .where(
+            LedgerEntry.at >= since, LedgerEntry.at < until, col(LedgerEntry.kind).in_(("charge", "stray", "release"))
+        )
         .where(col(LedgerEntry.kind).in_(("charge", "stray")) | is_billed_for_nothing)
     )
     if team is not None:
@@ -56,11 +59,17 @@ def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
     is_closed = exists().where(
         col(closing.submission) == LedgerEntry.submission, col(closing.kind).in_(("charge", "release"))
     )
+    # By the few runs that are under way: the ledger has every reservation that ever was.
+    mine = (
+        select(Attempt.submission)
+        .join(Run, (col(Run.id) == Attempt.run_id) & (col(Run.attempt) == Attempt.attempt))
+        .where(col(Run.state).in_(LIVE))
+    )
     query = (
         select(LedgerEntry, Run, Attempt.flavor)
-        .join(Run, col(Run.id) == LedgerEntry.run_id)
         .join(Attempt, col(Attempt.submission) == LedgerEntry.submission)
-        .where(LedgerEntry.kind == "reserve", col(Run.state).in_(LIVE), ~is_closed)
+        .join(Run, col(Run.id) == Attempt.run_id)
+        .where(col(LedgerEntry.submission).in_(mine), LedgerEntry.kind == "reserve", ~is_closed)
     )
     if team is not None:
         query = query.where(Run.team == team)

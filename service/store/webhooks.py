@@ -12,7 +12,6 @@ from sqlmodel import Session, col, delete, select, update
 
 from service.domain.endpoint import EndpointSpec, shown, without_query
 from service.domain.moment import iso
-from service.domain.run import TERMINAL
 from service.store import events
 from service.store.ids import new_id
 from service.store.sealed_address import Address, seal
@@ -157,7 +156,7 @@ def forget_run_endpoints(session: Session, before: datetime, limit: int = 200) -
     gone = session.exec(
         select(Endpoint)
         .join(Run, col(Run.id) == Endpoint.run_id)
-        .where(col(Run.state).in_([state.value for state in TERMINAL]), col(Run.finished_at) < before)
+        .where(col(Endpoint.run_id).is_not(None), col(Run.finished_at) < before)
         .where(col(Endpoint.disabled_at).is_not(None) | ~pending.exists())
         .limit(limit)
     ).all()

@@ -164,6 +164,11 @@ def test_bills_stand_beside_charges_and_a_drift_is_told_once(db: Database, clock
         1,
     )
     assert sum(active for _, active in counts.values()) == len(attempts) - len(settled)
+    corrected = {str(settled[0].hub_job_id): 1, str(settled[1].hub_job_id): (settled[1].cost_micro_usd or 0) - 1}
+    db.write(lambda session: billing.record(session, corrected, "import", clock.now))
+    added = total(everything(db, clock))
+    with db.read() as session:
+        assert gauges.billed_totals(session) == gauges.BilledTotals(added.metered, added.billed, added.drift, 0, 2)
 
 
 def test_a_bill_for_what_never_started_is_a_drift(db: Database, clock: Clock) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, LargeBinary
+from sqlalchemy import JSON, BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from service.store.columns import UtcDateTime
@@ -34,6 +34,15 @@ class Organisation(SQLModel, table=True):
     counts_outside: bool = False
     # of the events that tell of its changes (`store.changes`)
     sequence: int = 0
+    # Of all attempts ever, so that nobody has to add them up: what was metered, and how many were charged at least a
+    # minute (`store.ledger`); of those whose bill is known what was billed, and that less what was metered, how many of
+    # the charged they are, and how many differ (`store.billing`).
+    metered_micro_usd: int = Field(default=0, sa_type=BigInteger)
+    charged_attempts: int = 0
+    billed_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    drift_micro_usd: int | None = Field(default=None, sa_type=BigInteger)
+    billed_attempts: int = 0
+    drifted_attempts: int = 0
 
 
 class Team(SQLModel, table=True):

@@ -28,10 +28,10 @@ READY = (
 )
 
 
-def _index_of_some(column: str) -> Index:
-    """An index of the few runs that have a value here."""
+def _index_of_some(column: str, *by: str) -> Index:
+    """An index of the few runs that have a value here; by other columns where they are asked for otherwise."""
     has_value = text(f"{column} IS NOT NULL")
-    return Index(f"ix_run_{column}", column, sqlite_where=has_value, postgresql_where=has_value)
+    return Index(f"ix_run_{column}", *(by or [column]), sqlite_where=has_value, postgresql_where=has_value)
 
 
 class Lane(SQLModel, table=True):
@@ -88,8 +88,8 @@ class Run(SQLModel, table=True):
         Index("ix_run_state_id", "state", "id"),
         Index("ix_run_team_state_id", "team", "state", "id"),
         _index_of_some("not_before"),
-        _index_of_some("card_due_at"),
-        _index_of_some("bucket"),
+        _index_of_some("card_due_at", "state", "card_due_at"),
+        _index_of_some("bucket", "id"),
         _index_of_some("parked"),
         Index(
             "ix_run_to_cancel",
@@ -245,6 +245,20 @@ class Attempt(SQLModel, table=True):
     __table_args__ = (
         Index("ix_attempt_flavor_admitted_at", "flavor", "admitted_at"),
         Index("ix_attempt_finished_at", "finished_at"),
+        # the few whose log is still kept
+        Index(
+            "ix_attempt_logged",
+            "finished_at",
+            "log_bytes",
+            sqlite_where=text("log_bytes > 0"),
+            postgresql_where=text("log_bytes > 0"),
+        ),
+        Index(
+            "ix_attempt_measured",
+            "finished_at",
+            sqlite_where=text("metric_points > 0"),
+            postgresql_where=text("metric_points > 0"),
+        ),
     )
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     attempt: int = Field(primary_key=True)
@@ -314,4 +328,4 @@ class IdempotencyKey(SQLModel, table=True):
     body_hmac: str
     # No foreign key: the key is claimed first, and the run is inserted only by the request that won it.
     run_id: str
-    created_at: datetime = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime, index=True)
