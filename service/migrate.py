@@ -45,7 +45,8 @@ def migrate(database_url: str, revision: str = "head", lock_seconds: float = LOC
 
 def newest() -> str:
     """This release's revision, by the names of its files."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    names = (path.name for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    return max((name.partition("_")[0] for name in names), default="")
 
 
 def _is_at(connection: Connection, revision: str) -> bool:
