@@ -3,6 +3,7 @@
 `table=True` models validate nothing: what comes from outside is validated by the wire models before it gets here.
 """
 
+from service.store.tables.attempts import Attempt
 from service.store.tables.audit import AuditEntry
 from service.store.tables.facts import HubFact
 from service.store.tables.logs import LogChunk, MetricPoint, Report
@@ -12,7 +13,7 @@ from service.store.tables.owners import ApiKey, Installation, Organisation, Team
 from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
 from service.store.tables.strays import Stray
-from service.store.tables.work import Attempt, Dependency, IdempotencyKey, Lane, Run
+from service.store.tables.work import Dependency, IdempotencyKey, Lane, Run
 
 __all__ = [
     "ApiKey",
