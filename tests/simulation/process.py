@@ -72,12 +72,15 @@ class CutDatabase(Database):
         self.engine = self._reading = cut_engine.engine
         self.is_sqlite = True
         self.news = News()
+        self.changes = 0
+        self._reads_end_at = 0.0
         self._cut = cut_engine.cut = cut
         self._committed = committed
         self._pause = pause
 
-    def submit(self, work: Work[T]) -> Future[T]:
-        """Run the work as a group of one, here and now."""
+    def submit(self, work: Work[T], *, only_adds: bool = False) -> Future[T]:
+        """Run the work as a group of one, here and now. It shares no reads: two processes write this file, and how long
+        what is shared stands is measured by a clock that no seed turns."""
         waiting: _Waiting = _Waiting(work, Future())
         waiting.future.set_running_or_notify_cancel()
         self._write_group([waiting])
