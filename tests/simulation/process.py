@@ -78,7 +78,7 @@ class CutDatabase(Database):
         self._committed = committed
         self._pause = pause
 
-    def submit(self, work: Work[T], *, only_adds: bool = False) -> Future[T]:
+    def submit(self, work: Work[T], *, only_adds: bool = False) -> Future[T]:  # noqa: ARG002 - see below
         """Run the work as a group of one, here and now. It shares no reads: two processes write this file, and how long
         what is shared stands is measured by a clock that no seed turns."""
         waiting: _Waiting = _Waiting(work, Future())
