@@ -66,7 +66,8 @@ async def _send(gate: Gate, rows: list[Row]) -> int:
         tried += len(answered)
         is_news = await asyncio.to_thread(_write_down, gate, answered)
         rows = []
-        if is_news or time.monotonic() - looked_at >= DUE_BY_TIME_SECONDS:
+        is_due = is_news or time.monotonic() - looked_at >= DUE_BY_TIME_SECONDS
+        if is_due and not gate.stopping.is_set():  # what is under way at a stop is written down, and nothing more begun
             rows, looked_at = await asyncio.to_thread(_due, gate, list(under_way.values())), time.monotonic()
     return tried
 
