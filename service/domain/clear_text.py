@@ -48,10 +48,17 @@ def refuse_secrets(body: Mapping[str, Any]) -> None:
             for path, text, _ in _texts(value):
                 _refuse(f"secrets.{name}.{path}", text, ())
     clear = {name: value for name, value in body.items() if name not in SEALED}
-    if not parts and not leak.may_hold(json.dumps(clear, ensure_ascii=False, default=str)):
+    if not parts and not _may_hold(clear):
         return  # most hold nothing, and are read once instead of text by text
     for path, text, is_name in _texts(clear):
         _refuse(path, text, () if is_name or not path.startswith(FREE) else parts)
+
+
+def _may_hold(body: Mapping[str, Any]) -> bool:
+    try:
+        return leak.may_hold(json.dumps(body, ensure_ascii=False, default=str))
+    except RecursionError:
+        return True  # nested too deep for one look
 
 
 def secret_in(text: str, parts: Iterable[str]) -> str | None:
