@@ -12,7 +12,9 @@ class QueueItem(BaseModel):
 
     run_id: str
     team: str
-    position: int | None = Field(description="Over all teams, from 1; null for a run that is held")
+    position: int | None = Field(
+        description="Over all teams, from 1, beyond ten thousand only about right; null for a run that is held"
+    )
     reason: str | None
     message: str | None
     earliest_start: datetime | None = Field(description="By upper bounds; null where it is further off than is looked")
@@ -46,7 +48,7 @@ class ExplanationObject(BaseModel):
     state: str
     reason: str | None
     message: str | None
-    position: int | None
+    position: int | None = Field(description="As GET /queue has it")
     earliest_start: datetime | None
     gates: list[GateObject]
     would_help: list[HelpObject]

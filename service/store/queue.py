@@ -11,7 +11,7 @@ import heapq
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, groupby
@@ -27,6 +27,9 @@ from service.store.tables import Run, Team
 
 # How many runs of a team are read at once, and how many teams are named in a statement.
 AT_FIRST, THEN, AT_ONCE = 2, 32, 500
+# A position is counted run by run as long as no more of other teams' come into question: far back in a long queue it is
+# reckoned from how many each team has, and what all of those cost.
+MOST_COUNTED = 10_000
 _IS_READY = col(Run.is_ready).is_(True)
 _CEILING = func.coalesce(Run.ceiling_micro_usd, 0)
 _BY_RANK = (col(Run.rank), col(Run.id))
@@ -86,7 +89,8 @@ def ready(session: Session, team: str) -> int:
 
 
 def positions(session: Session, team: str, run_ids: Collection[str], now: datetime) -> dict[str, int]:
-    """The positions of some ready runs of one team among all, from 1: of those that have one."""
+    """The positions of some ready runs of one team among all, from 1: of those that have one. Far back in a long queue
+    they are about right."""
     owners = {owner.name: owner for owner in _owners(session, now)}
     mine = owners.pop(team, None)
     if mine is None or not run_ids:
@@ -101,10 +105,9 @@ def positions(session: Session, team: str, run_ids: Collection[str], now: dateti
             if len(found) == len(run_ids):
                 break
         ahead += ceiling
-    for other, starts in _turns_of(session, owners, [turn for _, turn in turns]):
-        count = bisect_right if other < team else bisect_left
+    for other, starts in _turns_of(session, owners, max((turn for _, turn in turns), default=-math.inf)):
         for run_id, turn in turns:
-            found[run_id] += count(starts, turn)
+            found[run_id] += starts.before(turn, is_tie_first=other < team)
     return found
 
 
@@ -129,30 +132,57 @@ def _owners(session: Session, now: datetime) -> list[_Owner]:
     return [_Owner(name, decayed(usage, at, now), weight) for name, usage, at, weight in rows]
 
 
-def _turns_of(
-    session: Session, owners: Mapping[str, _Owner], wanted: Sequence[float]
-) -> Iterator[tuple[str, list[float]]]:
-    """The turns of other teams' ready runs, as far as they differ from before or behind all that are wanted."""
-    if not wanted:
-        return
-    sums = select_columns(col(Run.team), func.count(), func.sum(_CEILING), func.min(_CEILING))
-    among: set[str] = set()
-    for team, count, total, least in session.execute(sums.where(_IS_READY).group_by(col(Run.team))):
-        if team not in owners or owners[team].turn(0) > max(wanted):
+class _Known:
+    """The turns of a team's runs, each of them."""
+
+    def __init__(self, owner: _Owner, ceilings: Iterable[int]) -> None:
+        self.turns = [owner.turn(ahead) for ahead in accumulate(ceilings, initial=0)][:-1]
+
+    def before(self, turn: float, is_tie_first: bool) -> int:
+        """How many come before another team's turn."""
+        return (bisect_right if is_tie_first else bisect_left)(self.turns, turn)
+
+
+@dataclass(frozen=True)
+class _Summed:
+    """The turns of a team's runs, as if all of them had the same ceiling."""
+
+    owner: _Owner
+    count: int
+    total: int
+
+    def before(self, turn: float, is_tie_first: bool) -> int:
+        """How many come before another team's turn."""
+        ahead = turn * self.owner.weight - self.owner.usage
+        if ahead <= 0:
+            return int(is_tie_first and ahead == 0)
+        return self.count if not self.total else min(self.count, math.ceil(ahead * self.count / self.total))
+
+
+def _turns_of(session: Session, owners: Mapping[str, _Owner], last: float) -> Iterator[tuple[str, _Known | _Summed]]:
+    """The turns of other teams' ready runs, up to the last that is asked about."""
+    far = set()
+    for team, some in _next(session, AT_FIRST, 0).items():
+        if team not in owners:
             continue
-        if owners[team].turn(total - least) < min(wanted):  # none of them has a later turn
-            yield team, [-math.inf] * count
-        elif owners[team].turn(least) > max(wanted):  # nor any but the first an earlier one
-            yield team, [owners[team].turn(0)]
+        ceilings = [ceiling for _, ceiling in some]
+        if len(some) < AT_FIRST or owners[team].turn(sum(ceilings)) > last:
+            yield team, _Known(owners[team], ceilings)
         else:
-            among.add(team)
+            far.add(team)
+    if not far:
+        return
+    sums = select_columns(col(Run.team), func.count(), func.sum(_CEILING)).where(_IS_READY).group_by(col(Run.team))
     rows = select_columns(col(Run.team), _CEILING).where(_IS_READY).order_by(col(Run.team), *_BY_RANK)
-    if len(among) <= AT_ONCE:
-        rows = rows.where(col(Run.team).in_(among))
-    for team, some in groupby(session.execute(rows) if among else (), key=itemgetter(0)):
-        if team in among:
-            ahead = accumulate((ceiling for _, ceiling in some), initial=0)
-            yield team, [owners[team].turn(one) for one in ahead][:-1]
+    if len(far) <= AT_ONCE:
+        sums, rows = sums.where(col(Run.team).in_(far)), rows.where(col(Run.team).in_(far))
+    summed = {team: (count, int(total)) for team, count, total in session.execute(sums) if team in far}
+    if sum(count for count, _ in summed.values()) > MOST_COUNTED:
+        yield from ((team, _Summed(owners[team], *sums)) for team, sums in summed.items())
+        return
+    for team, ready in groupby(session.execute(rows), key=itemgetter(0)):
+        if team in far:
+            yield team, _Known(owners[team], (ceiling for _, ceiling in ready))
 
 
 def _ready(session: Session, team: str) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select
 
-from service.domain.run import LIVE, RunState
+from service.domain.run import ACTIVE, RunState
 from service.domain.usage import OPEN, STRAY, Spending, outcome
 from service.store.tables import Attempt, LedgerEntry, Run
 
@@ -63,7 +63,7 @@ def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
     mine = (
         select(Attempt.submission)
         .join(Run, (col(Run.id) == Attempt.run_id) & (col(Run.attempt) == Attempt.attempt))
-        .where(col(Run.state).in_(LIVE))
+        .where(col(Run.state).in_([state.value for state in ACTIVE]))
     )
     query = (
         select(LedgerEntry, Run, Attempt.flavor)

@@ -7,16 +7,21 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pytest
-from sqlmodel import Session, text
+from sqlmodel import Session, col, select, text
 
 from benchmarks.filling import fill, queue, spend_all
 from benchmarks.statements import Sent, recorded
+from service.flow import explain
 from service.flow.admit import Pass, admit
-from service.store import checking, heads, holds
+from service.store import checking, heads, holds, runs
+from service.store import queue as queue_store
 from service.store.db import Database
+from service.store.runs import RunFilter
+from service.store.tables import Run
 from tests.conftest import Clock
 
 TEAMS = 200
@@ -173,3 +178,27 @@ def test_all_heads_waiting_costs_a_fixed_number_of_statements(short: Database, c
     again = measure(short, clock.now)
     assert again.admitted == 0
     assert len(again.sent) < 25, "nothing for each team and nothing for each run"
+
+
+def look_at_the_queue(session: Session, now: datetime) -> int:
+    """What the first page of GET /queue and explain read of the queue: at its front, and at its end."""
+    first = [run_id for run_id, _ in islice(queue_store.in_order(session, now), 50)]
+    for run_id in (first[0], max(session.exec(select(col(Run.id)).order_by(col(Run.id).desc()).limit(1)))):
+        run = session.get_one(Run, run_id)
+        assert queue_store.positions(session, run.team, [run_id], now)
+        explain.look(session, SLOTS, now)
+    assert len(runs.page(session, RunFilter(states=["queued", "running"]), None, 50)) == 50
+    return len(first)
+
+
+def test_looking_at_a_longer_queue_takes_no_more_statements(short: Database, clock: Clock) -> None:
+    queue(short, clock.now, TEAMS, range(TEAMS, 3 * TEAMS))
+    analyze(short)
+    before = measure(short, clock.now, look_at_the_queue)
+    queue(short, clock.now, TEAMS, range(3 * TEAMS, LONG))
+    analyze(short)
+    after = measure(short, clock.now, look_at_the_queue)
+    assert before.admitted == after.admitted == 50
+    assert len(after.sent) <= len(before.sent)
+    if short.is_sqlite:  # as far as it goes with the queue, it is sums over an index
+        assert after.work <= before.work * 4, "the queue is 33 times as long"

@@ -55,6 +55,22 @@ def test_every_runs_position_is_where_the_order_has_it(db: Database, clock: Cloc
         assert queue.held(session, None, 2, 3) == held[2:5]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_far_back_in_a_long_queue_a_position_is_about_right(
+    db: Database, clock: Clock, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MOST_COUNTED", 10)
+    db.write(lambda session: fill(session, clock, seed, number=300))
+    with db.read() as session:
+        ordered = [*queue.in_order(session, clock.now)]
+        places: dict[str, list[int]] = {team: [] for team in TEAMS}
+        for place, (run_id, team) in enumerate(ordered, 1):
+            reckoned = queue.positions(session, team, [run_id], clock.now)[run_id]
+            assert abs(reckoned - place) <= 40
+            places[team].append(reckoned)
+    assert all(mine == sorted(set(mine)) for mine in places.values()), "whoever is behind has the greater number"
+
+
 def test_the_first_of_a_long_queue_are_a_statement_or_two(db: Database, clock: Clock) -> None:
     db.write(lambda session: fill(session, clock, 2, number=300))
     with db.read() as session:
