@@ -14,8 +14,18 @@ from sqlmodel import Session, SQLModel, text
 
 from benchmarks.filling import PRICE, finished_run, insert_many, window_of
 from service.domain.budget import Period, window
+from service.store import terms
 from service.store.db import Database
-from service.store.tables import Attempt, AuditEntry, BudgetWindow, Event, LedgerEntry, ReservationWindow, Run
+from service.store.tables import (
+    Attempt,
+    AuditEntry,
+    BudgetWindow,
+    Event,
+    LedgerEntry,
+    ReservationWindow,
+    Run,
+    SearchTerm,
+)
 
 # The ids of this month's runs begin with these 19 digits; those of copies with smaller ones, as they are older.
 NEWEST = "9" * 19
@@ -48,6 +58,7 @@ def month(db: Database, now: datetime, teams: list[str], number: int) -> None:
         ),
     )
     insert_many(db, AuditEntry, (_audit(run) for run in runs))
+    insert_many(db, SearchTerm, ({"term": term, "run_id": run["id"]} for run in runs for term in _terms(run)))
 
 
 def before(db: Database, now: datetime, number: int, copies: int) -> None:
@@ -80,7 +91,10 @@ def _copy(session: Session, prefix: str, at: datetime, back: int, shift: int) ->
     run = {"id": renamed(tables["run"].c.id)}
     times = dict.fromkeys(("created_at", "admitted_at", "started_at", "finished_at", "checked_at"), at)
     _insert_from(session, Run, {**run, **times}, tables["run"].c.id.startswith("run_" + NEWEST))
-    of = {name: tables[name].c for name in ("attempt", "ledger_entry", "reservation_window", "event", "audit_entry")}
+    of = {
+        name: tables[name].c
+        for name in ("attempt", "ledger_entry", "reservation_window", "event", "audit_entry", "search_term")
+    }
     for table, column, changes in (
         (
             Attempt,
@@ -105,6 +119,7 @@ def _copy(session: Session, prefix: str, at: datetime, back: int, shift: int) ->
             {"id": renamed(of["event"].id), "position": of["event"].position - shift, "timestamp": at},
         ),
         (AuditEntry, of["audit_entry"].id, {"at": at}),
+        (SearchTerm, of["search_term"].run_id, {}),
     ):
         newest = column.like(f"%_{NEWEST}%")
         _insert_from(session, table, {column.key: renamed(column), **changes}, newest)
@@ -210,3 +225,8 @@ def _audit(run: dict[str, Any]) -> dict[str, Any]:
         "team": run["team"],
         "changes": [],
     }
+
+
+def _terms(run: dict[str, Any]) -> list[str]:
+    labels = [terms.of_label(*label) for label in run["labels"].items()]
+    return [*labels, terms.of_repo(run["output_repo"]), terms.of_repo(run["output_repo"].partition("/")[2])]

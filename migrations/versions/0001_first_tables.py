@@ -670,6 +670,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reservation_window_window_id"), ["window_id"], unique=False)
 
     op.create_table(
+        "search_term",
+        sa.Column("term", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_search_term_run_id_run")),
+        sa.PrimaryKeyConstraint("term", "run_id", name=op.f("pk_search_term")),
+    )
+    op.create_table(
         "delivery",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("endpoint_id", sa.String(), nullable=False),
@@ -775,6 +782,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_created_at")
 
     op.drop_table("delivery")
+    op.drop_table("search_term")
     with op.batch_alter_table("reservation_window", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_window_window_id"))
 

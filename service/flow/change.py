@@ -20,7 +20,7 @@ from service.flow.cap import refuse_over_cap
 from service.flow.ceiling import refuse_impossible
 from service.flow.follow_up import go_along, held_back
 from service.flow.look_ahead import look_ahead, refuse_short
-from service.store import flavors, holds, runs, scripts
+from service.store import flavors, holds, runs, scripts, terms
 from service.store.tables import Run
 
 
@@ -28,7 +28,7 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     """Take over `flavor`, `priority`, `timeout` (seconds) and `labels` where they are given. Raises what `enqueue`
     raises for what can never run; then nothing is changed. A pilot and follow-ups that wait yet go with its
     flavor."""
-    before, flavor = run.ceiling_micro_usd, run.flavor
+    before, flavor, labels = run.ceiling_micro_usd, run.flavor, run.labels
     _take(session, run, changes, now)
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
@@ -36,6 +36,7 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     if run.parked != scripts.PARKED:
         run.parked = None
     runs.line_up(session, run)
+    terms.change_labels(session, run.id, labels, run.labels)
     session.add(run)
     if run.approval == "needed":
         runs.tell(session, run, "run.awaiting_approval", now)

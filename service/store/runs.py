@@ -9,15 +9,16 @@ from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, how_it_ended, require_edge
-from service.store import cancels, events, rows
+from service.store import cancels, events, rows, terms
 from service.store.arrival import describe_arrival
 from service.store.describe import describe_run, told
 from service.store.shared import once
-from service.store.tables import Attempt, Dependency, Lane, Run
+from service.store.tables import Attempt, Dependency, Lane, Run, SearchTerm
 from service.store.upsert import insert_unless_there
 
 
@@ -50,6 +51,7 @@ def insert(session: Session, run: Run, now: datetime) -> dict[str, Any]:
     line_up(session, run)
     run.sequence = 1
     rows.insert(session, [run])
+    terms.put(session, run)
     rows.adopt(session, run)
     arrival = describe_arrival(session, run, now)
     events.append(session, run.id, run.team, run.sequence, EVENT[RunState.QUEUED], told(arrival), now)
@@ -119,24 +121,25 @@ def page(session: Session, narrowed: RunFilter, after: str | None, limit: int) -
     if len(narrowed.states) > 1:  # each state's newest come from its index; those of several would have to be sorted
         each = (page(session, replace(narrowed, states=[state]), after, limit) for state in set(narrowed.states))
         return sorted(chain.from_iterable(each), key=lambda run: run.id, reverse=True)[:limit]
-    query = select(Run).order_by(col(Run.id).desc()).limit(limit)
+    wanted = [terms.of_label(*label) for label in narrowed.labels]
+    if narrowed.output_repo is not None:
+        wanted.append(terms.of_repo(narrowed.output_repo))
+    query, run_id = select(Run), col(Run.id)
+    for term in wanted:
+        found = aliased(SearchTerm)
+        query = query.join(found, (col(found.run_id) == Run.id) & (col(found.term) == term))
+        run_id = col(found.run_id)  # in the order of its index
+    query = query.order_by(run_id.desc()).limit(limit)
     if narrowed.team is not None:
         query = query.where(Run.team == narrowed.team)
     if narrowed.states:
         query = query.where(Run.state == next(iter(narrowed.states)))
-    for name, value in narrowed.labels:
-        query = query.where(col(Run.labels)[name].as_string() == value)
-    if (repo := narrowed.output_repo) is not None:
-        mine = (
-            col(Run.output_repo) == repo if "/" in repo else col(Run.output_repo).endswith(f"/{repo}", autoescape=True)
-        )
-        query = query.where(mine)
     if narrowed.created_after is not None:
         query = query.where(Run.created_at > narrowed.created_after)
     if narrowed.created_before is not None:
         query = query.where(Run.created_at < narrowed.created_before)
     if after is not None:
-        query = query.where(Run.id < after)
+        query = query.where(run_id < after)
     return list(session.exec(query))
 
 

@@ -82,6 +82,22 @@ def test_events_page_by_sequence(api: Api) -> None:
     assert (rest["has_more"], rest["next"]) == (False, None)
 
 
+def test_runs_are_found_by_the_labels_that_they_have_now_and_by_their_repository(api: Api) -> None:
+    first = submit(api, labels={"project": "bot", "stage": "a"}, output_repo="acme/tiny")["id"]
+    second = submit(api, labels={"project": "bot"}, output_repo="lab/tiny")["id"]
+
+    def found(query: str) -> list[str]:
+        return [run["id"] for run in api("GET", f"/runs?{query}").json()["data"]]
+
+    assert found("label=project%3Dbot") == [second, first]
+    assert found("label=project%3Dbot&label=stage%3Da") == [first]
+    assert found("label=project%3Dbot&state=queued&state=failed&limit=1") == [second]
+    assert (found("output_repo=tiny"), found("output_repo=acme/tiny")) == ([second, first], [first])
+    assert found("output_repo=tin") == found("output_repo=acme") == []
+    assert api("PATCH", f"/runs/{first}", json={"labels": {"stage": "a", "project": "dog"}}).status_code == 200
+    assert (found("label=project%3Dbot"), found("label=project%3Ddog&label=stage%3Da")) == ([second], [first])
+
+
 def test_lists_page_and_filter(api: Api) -> None:
     made = [submit(api, labels={"n": str(number)})["id"] for number in range(5)]
     seen: list[str] = []

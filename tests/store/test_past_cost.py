@@ -48,6 +48,14 @@ ASKED: dict[str, Callable[[Session, datetime], object]] = {
     "a team's runs of a state": lambda session, _: runs.page(
         session, RunFilter(team=team_name(3), states=["failed"]), None, 10
     ),
+    "runs of a label that none has": lambda session, _: runs.page(
+        session, RunFilter(labels=(("project", "none"),)), None, 20
+    ),
+    "runs of a label": lambda session, _: runs.page(session, RunFilter(labels=(("project", "project-3"),)), None, 10),
+    "runs of a repository": lambda session, _: runs.page(session, RunFilter(output_repo="model-7"), None, 1),
+    "runs of a repository that none has": lambda session, _: runs.page(
+        session, RunFilter(output_repo="acme/none"), None, 20
+    ),
     "the feed": lambda session, _: events.feed(session, past.FIRST_POSITION + 500, None, ["*"], 20),
     "the audit log": lambda session, _: audit.page(session, audit.Narrowed(), None, 20),
     "cards": lambda session, now: cards.due(session, now, 20),

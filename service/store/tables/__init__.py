@@ -13,7 +13,7 @@ from service.store.tables.owners import ApiKey, Installation, Organisation, Team
 from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
 from service.store.tables.strays import Stray
-from service.store.tables.work import Dependency, IdempotencyKey, Lane, Run
+from service.store.tables.work import Dependency, IdempotencyKey, Lane, Run, SearchTerm
 
 __all__ = [
     "ApiKey",
@@ -39,6 +39,7 @@ __all__ = [
     "Report",
     "ReservationWindow",
     "Run",
+    "SearchTerm",
     "SignIn",
     "Stray",
     "Team",

@@ -220,6 +220,14 @@ class Run(SQLModel, table=True):
         return Place(self.credentials, self.namespace)
 
 
+class SearchTerm(SQLModel, table=True):
+    """One of the things that a run is looked for by (`store.terms`)."""
+
+    __tablename__ = "search_term"
+    term: str = Field(primary_key=True)
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+
+
 class Dependency(SQLModel, table=True):
     """A run that starts after another one has succeeded. `ended_as`: how that one ended, written with its end."""
 
