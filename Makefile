@@ -76,7 +76,7 @@ test-postgres: $(READY) ## the store's and the steps' tests on a PostgreSQL of t
 	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/crash/test_kill.py tests/replicas
 
 # in the order of the goals of benchmarks/README.md
-BENCHMARKS := post admission depth growth followers webhooks footprint
+BENCHMARKS := post admission depth latency hub_calls throughput growth followers webhooks footprint
 ONLY ?= $(BENCHMARKS)
 
 bench: $(READY) ## every benchmark, with its ratios; JSON in build/bench. Some: make bench ONLY="admission"; ON=--postgres for PostgreSQL

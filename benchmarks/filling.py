@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -13,16 +13,20 @@ from sqlmodel import Session, SQLModel, col, update
 
 from service.domain.budget import Period, window
 from service.domain.fairness import rank
+from service.domain.job import labels
 from service.store import flavors
 from service.store.db import Database
 from service.store.flavors import Listed
-from service.store.tables import Budget, BudgetWindow, Lane, Run, Team
+from service.store.tables import Attempt, Budget, BudgetWindow, Lane, LedgerEntry, Run, Team
 
 BATCH = 2_000
 PRICE = 25_000
 # Runs of one lane differ in length.
 MINUTES = range(30, 90)
 LIMIT = 1_000_000_000
+_BEGUN = {"state": "running", "reason": None, "message": "training", "attempt": 1, "sequence": 3}
+# Makes a job of its labels; its id.
+Start = Callable[[dict[str, str]], str]
 
 # About as large as a recipe with a script of 40 lines.
 RECIPE = {"kind": "script", "source": "# a line of a script that trains\n" * 40, "args": ["--epochs", "1"]}
@@ -179,4 +183,62 @@ def _run(number: int, team: str, now: datetime) -> dict[str, Any]:
         "sequence": 1,
         "tries": 0,
         "created_at": created_at,
+    }
+
+
+def running(db: Database, now: datetime, team: str, installation: str, count: int, start: Start) -> list[str]:
+    """So many runs of one team, each with a job that `start` makes of its labels, seen running; the jobs' ids."""
+    insert_many(db, Lane, iter([_lane(team)]))
+    jobs = []
+    for first in range(0, count, BATCH):
+        numbers = range(first, min(first + BATCH, count))
+        insert_many(db, Run, (_run(number, team, now) | _BEGUN | {"started_at": now} for number in numbers))
+        attempts = [_attempt(number, now, start(_labels(number, team, installation))) for number in numbers]
+        insert_many(db, Attempt, iter(attempts))
+        insert_many(db, LedgerEntry, (_reserved(attempt, now) for attempt in attempts))
+        jobs += [attempt["hub_job_id"] for attempt in attempts]
+    return jobs
+
+
+def _labels(number: int, team: str, installation: str) -> dict[str, str]:
+    return labels(f"run_{number:026}", 1, f"sub_{number:026}", installation, team, {})
+
+
+def _attempt(number: int, now: datetime, job_id: str) -> dict[str, Any]:
+    return {
+        "run_id": f"run_{number:026}",
+        "attempt": 1,
+        "submission": f"sub_{number:026}",
+        "flavor": "a10g-large",
+        "timeout_seconds": MINUTES * 60,
+        "price_per_minute_micro_usd": PRICE,
+        "ceiling_micro_usd": PRICE * (MINUTES + 1),
+        "admitted_at": now,
+        "called_at": now,
+        "call_deadline": now,
+        "called_by": "filling",
+        "is_unclear": False,
+        "absent_listings": 0,
+        "hub_job_id": job_id,
+        "scheduled_at": now,
+        "is_seen": True,
+        "started_at": now,
+        "log_lines": 0,
+        "log_bytes": 0,
+        "metric_points": 0,
+        "warnings": [],
+    }
+
+
+def _reserved(attempt: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "run_id": attempt["run_id"],
+        "attempt": 1,
+        "submission": attempt["submission"],
+        "budgets": [],
+        "kind": "reserve",
+        "amount_micro_usd": attempt["ceiling_micro_usd"],
+        "price_per_minute_micro_usd": PRICE,
+        "minutes": MINUTES + 1,
+        "at": now,
     }

@@ -22,7 +22,9 @@ from service.domain.stray import Policy
 from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
 from service.hub.follower import Followers
+from service.hub.governor import Governor
 from service.leader import FileLeader, Leader, LeaseLeader
+from service.meters import Meters
 from service.migrate import migrate
 from service.settings import Settings
 from service.store import home
@@ -31,6 +33,9 @@ from service.worker import Worker
 
 if TYPE_CHECKING:  # loaded by those who trust an issuer
     from service.api.issuer import Issuer
+
+# Of one step: enough to wait for several answers at once, few enough to leave connections to the others.
+RUNS_AT_A_TIME = 8
 
 
 class Misconfigured(Exception):
@@ -104,8 +109,11 @@ def assemble(settings: Settings) -> Assembly:
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
     followers = Followers(lambda job: gate.hub_of(job.credentials).streams, settings.log_followers)
-    led = replace(gate, verify_lead=leader.verify, followers=followers)
-    worker = Worker(led, leader, settings.poll_seconds, settings.sweep_seconds)
+    meters = Meters(lambda: gate.hub.calls, partial(_governors, gate), now)
+    led = replace(
+        gate, verify_lead=leader.verify, followers=followers, width=RUNS_AT_A_TIME, submitted=meters.submitted
+    )
+    worker = Worker(led, leader, settings.poll_seconds, settings.sweep_seconds, meters.passed)
     runs_steps = settings.role != "api"
     state = State(
         gate=led,
@@ -117,6 +125,7 @@ def assemble(settings: Settings) -> Assembly:
         session_lasts=timedelta(hours=settings.session_hours),
         streams=OpenStreams(settings.max_streams),
         rates=Rates(settings.rate_limit),
+        meters=meters.registry,
     )
     gate.db.news.hear(state.streams.bells.ring)
     if runs_steps:
@@ -142,6 +151,11 @@ def assemble(settings: Settings) -> Assembly:
     if runs_steps:
         leader.start()
     return Assembly(led, leader, worker, app, stop_steps)
+
+
+def _governors(gate: Gate) -> dict[str, Governor]:
+    """By team; "" has the service's own tokens."""
+    return {"": gate.hub.governor, **{team: hub.governor for team, (_, hub) in list(gate.team_hubs.by_team.items())}}
 
 
 def home_of(settings: Settings) -> home.Home:

@@ -51,13 +51,16 @@ PASSES_SECONDS = 4.0
 @dataclass(frozen=True)
 class Step:
     """One pass over whatever is due. `wakes` names the steps that have work after a pass that moved something;
-    a step that `repeats` is then one of them, as its next pass may find more."""
+    a step is then one of them where it moved as many as `repeats_from`, as its next pass may find more. One that is
+    woken often and that no run waits for collects what it is woken for over `calm_seconds`: its passes would take the
+    interpreter from those that a run does wait for."""
 
     name: str
     run_once: Callable[[Gate], int]
     interval_seconds: float
     wakes: Sequence[str] = ()
-    repeats: bool = False
+    repeats_from: int | None = None
+    calm_seconds: float = 0
 
 
 def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
@@ -68,23 +71,23 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("sweep", sweep.run_once, sweep_seconds, wakes=("submit", "admit", "watch", "notify")),
         Step("archive", archive.run_once, 10, wakes=("notify",)),
         Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
-        Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats=True),
-        Step("prepare", prepare.run_once, 5, wakes=("preflight", "hold", "notify"), repeats=True),
-        Step("preflight", preflight.run_once, 5, wakes=("admit", "hold", "notify"), repeats=True),
-        Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats=True),
-        Step("submit", submit.run_once, 5, wakes=("watch", "admit", "hold", "notify"), repeats=True),
+        Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats_from=1, calm_seconds=0.1),
+        Step("prepare", prepare.run_once, 5, wakes=("preflight", "hold", "notify"), repeats_from=2),
+        Step("preflight", preflight.run_once, 5, wakes=("admit", "hold", "notify"), repeats_from=2),
+        Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats_from=1),
+        Step("submit", submit.run_once, 5, wakes=("admit", "hold", "notify"), repeats_from=2),
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs", "card")),
-        Step("card", card.run_once, 15),
+        Step("card", card.run_once, 15, calm_seconds=0.1),
         Step("logs", logs.run_once, poll_seconds, wakes=("guard",)),
         Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
         Step("measure", measure.run_once, 5),
         Step("saving", saving.run_once, 5),
         Step("tidy", tidy.run_once, 60),
-        Step("retain", retain.run_once, 3600, repeats=True),
+        Step("retain", retain.run_once, 3600, repeats_from=1),
         # look themselves whether an hour has passed
         Step("tokens", tokens.run_once, 60),
         Step("billing", billing.run_once, 60, wakes=("notify",)),
-        Step("notify", notify.run_once, 2, repeats=True),
+        Step("notify", notify.run_once, 2, repeats_from=1, calm_seconds=0.02),
     )
 
 
@@ -96,6 +99,7 @@ class StepThread:
     gate: Gate
     leader: Leader
     others: Mapping[str, StepThread]
+    passed: Callable[[str, float], None]
     bell: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
     last_pass: float | None = None
@@ -125,6 +129,7 @@ class StepThread:
     def _run(self) -> None:
         while True:
             self.bell.wait()
+            self.stopping.wait(self.step.calm_seconds)
             self.bell.clear()
             if self.stopping.is_set():
                 return
@@ -134,6 +139,7 @@ class StepThread:
                 self.bell.set()  # its first pass comes as soon as this process leads
 
     def _pass(self) -> None:
+        began = time.monotonic()
         try:
             moved = self.step.run_once(self.gate)
         except Exception:
@@ -141,23 +147,31 @@ class StepThread:
             return
         finally:
             self.last_pass = time.monotonic()
+            self.passed(self.step.name, self.last_pass - began)
         if moved:
             log.debug("step_moved", step=self.step.name, moved=moved)
-            if self.step.repeats:
+            if self.step.repeats_from is not None and moved >= self.step.repeats_from:
                 self.wake()
             for name in self.step.wakes:
                 self.others[name].wake()
 
 
 class Worker:
-    """All steps of one process."""
+    """All steps of one process. `passed` hears of every pass, and how many seconds it took."""
 
-    def __init__(self, gate: Gate, leader: Leader, poll_seconds: float, sweep_seconds: float) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        leader: Leader,
+        poll_seconds: float,
+        sweep_seconds: float,
+        passed: Callable[[str, float], None] = lambda _step, _seconds: None,
+    ) -> None:
         self.gate = gate
         self.leader = leader
         self._threads: dict[str, StepThread] = {}
         for step in steps(poll_seconds, sweep_seconds):
-            self._threads[step.name] = StepThread(step, gate, leader, self._threads)
+            self._threads[step.name] = StepThread(step, gate, leader, self._threads, passed)
         self._alarm = BackgroundScheduler(timezone="UTC")
         self._turning = threading.Lock()
 

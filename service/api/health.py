@@ -49,6 +49,13 @@ async def readyz(app: App) -> Response:
         return JSONResponse({"ready": False, "checks": {"database": "unreachable", "leads": app.is_leading()}}, 503)
     if app.gate.hub.trouble is not None:
         checks["hub"] = app.gate.hub.trouble
+    governor = app.gate.hub.governor
+    if governor.limit is not None:
+        checks["hub_calls"] = {
+            "left": governor.left(app.now()),
+            "limit": governor.limit,
+            "lists_every_seconds": round(governor.list_seconds(app.now()), 1),
+        }
     checks |= {"leads": app.is_leading(), "step_ages_seconds": app.ages()}
     return JSONResponse({"ready": True, "checks": checks})
 

@@ -36,7 +36,8 @@ def read_metrics(_caller: Admin, app: App) -> Response:
         _backlog(registry, gauges.backlog(session, app.now()))
         _lease(registry, gauges.held(session, app.now()))
     _process(registry, app)
-    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+    told = generate_latest(registry) + generate_latest(app.meters)
+    return Response(told, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 def _budgets(registry: CollectorRegistry, balances: list[tuple[Budget, Balance]]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
 from service.api.proven import Proven
 from service.api.rates import Rates
@@ -32,6 +33,8 @@ class State:
     session_lasts: timedelta = timedelta(hours=12)
     streams: OpenStreams = field(default_factory=OpenStreams)
     rates: Rates = field(default_factory=Rates)
+    # what this process measures of itself
+    meters: CollectorRegistry = field(default_factory=CollectorRegistry)
     proven: Proven = field(default_factory=Proven)
 
     def now(self) -> datetime:

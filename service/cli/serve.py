@@ -20,6 +20,7 @@ def serve(
 ) -> None:
     """Run the service. Settings are TUNEGATE_… variables; docs/configuration.md lists them."""
     import gc
+    import sys
 
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,6 +44,9 @@ def serve(
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    # A thread that waits for the interpreter lock gets it this soon; by default another one that computes keeps it for
+    # 5 ms, at each of the many statements of a transaction.
+    sys.setswitchinterval(0.0005)
     connections = server.connections_for(settings.max_streams)
     config = server.config(assembly.app, host, port, settings.trusted_proxies, connections)
     try:

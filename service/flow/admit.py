@@ -43,8 +43,12 @@ class Pass:
 
 def run_once(gate: Gate) -> int:
     """One pass over the heads of every team's queue; how many runs were admitted or refused."""
+    now = gate.clock()
     with gate.db.read() as session:
         places = heads.queued_places(session)
+        is_idle = not (places or runs.are_any_due(session, now) or windows.are_any_lacking(session, now))
+    if is_idle:
+        return 0  # most wakes find nothing, and need not take the writer for that
     troubles = {place: job_token_trouble(gate, place) for place in places}
     work = partial(admit, given=Pass(gate.limits.max_concurrent_runs, troubles, gate.clock()))
     moved = gate.write(work)

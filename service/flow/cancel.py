@@ -15,7 +15,7 @@ import structlog
 from sqlmodel import Session, col
 
 from service.domain.run import RunState
-from service.flow.each import each
+from service.flow.each import beside, each
 from service.flow.gate import Gate
 from service.flow.submit import go_back
 from service.hub.faults import HubFault
@@ -43,18 +43,18 @@ def run_once(gate: Gate) -> int:
     for first in range(0, len(queued), TOGETHER):  # a kill switch may mean thousands
         work = partial(_cancel_queued, run_ids=queued[first : first + TOGETHER], now=gate.clock())
         stopped += each("cancel", queued[first], partial(gate.write, work)) or 0
-    stopped += sum(
-        bool(each("cancel", run.id, partial(_cancel_one, gate, run, attempt)))
-        for run, attempt in unwanted
-        if run.state != RunState.QUEUED
-    )
-    for run, attempt in held:
-        if run.cancel_requested_at is None:
-            stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
-    for run, attempt in starting:
-        if run.cancel_requested_at is None and _waited_too_long(gate, run, attempt):
-            stopped += bool(each("cancel", run.id, partial(_cancel_job, gate, run, attempt)))
-    return stopped
+    works = [
+        (run.id, partial(_cancel_one, gate, run, attempt)) for run, attempt in unwanted if run.state != RunState.QUEUED
+    ]
+    works += [
+        (run.id, partial(_cancel_job, gate, run, attempt)) for run, attempt in held if run.cancel_requested_at is None
+    ]
+    works += [
+        (run.id, partial(_cancel_job, gate, run, attempt))
+        for run, attempt in starting
+        if run.cancel_requested_at is None and _waited_too_long(gate, run, attempt)
+    ]
+    return stopped + sum(map(bool, beside("cancel", gate.width, works)))
 
 
 def _cancel_one(gate: Gate, run: Run, attempt: Attempt | None) -> bool:

@@ -29,6 +29,7 @@ from service.flow.submit import take_job
 from service.hub.faults import HubUnavailable
 from service.hub.models import Job
 from service.store import flavors, ledger, runs, strays, teams
+from service.store import jobs as store_jobs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -53,9 +54,11 @@ def catch_up(gate: Gate, place: Place) -> int:
         by_run[job.labels.get(LABEL_RUN, "")].append(job)
     with gate.db.read() as session:
         known = strays.submissions_known(session, [job.labels.get(LABEL_SUBMISSION, "") for job in listed])
+        uncalled = store_jobs.uncalled(session)
     moved = 0
     for run_id, jobs in by_run.items():
-        moved += gate.write(partial(_note_call, run_id=run_id, jobs=jobs, now=gate.clock()))
+        if run_id in uncalled:  # of thousands of runs with jobs, next to none
+            moved += gate.write(partial(_note_call, run_id=run_id, jobs=jobs, now=gate.clock()))
         if (forgotten := _newest_unknown(jobs, known)) is not None:
             work = partial(_give, gate=gate, run_id=run_id, job=forgotten, jobs=jobs, now=gate.clock())
             moved += gate.write(work)

@@ -14,6 +14,7 @@ import structlog
 
 from service.domain.facts import Outcome
 from service.domain.subject import FACTS, Fact, Kind, Subject
+from service.flow.each import beside
 from service.flow.gate import Gate
 from service.hub.client import HubClient
 from service.hub.lookup import Lookup
@@ -43,19 +44,20 @@ def gather(
         found = facts.known(session, credentials, list(subjects), gate.clock())
         read_as = version(session, credentials)
     hub = gate.hub_of(credentials)
-    fresh: dict[Subject, Fact] = {}
-    for subject in subjects:
-        if subject in found or subject in fresh:
-            continue
-        if not hub.governor.may_poll(gate.clock()):
-            break
-        fresh[subject] = ask(hub, subject)
+    missing = [subject for subject in dict.fromkeys(subjects) if subject not in found]
+    works = [(subject.name, partial(_ask_if_may, gate, hub, subject)) for subject in missing]
+    asked = zip(missing, beside("facts", gate.width, works), strict=True)
+    fresh = {subject: fact for subject, fact in asked if fact is not None}
     if fresh:
         now = gate.clock()
         kept = {subject: (fact, now + GOOD_FOR[fact.outcome]) for subject, fact in fresh.items()}
         (gate.write if is_step else gate.db.write)(partial(facts.keep, read_as=read_as, found=kept, now=now))
     found |= fresh
     return found if len(found) == len(set(subjects)) else None
+
+
+def _ask_if_may(gate: Gate, hub: HubClient, subject: Subject) -> Fact | None:
+    return ask(hub, subject) if hub.governor.may_poll(gate.clock()) else None
 
 
 def ask(hub: HubClient, subject: Subject) -> Fact:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import TypeVar
 
 from cryptography.fernet import InvalidToken
@@ -101,6 +100,10 @@ class Gate:
     lookups: Lookups = field(default_factory=Lookups)
     # Follows the logs of running jobs; None where they are polled.
     followers: Followers | None = None
+    # How many runs a step sees to at a time; one after the other where nothing else is said.
+    width: int = 1
+    # Hears of each job that was made, how many seconds after the run's admission.
+    submitted: Callable[[float], None] = lambda _seconds: None
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 
@@ -131,11 +134,6 @@ class Gate:
         except InvalidToken:
             raise HubUnavailable(f"the tokens of team {row.team} cannot be opened with the secret key here") from None
 
-    def until_stop(self, items: Iterable[Item]) -> Iterator[Item]:
-        """These, one after the other, until this process is about to end: what is not begun is left to the next leader,
-        who would have to find out what became of it."""
-        return takewhile(lambda _item: not self.stopping.is_set(), items)
-
     def write(self, work: Callable[[Session], T]) -> T:
         """What a step applies: `work` in one durable transaction, in which this process still leads. The organisation's
         row is held from the start: nobody who changes money or many runs can have taken what the work takes in another
@@ -143,7 +141,7 @@ class Gate:
 
         def led(session: Session) -> T:
             self.verify_lead(session)
-            organisation.lock(session)
+            organisation.take_turn(session)
             return work(session)
 
         return self.db.write(led)

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain.alarm import Watched, alarms
 from service.domain.alarm.notes import Note, is_old, news, noted, stopper
@@ -31,7 +31,8 @@ TAIL, SILENCE_SECONDS, MAX_SECONDS = 50, 1.5, 10.0
 def run_once(gate: Gate) -> int:
     """Look at every running job's training; of how many there was something new."""
     with gate.db.read() as session:
-        running = runs.in_states(session, [RunState.RUNNING], BATCH)
+        has_said_something = (col(Attempt.log_lines) > 0) | (col(Attempt.metric_points) > 0)
+        running = runs.in_states(session, [RunState.RUNNING], BATCH, has_said_something)
     return sum(bool(each("guard", run.id, partial(guard_one, gate, run, attempt))) for run, attempt in running)
 
 

@@ -24,13 +24,13 @@ from service.store import holds
 
 def run_once(gate: Gate) -> int:
     """Draw every conclusion that is due; how many runs it concerned."""
-    moved = 0
-    if gate.start.unswept is not None:
-        moved += gate.write(
-            partial(holds.expire, now=gate.clock(), without=tuple({place.namespace for place in gate.start.unswept}))
-        )
+    moved, now = 0, gate.clock()
     with gate.db.read() as session:
+        are_any_overdue = holds.are_any_overdue(session, now)
         ended = holds.ended_dependencies(session)
+    if gate.start.unswept is not None and are_any_overdue:
+        without = tuple({place.namespace for place in gate.start.unswept})
+        moved += gate.write(partial(holds.expire, now=now, without=without))
     for one in ended:
         work = partial(_settle, run_id=one.run_id, after_run_id=one.after_run_id, now=gate.clock())
         moved += bool(each("hold", one.run_id, partial(gate.write, work)))

@@ -7,7 +7,7 @@ counted, and what is stored says where to go on: after a cut, a restart, or in a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ from service.flow.progress import hints_of, note
 from service.hub.faults import HubFault
 from service.hub.follower import JobLog, Start
 from service.hub.streams import Streams, Until
-from service.store import logs, reports, runs
+from service.store import jobs, logs, reports, runs
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
@@ -38,7 +38,6 @@ log = structlog.get_logger()
 POLLED_PER_PASS = 4
 SILENCE_SECONDS = 1.5
 MAX_SECONDS = 10.0
-BATCH = 20_000
 # Of an ended job's log: more than this at once is not read, but for its end.
 MOST_LINES, TAIL = 300_000, 20_000
 
@@ -58,14 +57,18 @@ class News:
 def run_once(gate: Gate) -> int:
     """Store what running jobs have said since the last pass; how many said something."""
     with gate.db.read() as session:
-        running = [pair for pair in runs.in_states(session, [RunState.RUNNING], BATCH) if pair[1].hub_job_id]
+        running = {JobLog(one.namespace, one.hub_job_id, one.credentials): one for one in jobs.logged(session)}
         have_reported = reports.reporting(session)
-    reporting = [attempt for _, attempt in running if (attempt.run_id, attempt.attempt) in have_reported]
-    by_job = {job_log(run, attempt): (run, attempt) for run, attempt in running}
     if gate.followers is not None:
-        gate.followers.follow(by_job, partial(_start, gate, by_job))
+        gate.followers.follow(running, partial(_start, gate, running))
+    polled = _to_poll(gate, [one for job, one in running.items() if not _is_followed(gate, job)])
+    telling = [one.run_id for job, one in running.items() if gate.followers is not None and gate.followers.said(job)]
+    # of thousands that run, the few that something is done about
+    pairs = _pairs(gate, {*telling, *polled, *(run_id for run_id, _ in have_reported)})
+    reporting = [attempt for _, attempt in pairs.values() if (attempt.run_id, attempt.attempt) in have_reported]
+    by_job = {job_log(*pairs[one.run_id]): pairs[one.run_id] for one in running.values() if one.run_id in pairs}
     found = [_fetched(gate, job, *pair) for job, pair in by_job.items()]
-    found += _polled(gate, [pair for job, pair in by_job.items() if not _is_followed(gate, job)])
+    found += [each("logs", run_id, partial(_poll, gate, *pairs[run_id])) for run_id in polled if run_id in pairs]
     news = [one for one in found if one is not None]
     if not news and not reporting:
         return 0
@@ -133,8 +136,16 @@ def resume_of(gate: Gate, run: Run, attempt: Attempt) -> Resume:
     return Resume(start.known, start.last, start.kept)
 
 
-def _start(gate: Gate, by_job: Mapping[JobLog, tuple[Run, Attempt]], job: JobLog) -> Start:
-    return _start_of(gate, *by_job[job])
+def _pairs(gate: Gate, run_ids: Collection[str]) -> dict[str, tuple[Run, Attempt]]:
+    with gate.db.read() as session:
+        found = jobs.with_attempts(session, run_ids)
+    return {run.id: (run, attempt) for run, attempt in found if run.state == RunState.RUNNING and attempt.hub_job_id}
+
+
+def _start(gate: Gate, running: Mapping[JobLog, jobs.Logged], job: JobLog) -> Start | None:
+    """None where the job has ended meanwhile."""
+    pair = _pairs(gate, [running[job].run_id]).get(running[job].run_id)
+    return None if pair is None else _start_of(gate, *pair)
 
 
 def _start_of(gate: Gate, run: Run, attempt: Attempt) -> Start:
@@ -162,10 +173,11 @@ def _fetched(gate: Gate, job: JobLog, run: Run, attempt: Attempt) -> News | None
     return _news(run, attempt, whole, secrets) if whole else None
 
 
-def _polled(gate: Gate, running: list[tuple[Run, Attempt]]) -> list[News | None]:
-    running = pollable(gate, running, lambda pair: pair[0].credentials)
-    running.sort(key=lambda pair: pair[1].log_read_at or pair[1].admitted_at)
-    return [each("logs", run.id, partial(_poll, gate, run, attempt)) for run, attempt in running[:POLLED_PER_PASS]]
+def _to_poll(gate: Gate, running: list[jobs.Logged]) -> list[str]:
+    """The few whose logs were read longest ago."""
+    running = pollable(gate, running, lambda one: one.credentials)
+    running.sort(key=lambda one: one.read_at or one.admitted_at)
+    return [one.run_id for one in running[:POLLED_PER_PASS]]
 
 
 def _poll(gate: Gate, run: Run, attempt: Attempt) -> News | None:

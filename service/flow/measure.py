@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy import case
+from sqlmodel import Session, col
 
 from service.domain.machine import Machine
 from service.domain.run import RunState
@@ -20,6 +21,8 @@ from service.store.tables import Attempt, Run
 log = structlog.get_logger()
 
 SAMPLED_PER_PASS = 4
+# of thousands that run, these may be due
+LOOKED_AT = 200
 EVERY = timedelta(seconds=60)
 # A pilot is short, and its peak is what it is for.
 PILOT_EVERY = timedelta(seconds=10)
@@ -29,7 +32,11 @@ def run_once(gate: Gate) -> int:
     """Read the use of those jobs that were looked at longest ago; how many told something."""
     now = gate.clock()
     with gate.db.read() as session:
-        running = [pair for pair in runs.in_states(session, [RunState.RUNNING], 1000) if _is_due(*pair, now)]
+        measured_at = col(Attempt.measured_at)
+        which = measured_at.is_(None) | (measured_at <= now - PILOT_EVERY)
+        longest_ago = (case((col(Run.kind) == "pilot", 0), else_=1), measured_at.is_not(None), measured_at)
+        looked_at = runs.in_states(session, [RunState.RUNNING], LOOKED_AT, which, first=longest_ago)
+    running = [pair for pair in looked_at if _is_due(*pair, now)]
     running = pollable(gate, running, lambda pair: pair[0].credentials)
     running.sort(key=lambda pair: pair[1].measured_at or pair[1].admitted_at)
     chosen = running[:SAMPLED_PER_PASS]

@@ -7,7 +7,9 @@ pinned, so that what was checked is what runs.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -38,7 +40,7 @@ from service.domain.volume import Volume
 from service.domain.wanted import Wanted, wanted_of
 from service.flow.cap import refuse_over_cap
 from service.flow.ceiling import refuse_impossible
-from service.flow.each import each
+from service.flow.each import beside, each
 from service.flow.facts import gather
 from service.flow.follow_up import go_along
 from service.flow.foresee import settle_run
@@ -60,10 +62,29 @@ FOR_EVER = datetime.max.replace(tzinfo=UTC)
 def run_once(gate: Gate) -> int:
     """Check the runs that come next in the queue; how many were decided."""
     now = gate.clock()
-    gate.write(partial(checking.forget_old, now=now))
+    with gate.db.read() as session:
+        are_any_old = checking.are_any_old(session, now)
+    if are_any_old:
+        gate.write(partial(checking.forget_old, now=now))
     with gate.db.read() as session:
         due = checking.due(session, now, BATCH)
-    return sum(bool(each("preflight", run.id, partial(check_one, gate, run))) for run in due)
+    if len(due) > 1:
+        _ask_once(gate, due)
+    return sum(map(bool, beside("preflight", gate.width, [(run.id, partial(check_one, gate, run)) for run in due])))
+
+
+def _ask_once(gate: Gate, due: list[Run]) -> None:
+    """Many runs name the same: what these name is asked for together, and each then finds it known."""
+    named: dict[str | None, list[Subject]] = defaultdict(list)
+    for run in due:
+        named[run.credentials] += each("preflight", run.id, partial(_subjects, run)) or []
+    for credentials, subjects in named.items():
+        with suppress(HubFault):  # each run is told by itself
+            gather(gate, credentials, subjects)
+
+
+def _subjects(run: Run) -> list[Subject]:
+    return subjects_of(run, _wanted(run))
 
 
 def check_one(gate: Gate, run: Run) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from service.domain import checkpoints
 from service.domain.checkpoints import Checkpoint, Stored, are_wanted, bucket_of, flags_for, nothing_saved, stored_in
@@ -74,9 +74,10 @@ def take_over(run: Run, attempt: Attempt, prepared: Prepared) -> None:
 
 def run_once(gate: Gate) -> int:
     """Look into the buckets of those running jobs that were looked at longest ago; how many had something new."""
-    now = gate.clock()
+    now, has_bucket = gate.clock(), col(Run.bucket).is_not(None)
     with gate.db.read() as session:
-        running = [pair for pair in runs.in_states(session, [RunState.RUNNING], 1000) if _is_due(pair[0], now)]
+        saving = runs.in_states(session, [RunState.RUNNING], 1000, has_bucket)
+    running = [pair for pair in saving if _is_due(pair[0], now)]
     running = pollable(gate, running, lambda pair: pair[0].credentials)
     running.sort(key=lambda pair: (pair[0].saved or {}).get("read_at") or "")
     chosen = running[:LOOKED_AT_PER_PASS]

@@ -16,19 +16,18 @@ from functools import partial
 import structlog
 from sqlmodel import Session, col
 
-from service.domain import gpus, job, leak, recipe
+from service.domain import job, leak
 from service.domain.backoff import hub_backoff
 from service.domain.diagnosis import Failure, failure
 from service.domain.mask import mask
 from service.domain.moment import second
-from service.domain.pins import pinned_volumes
 from service.domain.run import Reason, RunState
-from service.domain.volume import Volume
 from service.flow import callback, saving
-from service.flow.each import each
+from service.flow.each import beside
 from service.flow.gate import Gate
+from service.flow.job_spec import spec_of
 from service.flow.preflight import is_pinned
-from service.flow.run_secrets import SecretsLost, values_of
+from service.flow.run_secrets import SecretsLost
 from service.hub.client import HubClient
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.models import Job
@@ -42,6 +41,7 @@ LONGEST_CLAIM_SECONDS = 5.0
 NO_BUCKET = "Have the jobs' token allowed to make buckets in the namespace, or set checkpoints to 'off'."
 NOT_PREPARED = HubUnavailable("the service could not prepare the job: its log says why")
 SWEEP_FIRST = "the service has just started: it first looks for jobs that its database may have forgotten"
+NO_CALLS_LEFT = "the calls to Hugging Face of these minutes are used up, but for cancels: its job is made in the next"
 LOST_ANSWER = "no clear answer to the create call: looking for the job by its label, its money stays reserved"
 
 # What a definite refusal of the create call means for the run. 429 and a refused connection pass by themselves.
@@ -72,10 +72,28 @@ def run_once(gate: Gate) -> int:
         uncalled = runs.in_states(session, [RunState.SUBMITTING], MOST, col(Attempt.called_at).is_(None))
     for run, attempt in uncalled:
         if not gate.start.lets(run.place):
-            gate.write(partial(_hold, loaded=attempt))
+            gate.write(partial(_hold, loaded=attempt, message=SWEEP_FIRST))
     due = [(run, attempt) for run, attempt in uncalled if gate.start.lets(run.place)]
-    begun = gate.until_stop(due[:BATCH])
-    return sum(bool(each("submit", run.id, partial(submit_one, gate, run, attempt))) for run, attempt in begun)
+    works = [(run.id, partial(_submit_or_wait, gate, run, attempt)) for run, attempt in due[:BATCH]]
+    return sum(map(bool, beside("submit", gate.width, works)))
+
+
+def _submit_or_wait(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    """The last calls of a rate-limit window are left to cancels: then a run keeps its slot until the next one. What is
+    not begun when this process is about to end is left to the next leader, who would have to find out what became of
+    it."""
+    if gate.stopping.is_set():
+        return False
+    try:
+        may_submit = gate.hub_of(run.credentials).governor.may_submit(gate.clock())
+    except HubUnavailable:
+        may_submit = True  # whose tokens are gone is told there
+    if may_submit:
+        return submit_one(gate, run, attempt)
+    if run.message != NO_CALLS_LEFT:
+        log.warning("submit_held", run_id=run.id, problem=NO_CALLS_LEFT)
+        gate.write(partial(_hold, loaded=attempt, message=NO_CALLS_LEFT))
+    return False
 
 
 def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
@@ -89,7 +107,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
             diagnosis = failure(Reason.HUB_FORBIDDEN, error.message, remedy=NO_BUCKET)
             return gate.write(partial(_fail, loaded=attempt, diagnosis=diagnosis, now=gate.clock()))
         hub = gate.hub_of(run.credentials)
-        spec = _spec(gate, hub, run, attempt, prepared)
+        spec = spec_of(gate, hub, run, attempt, prepared)
         head = _output_head(hub, run)
     except HubFault as error:
         return gate.write(partial(go_back, loaded=attempt, problem=error, now=gate.clock()))
@@ -120,6 +138,10 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         log.warning("create_refused", run_id=run.id, attempt=attempt.attempt, status=error.status)
         shown = _without_secrets(gate, run, spec, error)
         return gate.write(partial(_refused, loaded=attempt, namespace=run.namespace, error=shown, now=gate.clock()))
+    return _take(gate, hub, run, attempt, created)
+
+
+def _take(gate: Gate, hub: HubClient, run: Run, attempt: Attempt, created: Job) -> bool:
     if not gate.write(partial(take_job, gate=gate, loaded=attempt, job=created, now=gate.clock())):
         # Overtaken although recovery leaves calls in flight alone: nobody else will take this job.
         # The sweep notes it with its cost, and asks again.
@@ -127,6 +149,7 @@ def submit_one(gate: Gate, run: Run, attempt: Attempt) -> bool:
         with contextlib.suppress(HubFault):
             hub.cancel_job(run.namespace, created.id)
         return False
+    gate.submitted((gate.clock() - attempt.admitted_at).total_seconds())
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
     return True
 
@@ -145,9 +168,9 @@ def _check_again(session: Session, loaded: Attempt, now: datetime) -> bool:
     return True
 
 
-def _hold(session: Session, loaded: Attempt) -> None:
+def _hold(session: Session, loaded: Attempt, message: str) -> None:
     if (found := runs.lock_submission(session, loaded.run_id, loaded.submission)) is not None:
-        runs.explain(session, found[0], None, SWEEP_FIRST)
+        runs.explain(session, found[0], None, message)
 
 
 def take_job(session: Session, gate: Gate, loaded: Attempt, job: Job, now: datetime) -> bool:
@@ -266,25 +289,6 @@ def _output_head(hub: HubClient, run: Run) -> str | None:
     return None if state is None else state.sha
 
 
-def _spec(gate: Gate, hub: HubClient, run: Run, attempt: Attempt, prepared: saving.Prepared) -> job.JobSpec:
-    train = recipe.read(run.recipe)
-    secrets = values_of(gate, run)
-    return job.JobSpec(
-        image=run.image or job.IMAGE,
-        command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}, prepared.saving),
-        flavor=attempt.flavor,
-        timeout_seconds=attempt.timeout_seconds,
-        environment=job.environment(train, run.env, run.id, run.output_repo, prepared.saving),
-        secrets={**secrets, **callback.secrets_for(gate, run, attempt), "HF_TOKEN": hub.job_token},
-        labels=job.labels(run.id, attempt.attempt, attempt.submission, gate.installation, run.team, run.labels),
-        volumes=(
-            *pinned_volumes([Volume.model_validate(one) for one in run.volumes], run.pins or {}),
-            *(() if prepared.saving is None else (prepared.saving.volume,)),
-        ),
-        resource_group=run.resource_group,
-    )
-
-
 def _without_secrets(gate: Gate, run: Run, spec: job.JobSpec, error: HubRefused) -> HubRefused:
     """A refusal in words that hold nothing of what the job was to be given."""
     parts = leak.secret_parts([*spec.secrets.values(), callback.token_of(gate, run.id, run.attempt)])
@@ -295,8 +299,3 @@ def _to_mask(gate: Gate, run: Run, secrets: Mapping[str, str]) -> bytes | None:
     """Sealed, what of a job's secrets may be replaced while it runs: its log may show them all the same."""
     names = [*run.secret_refs, *(["HF_TOKEN"] if run.credentials is not None else [])]
     return gate.vault.seal({name: secrets[name] for name in names}) if names else None
-
-
-def _gpus(gate: Gate, flavor: str) -> int:
-    with gate.db.read() as session:
-        return gpus.count(flavors.hardware(session, flavor))

@@ -84,6 +84,11 @@ class HubClient:
         """What was wrong with the last call, such as `HTTP 401` or `ConnectError`; None where nothing was."""
         return self._session.trouble
 
+    @property
+    def calls(self) -> dict[tuple[str, str], int]:
+        """Calls so far by kind and outcome, with whatever tokens."""
+        return self._session.calls.counts()
+
     def close(self) -> None:
         """Close the connections, also of clients with other tokens."""
         self._session.close()
@@ -118,7 +123,9 @@ class HubClient:
             params += [("stage", "SCHEDULING"), ("stage", "RUNNING")]
         jobs: dict[str, Job] = {}
         first = str(httpx2.URL(self.endpoint + jobs_path(namespace), params=params))
+        pages = 0
         for response in self._session.pages(first, self._control_token, MAX_PAGES):
+            pages += 1
             page = read_json(response)
             if not isinstance(page, list):
                 raise HubUnavailable("a job list that is no list", response.status_code)
@@ -131,6 +138,8 @@ class HubClient:
                 job.created_at is not None and job.created_at < since for job in jobs.values()
             ):
                 break
+        if only_active:
+            self.governor.listed(namespace, pages, self._session.now())
         return list(jobs.values())
 
     def get_job(self, namespace: str, job_id: str) -> Job | None:

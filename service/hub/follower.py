@@ -72,6 +72,11 @@ class Follower(threading.Thread):
             self._has_room.set()
         return found
 
+    def has_lines(self) -> bool:
+        """Whether `fetch` would bring any."""
+        with self._lock:
+            return bool(self._fresh)
+
     def put_back(self, lines: Sequence[LogLine]) -> None:
         """Lines that come again with the next ones."""
         with self._lock:
@@ -125,19 +130,26 @@ class Followers:
         self._most = most
         self._by_job: dict[JobLog, Follower] = {}
 
-    def follow(self, wanted: Iterable[JobLog], start: Callable[[JobLog], Start]) -> None:
-        """Follow these and no others; those that came first if there are too many. `start` says where one begins."""
+    def follow(self, wanted: Iterable[JobLog], start: Callable[[JobLog], Start | None]) -> None:
+        """Follow these and no others; those that came first if there are too many. `start` says where one begins, or
+        None where there is nothing to follow any more."""
         wanted = list(wanted)
         for job in self._by_job.keys() - set(wanted):
             self.leave(job)
         for job in wanted:
-            if job not in self._by_job and len(self._by_job) < self._most:
-                self._by_job[job] = Follower(self._streams_of, job, start(job))
-                self._by_job[job].start()
+            if job in self._by_job or len(self._by_job) >= self._most or (begins := start(job)) is None:
+                continue
+            self._by_job[job] = Follower(self._streams_of, job, begins)
+            self._by_job[job].start()
 
     def has(self, job: JobLog) -> bool:
         """Whether a job is followed."""
         return job in self._by_job
+
+    def said(self, job: JobLog) -> bool:
+        """Whether there is something new in a job's log."""
+        follower = self._by_job.get(job)
+        return follower is not None and follower.has_lines()
 
     def fetch(self, job: JobLog) -> list[LogLine]:
         """What is new in a job's log."""

@@ -18,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from service.hub.bounds import bound, note_beginning
+from service.hub.calls import Calls
 from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
 from service.hub.governor import Governor
 
@@ -44,6 +45,7 @@ class HubSession:
         self.endpoint = endpoint
         self.timeout_seconds = timeout_seconds
         self.governor = Governor()
+        self.calls = Calls()
         # what was wrong with the last call, for those who ask how things stand
         self.trouble: str | None = None
         self._clock = clock
@@ -52,12 +54,12 @@ class HubSession:
         # streams are held for hours: each has a connection of its own, so that no other call waits for one of them; who
         # reads them bounds them
         self.streaming = self._new_http(follow_redirects=False, limits=httpx2.Limits(max_connections=None))
-        self.streaming.event_hooks = {"request": [note_beginning]}
+        self.streaming.event_hooks = {"request": [note_beginning], "response": [self.calls.answered]}
 
     def new_http(self, *, follow_redirects: bool) -> httpx2.Client:
         """A client with this session's timeouts, whose answers have a bound."""
         client = self._new_http(follow_redirects, DEFAULT_LIMITS)
-        client.event_hooks = {"request": [note_beginning], "response": [bound]}
+        client.event_hooks = {"request": [note_beginning], "response": [self.calls.answered, bound]}
         return client
 
     def _new_http(self, follow_redirects: bool, limits: httpx2.Limits) -> httpx2.Client:
@@ -72,6 +74,10 @@ class HubSession:
             # a proxy of the environment sees nothing of TLS, and every token of plain http
             trust_env=self.endpoint.startswith("https://"),
         )
+
+    def now(self) -> datetime:
+        """By the clock that it was given."""
+        return self._clock()
 
     def for_other_tokens(self) -> HubSession:
         """A session over the same connections for those who hold other tokens, and have a rate limit of their own."""
@@ -123,6 +129,7 @@ class HubSession:
             )
         except httpx2.HTTPError as error:
             self.trouble = type(error).__name__
+            self.calls.broke(method, url)
             raise
         has_trouble = response.status_code >= 500 or response.status_code in (401, 429)
         self.trouble = f"HTTP {response.status_code}" if has_trouble else None

@@ -53,8 +53,14 @@ def same_before(session: Session, run: Run, fingerprint: str) -> Run | None:
 def forget_old(session: Session, now: datetime) -> None:
     """Have those looked at again that were checked long ago and have not started."""
     session.execute(
-        update(Run)
-        .where(Run.state == RunState.QUEUED.value, col(Run.checked_at) < now - GOOD_FOR)  # type: ignore[arg-type]
-        .values(checked_at=None)
-        .execution_options(synchronize_session=False)
+        update(Run).where(_is_old(now)).values(checked_at=None).execution_options(synchronize_session=False)
     )
+
+
+def are_any_old(session: Session, now: datetime) -> bool:
+    """Whether `forget_old` would find any."""
+    return bool(session.exec(select(exists().where(_is_old(now)))).one())
+
+
+def _is_old(now: datetime) -> ColumnElement[bool]:
+    return (col(Run.state) == RunState.QUEUED.value) & (col(Run.checked_at) < now - GOOD_FOR)

@@ -153,7 +153,7 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
     is_known = col(Run.namespace).not_in(without)
     expired = cancels.request(
         session,
-        (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now) & is_known,
+        _is_unapproved(now) & is_known,
         "a rule",
         now,
         Reason.APPROVAL_EXPIRED,
@@ -169,6 +169,22 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
     return expired + stop_late(session, has_no_job & is_known, now)
 
 
+def are_any_overdue(session: Session, now: datetime) -> bool:
+    """Whether `expire` may find something: most passes find nothing, and need not take the writer for that."""
+    is_going = col(Run.cancel_requested_at).is_(None) & col(Run.finished_at).is_(None)
+    unapproved = exists().where(_is_unapproved(now), is_going)
+    late = exists().where(_is_late(now), is_going)
+    return bool(session.exec(select(unapproved | late)).one())
+
+
+def _is_unapproved(now: datetime) -> ColumnElement[bool]:
+    return (col(Run.approval) == "needed") & (col(Run.approval_expires_at) <= now)
+
+
+def _is_late(now: datetime) -> ColumnElement[bool]:
+    return (col(Run.start_before) <= now) & col(Run.started_at).is_(None)
+
+
 def stop_team(session: Session, team: str, by: str, now: datetime) -> int:
     """Stop every run of a team that has not ended; how many. The organisation's row is held first, as admission does,
     which takes many runs too."""
@@ -182,7 +198,7 @@ def stop_late(session: Session, which: ColumnElement[bool], now: datetime) -> in
     job now; how many. One that is tried again was in time."""
     return cancels.request(
         session,
-        (col(Run.start_before) <= now) & col(Run.started_at).is_(None) & which,
+        _is_late(now) & which,
         "a rule",
         now,
         Reason.START_BEFORE_PASSED,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, bindparam, case, func
+from sqlalchemy import ColumnElement, bindparam, case, func
 from sqlalchemy.orm import aliased
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel, col, select, update
 
 from service.domain.fairness import rank
@@ -219,6 +221,11 @@ def unpark(session: Session, what_for: str, which: ColumnElement[bool]) -> None:
     )
 
 
+def are_any_due(session: Session, now: datetime) -> bool:
+    """Whether `wake_due` would find any."""
+    return session.exec(select(Run.id).where(col(Run.not_before) <= now).limit(1)).first() is not None
+
+
 def wake_due(session: Session, now: datetime) -> None:
     """Runs whose pause between two tries is over are looked at again. Ready ones say `backing_off` only where admission
     itself has said it of them."""
@@ -266,26 +273,32 @@ def explain_queued(session: Session, told: Sequence[Told]) -> None:
 
 def _guarded_update(session: Session, run: Run, values: dict[str, Any]) -> bool:
     session.flush()
-    result = session.exec(
-        update(Run)
-        .where(col(Run.id) == run.id, col(Run.state) == run.state, col(Run.attempt) == run.attempt)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(result, CursorResult)
-    session.refresh(run)
-    return result.rowcount == 1
+    table = SQLModel.metadata.tables["run"]
+    is_as_read = (table.c.id == run.id) & (table.c.state == run.state) & (table.c.attempt == run.attempt)
+    if session.connection().execute(table.update().where(is_as_read).values(**values)).rowcount != 1:
+        session.refresh(run)
+        return False
+    # The row is held by this transaction, so it is what was read and what was just written: it is not read again.
+    for name, value in values.items():
+        set_committed_value(run, name, str(value) if isinstance(value, StrEnum) else value)
+    session.expire(run, ["is_ready"])  # the database's own work
+    return True
 
 
 def in_states(
-    session: Session, states: Collection[RunState], limit: int, *which: ColumnElement[bool]
+    session: Session,
+    states: Collection[RunState],
+    limit: int,
+    *which: ColumnElement[bool],
+    first: Sequence[Any] = (),
 ) -> list[tuple[Run, Attempt]]:
-    """Runs that have an attempt under way, with that attempt, longest admitted first; of those, `which`."""
+    """Runs that have an attempt under way, with that attempt, longest admitted first, or in the order of `first`; of
+    those, `which`."""
     rows = session.exec(
         select(Run, Attempt)
         .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
         .where(col(Run.state).in_([state.value for state in states]), *which)
-        .order_by(col(Attempt.admitted_at), col(Run.id))
+        .order_by(*first, col(Attempt.admitted_at), col(Run.id))
         .limit(limit)
     )
     return [(run, attempt) for run, attempt in rows]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, true
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from service.domain.budget import Period, carried, following, window
 from service.store import alerts, organisation, runs
@@ -44,15 +45,23 @@ def ensure(session: Session, budget: Budget, now: datetime) -> BudgetWindow:
 
 def ensure_all(session: Session, now: datetime) -> None:
     """`ensure` for all budgets whose last window has ended, in a few statements whatever their number."""
+    if lacking := session.exec(_lacking(now)).all():
+        _open(session, lacking, now)
+
+
+def are_any_lacking(session: Session, now: datetime) -> bool:
+    """Whether `ensure_all` would find any."""
+    return session.exec(_lacking(now).limit(1)).first() is not None
+
+
+def _lacking(now: datetime) -> SelectOfScalar[Budget]:
     has_window = (
         select(BudgetWindow.id)
         .where(BudgetWindow.budget_id == Budget.id, BudgetWindow.ends_at > now, BudgetWindow.starts_at <= now)
         .correlate(Budget)
         .exists()
     )
-    lacking = session.exec(select(Budget).where(col(Budget.ended_at).is_(None), ~has_window)).all()
-    if lacking:
-        _open(session, lacking, now)
+    return select(Budget).where(col(Budget.ended_at).is_(None), ~has_window)
 
 
 def _open(session: Session, budgets: Sequence[Budget], now: datetime) -> list[BudgetWindow]:

@@ -166,6 +166,9 @@ def test_health_needs_no_key(api: Api) -> None:
     assert ready["ready"] is True
     assert ready["checks"]["database"] == "ok"
     assert ready["checks"]["hub"] == "ok"
+    calls = ready["checks"]["hub_calls"]
+    assert 0 < calls["left"] < calls["limit"]
+    assert calls["lists_every_seconds"] == 0
 
 
 def test_a_grant_that_was_mistyped_is_taken_back_by_a_negative_one(api: Api) -> None:

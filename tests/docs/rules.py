@@ -35,7 +35,12 @@ def expressions(path: Path) -> list[str]:
 
 def used(path: Path) -> set[str]:
     """The metrics that a file asks for."""
-    return set(re.findall(r"\btunegate_\w+", " ".join(expressions(path))))
+    return {family(name) for name in re.findall(r"\btunegate_\w+", " ".join(expressions(path)))}
+
+
+def family(name: str) -> str:
+    """Of a histogram's many names the one."""
+    return re.sub(r"(_seconds)_(bucket|sum|count|created)$", r"\1", name)
 
 
 def grouped_by(path: Path) -> set[str]:

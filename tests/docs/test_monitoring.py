@@ -63,6 +63,10 @@ FIRES = {
     ),
     "TunegateDeliveriesPileUp": (["tunegate_pending_deliveries 900x90"], ["tunegate_pending_deliveries 9x90"]),
     "TunegateWebhooksLate": (["tunegate_webhook_lag_seconds 90x90"], ["tunegate_webhook_lag_seconds 9x90"]),
+    "TunegateHubCallsUsedUp": (
+        ['tunegate_hub_calls_left{team=""} 100x90', 'tunegate_hub_calls_limit{team=""} 2500x90'],
+        ['tunegate_hub_calls_left{team=""} 400x90', 'tunegate_hub_calls_limit{team=""} 2500x90'],
+    ),
 }
 
 

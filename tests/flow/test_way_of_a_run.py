@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session
 
-from service.flow import admit, submit, watch
+from service.flow import admit, cancel, submit, watch
 from service.store import logs, runs
 from tests.flow.conftest import World
 
@@ -223,3 +223,21 @@ def test_secrets_are_masked_in_the_kept_log_and_wiped_at_the_end(world: World) -
     assert [line.text for _, line in kept] == ["key is [secret] and [secret]"]
     assert world.run(run_id).sealed_secrets is None
     assert world.show(run_id)["secrets"] == ["KEY"]
+
+
+def test_the_last_calls_of_a_rate_limit_are_left_to_cancels(world: World) -> None:
+    """An admitted run keeps its slot and its money, says why it waits, and goes on in the next window."""
+    going, waiting = world.enqueue(seconds=500), ""
+    world.pass_all()
+    waiting = world.enqueue()
+    admit.run_once(world.gate)
+    governor = world.hub.governor
+    governor.remaining, governor.limit, governor.resets_at = 5, 100, world.clock.now + timedelta(seconds=60)
+    submit.run_once(world.gate)
+    assert (world.run(waiting).state, world.run(waiting).message) == ("submitting", submit.NO_CALLS_LEFT)
+    world.cancel(going)
+    cancel.run_once(world.gate)
+    assert world.wire.count("POST", "/cancel") == 1
+    world.clock.turn(seconds=61)
+    submit.run_once(world.gate)
+    assert world.run(waiting).state == "starting"
