@@ -75,7 +75,7 @@ def _let_go(world: World, leads: Leads) -> None:
         leads.pause_team(team, False)
         leads.rules(team)
     for run_id, paused_at, approval in world.witness.database.execute(
-        "SELECT id, paused_at, approval FROM run WHERE state = 'queued' ORDER BY id"
+        "SELECT id, paused_at, approval FROM run WHERE finished_at IS NULL ORDER BY id"
     ).fetchall():
         if paused_at is not None:
             leads.pause(run_id, False)

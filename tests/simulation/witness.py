@@ -60,11 +60,8 @@ class Witness:
         self.database.close()
         self.database = self._open()
         self.runs = self._read()
-        self.outcomes = {
-            run_id: outcome
-            for run_id, outcome in self.outcomes.items()
-            if run_id in self.runs and self.runs[run_id].state.is_terminal
-        }
+        # as this file tells them: a backup may be older than one that was put back since, and tell of other ends
+        self.outcomes = {seen.id: self._outcome(seen) for seen in self.runs.values() if seen.state.is_terminal}
         self._last_event = self.database.execute("SELECT coalesce(max(rowid), 0) FROM event").fetchone()[0]
         self._last_entry = books.last_entry(self.database)
         told = self.database.execute("SELECT subject, max(sequence) FROM event GROUP BY subject").fetchall()
@@ -135,10 +132,12 @@ class Witness:
 
     def _check_ending(self, seen: Seen) -> None:
         demand(not seen.holds_secrets, 9, f"{seen.id} has ended and still holds secrets")
-        cost = books.cost_of(self.database, seen.id)
-        outcome = (seen.state, seen.reason, seen.failure, seen.output, cost)
+        outcome = self._outcome(seen)
         first = self.outcomes.setdefault(seen.id, outcome)
         demand(outcome == first, 10, f"{seen.id} ended as {first} and is now {outcome}")
+
+    def _outcome(self, seen: Seen) -> tuple[object, ...]:
+        return (seen.state, seen.reason, seen.failure, seen.output, books.cost_of(self.database, seen.id))
 
     def _check_money(self) -> None:
         standings = books.standings(self.database)
