@@ -39,8 +39,8 @@ def main() -> None:
     """Fill, ask, compare."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--postgres", action="store_true", help="on a throw-away PostgreSQL instead of SQLite")
-    parser.add_argument("--runs", type=int, default=100_000, help="how many more have ended, in thousands")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=50_000, help="how many more have ended, in thousands")
+    parser.add_argument("--repetitions", type=int, default=3)
     given = parser.parse_args()
     command = f"python -m benchmarks.growth --runs {given.runs}" + (" --postgres" if given.postgres else "")
     report = Report("growth", command)
@@ -80,7 +80,7 @@ def _asked(service: Service) -> Asked:
         "/runs", f"/runs?after={deep['/runs']}", "/runs?state=failed", "/runs?state=queued", "/runs?state=running",
         "/runs?state=failed&state=cancelled",
         f"/runs?team={team}", f"/runs?team={team}&state=failed", "/runs?label=project=project-3",
-        "/runs?label=project=none", "/runs?output_repo=acme/model-7", "/runs?output_repo=model-7",
+        "/runs?label=project=none", "/runs?output_repo=acme/model-7&limit=1", "/runs?output_repo=model-7&limit=1",
         "/runs?output_repo=acme/none", f"/runs?created_after={month_ago}", "/queue", "/usage",
         "/usage?group_by=team,day", f"/usage?team={team}", "/events?latest=true", f"/events?after={deep['/events']}",
         f"/events?team={team}&latest=true", f"/runs/{run}", f"/runs/{run}/events", f"/runs/{run}/ledger",
