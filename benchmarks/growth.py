@@ -79,7 +79,7 @@ def _asked(service: Service) -> Asked:
     paths = [
         "/runs", f"/runs?after={deep['/runs']}", "/runs?state=failed", "/runs?state=queued", "/runs?state=running",
         "/runs?state=failed&state=cancelled",
-        f"/runs?team={team}", f"/runs?team={team}&state=failed", "/runs?label=project=project-3",
+        f"/runs?team={team}&limit=20", f"/runs?team={team}&state=failed&limit=2", "/runs?label=project=project-3",
         "/runs?label=project=none", "/runs?output_repo=acme/model-7&limit=1", "/runs?output_repo=model-7&limit=1",
         "/runs?output_repo=acme/none", f"/runs?created_after={month_ago}", "/queue", "/usage",
         "/usage?group_by=team,day", f"/usage?team={team}", "/events?latest=true", f"/events?after={deep['/events']}",
