@@ -24,7 +24,7 @@ from service.hub.client import HubClient
 from service.hub.follower import Followers
 from service.hub.governor import Governor
 from service.leader import FileLeader, Leader, LeaseLeader
-from service.meters import Meters
+from service.meters import HubCalls, Meters
 from service.migrate import migrate
 from service.settings import Settings
 from service.store import home
@@ -109,7 +109,7 @@ def assemble(settings: Settings) -> Assembly:
     gate = open_gate(settings)
     leader = leader_for(settings, gate)
     followers = Followers(lambda job: gate.hub_of(job.credentials).streams, settings.log_followers)
-    meters = Meters(lambda: gate.hub.calls, partial(_governors, gate), now)
+    meters = Meters(HubCalls(lambda: gate.hub.calls, partial(_governors, gate), now))
     led = replace(
         gate, verify_lead=leader.verify, followers=followers, width=RUNS_AT_A_TIME, submitted=meters.submitted
     )

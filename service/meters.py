@@ -16,7 +16,7 @@ STEP_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60)
 SUBMIT_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
 
-class Meters:
+class HubCalls(Collector):
     """`calls` by kind and outcome, and the `governors` by team ("": of the service's own tokens), are asked for at each
     scrape."""
 
@@ -26,41 +26,10 @@ class Meters:
         governors: Callable[[], Mapping[str, Governor]],
         clock: Callable[[], datetime],
     ) -> None:
-        self.registry = CollectorRegistry()
-        self._steps = Histogram(
-            "tunegate_step_seconds",
-            "How long a pass of a step took",
-            ("step",),
-            buckets=STEP_BUCKETS,
-            registry=self.registry,
-        )
-        self._submits = Histogram(
-            "tunegate_submit_seconds",
-            "From a run's admission to the answer to its create call",
-            buckets=SUBMIT_BUCKETS,
-            registry=self.registry,
-        )
-        self.registry.register(_HubCalls(calls, governors, clock))
-
-    def passed(self, step: str, seconds: float) -> None:
-        """A pass of a step is over."""
-        self._steps.labels(step).observe(seconds)
-
-    def submitted(self, seconds: float) -> None:
-        """A job was made."""
-        self._submits.observe(seconds)
-
-
-class _HubCalls(Collector):
-    def __init__(
-        self,
-        calls: Callable[[], Mapping[tuple[str, str], int]],
-        governors: Callable[[], Mapping[str, Governor]],
-        clock: Callable[[], datetime],
-    ) -> None:
         self._calls, self._governors, self._clock = calls, governors, clock
 
     def collect(self) -> Iterable[Metric]:
+        """As they are now."""
         counted = CounterMetricFamily(
             "tunegate_hub_calls", "Calls to Hugging Face of this process", labels=("kind", "outcome")
         )
@@ -79,3 +48,32 @@ class _HubCalls(Collector):
                 left.add_metric((team,), governor.left(self._clock()))
             lists.add_metric((team,), governor.list_seconds(self._clock()))
         return counted, left, limit, lists
+
+
+class Meters:
+    """Those of one process."""
+
+    def __init__(self, hub_calls: HubCalls) -> None:
+        self.registry = CollectorRegistry()
+        self._steps = Histogram(
+            "tunegate_step_seconds",
+            "How long a pass of a step took",
+            ("step",),
+            buckets=STEP_BUCKETS,
+            registry=self.registry,
+        )
+        self._submits = Histogram(
+            "tunegate_submit_seconds",
+            "From a run's admission to the answer to its create call",
+            buckets=SUBMIT_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(hub_calls)
+
+    def passed(self, step: str, seconds: float) -> None:
+        """A pass of a step is over."""
+        self._steps.labels(step).observe(seconds)
+
+    def submitted(self, seconds: float) -> None:
+        """A job was made."""
+        self._submits.observe(seconds)

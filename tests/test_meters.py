@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.hub.client import HubClient
 from service.hub.faults import HubUnavailable
-from service.meters import Meters
+from service.meters import HubCalls, Meters
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from tests.conftest import Clock
@@ -35,7 +35,7 @@ def test_calls_are_counted_by_what_they_were_for_and_what_came_of_them(clock: Cl
 
     wire = Cut(Sandbox(execute=False), clock)
     hub = HubClient(ENDPOINT, "hf_sandbox", "hf_sandbox_job", clock=clock, transport=wire)
-    meters = Meters(lambda: hub.calls, lambda: {"": hub.governor}, clock)
+    meters = Meters(HubCalls(lambda: hub.calls, lambda: {"": hub.governor}, clock))
     assert ("tunegate_hub_calls_left", "") not in samples(meters), "what is not known has no sample"
     hub.list_jobs("acme", {}, only_active=True)
     assert hub.get_job("acme", "0" * 24) is None
@@ -60,7 +60,7 @@ def test_calls_are_counted_by_what_they_were_for_and_what_came_of_them(clock: Cl
 
 
 def test_passes_and_create_calls_are_told_as_histograms(clock: Clock) -> None:
-    meters = Meters(dict, dict, clock)
+    meters = Meters(HubCalls(dict, dict, clock))
     meters.passed("watch", 0.3)
     meters.submitted(0.15)
     told = samples(meters)

@@ -38,7 +38,7 @@ def install(app: FastAPI) -> None:
 
 async def keep_to_contract(request: Request) -> None:
     """Raises UnknownField, Invalid, WrongMediaType or NotAcceptable."""
-    if request.method in READING and not request.scope["query_string"] and takes_anything(request):
+    if request.method in READING and not request.scope["query_string"] and _takes_anything(request):
         return
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not route.include_in_schema:  # pages are no part of the contract
@@ -48,7 +48,7 @@ async def keep_to_contract(request: Request) -> None:
         _check_query(request, terms.parameters)
     if terms.takes_json and await request.body() and not is_json(request.headers.get("content-type")):
         raise WrongMediaType("the body is not said to be JSON", field="content-type", remedy=AS_JSON)
-    if terms.forms and not takes_anything(request) and not _accepts(request.headers.get("accept"), terms.forms):
+    if terms.forms and not _takes_anything(request) and not _accepts(request.headers.get("accept"), terms.forms):
         forms = " or ".join(sorted(terms.forms))
         raise NotAcceptable(f"the answer is {forms}", field="accept", remedy=f"Send 'Accept: {JSON}', or none.")
 
@@ -103,7 +103,7 @@ def _forms(operation: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(kind for one in good for kind in one.get("content", {}))
 
 
-def takes_anything(request: Request) -> bool:
+def _takes_anything(request: Request) -> bool:
     """Whether a client takes whatever there is."""
     return request.headers.get("accept", ANYTHING) == ANYTHING
 

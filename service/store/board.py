@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy import select as select_columns
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from service.domain.board import UNSEEN_SCHEDULING, Active, Board
@@ -18,12 +17,11 @@ from service.domain.money import GRACE_MINUTES
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
 from service.store import flavors, organisation, standings
+from service.store.current import IS_CURRENT
 from service.store.describe import cost_so_far
 from service.store.tables import Attempt, ReservationWindow, Run, Team
 
 OVERDUE = timedelta(minutes=1)
-# made once: an alias brings a copy of every column along
-_CHILD = aliased(Run)
 
 _TEAM = [
     col(Team.name),
@@ -89,16 +87,15 @@ def _limits(session: Session, teams: Sequence[Row[Any]], most_active: int) -> Sl
 
 def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) -> dict[str, Active]:
     is_active = col(Run.state).in_([state.value for state in ACTIVE])
-    is_current = (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt)
     # The run's request and result are large and say nothing here.
     rows = session.execute(
-        select_columns(*_ACTIVE, Attempt).join(Attempt, is_current).where(is_active).order_by(col(Run.id))
+        select_columns(*_ACTIVE, Attempt).join(Attempt, IS_CURRENT).where(is_active).order_by(col(Run.id))
     ).all()
     windows: dict[str, list[str]] = defaultdict(list)
     links = session.execute(
         select_columns(col(ReservationWindow.submission), col(ReservationWindow.window_id))
         .join(Attempt, col(Attempt.submission) == ReservationWindow.submission)
-        .join(Run, is_current)
+        .join(Run, IS_CURRENT)
         .where(is_active)
     )
     for submission, window_id in links:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, CursorResult
 from sqlmodel import Session, col, select, update
 
 from service.domain.run import Reason
+from service.store.current import IS_CURRENT
 from service.store.tables import Attempt, Run
 
 # What becomes of a needed approval with such a cancel.
@@ -50,7 +51,7 @@ def requested(session: Session, limit: int) -> list[tuple[Run, Attempt | None]]:
     """Runs that someone wants stopped and that have not ended, with their current attempt if they have one."""
     rows = session.exec(
         select(Run, Attempt)
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt), isouter=True)
+        .join(Attempt, IS_CURRENT, isouter=True)
         .where(col(Run.cancel_requested_at).is_not(None), col(Run.finished_at).is_(None))
         .order_by(col(Run.cancel_requested_at))
         .limit(limit)

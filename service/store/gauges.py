@@ -80,8 +80,9 @@ def billed_totals(session: Session) -> BilledTotals:
 
 def open_runs(session: Session, now: datetime) -> OpenRuns:
     """What has not ended, counted in one pass over an index that holds all it needs."""
-    counts = {team.name: [0, 0] for team in teams.every(session)}
-    paused = {team.name for team in teams.every(session) if team.paused_at is not None}
+    listed = teams.every(session)
+    counts = {team.name: [0, 0] for team in listed}
+    paused = {team.name for team in listed if team.paused_at is not None}
     is_paused = organisation.read(session).paused_at is not None
     reasons: Counter[str] = Counter()
     oldest: dict[str, datetime] = {}

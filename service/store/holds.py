@@ -13,6 +13,7 @@ from service.domain.follow_up import FOLLOW_UPS
 from service.domain.moment import minute
 from service.domain.run import Reason, RunState, how_it_ended
 from service.store import cancels, organisation, runs, teams
+from service.store.current import IS_CURRENT
 from service.store.tables import Attempt, Dependency, Run, Team
 
 BATCH = 500
@@ -159,9 +160,7 @@ def expire(session: Session, now: datetime, without: Collection[str]) -> int:
         Reason.APPROVAL_EXPIRED,
         "nobody approved it in time",
     )
-    is_uncalled = exists().where(
-        col(Attempt.run_id) == Run.id, col(Attempt.attempt) == Run.attempt, col(Attempt.called_at).is_(None)
-    )
+    is_uncalled = exists().where(IS_CURRENT, col(Attempt.called_at).is_(None))
     # by state in CASE: an index on it would be taken for better than that on start_before, and read the whole queue
     has_no_job = case(
         {RunState.QUEUED.value: true(), RunState.SUBMITTING.value: is_uncalled}, value=col(Run.state), else_=false()

@@ -14,6 +14,7 @@ from service.domain.place import Place
 from service.domain.run import RunState
 from service.store import runs
 from service.store.batches import batches
+from service.store.current import IS_CURRENT
 from service.store.tables import Attempt, Run
 
 
@@ -46,7 +47,7 @@ def uncalled(session: Session) -> set[str]:
     """Admitted runs whose create call has not been claimed."""
     rows = session.exec(
         select(Run.id)
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
+        .join(Attempt, IS_CURRENT)
         .where(Run.state == RunState.SUBMITTING.value, col(Attempt.called_at).is_(None))
     )
     return set(rows)
@@ -70,7 +71,7 @@ def watched(session: Session, place: Place) -> list[Watched]:
             col(Attempt.hub_job_id),
             col(Attempt.is_seen),
         )
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
+        .join(Attempt, IS_CURRENT)
         .where(col(Run.state).in_([RunState.STARTING.value, RunState.RUNNING.value]))
         .where(col(Run.credentials) == place.credentials, col(Run.namespace) == place.namespace)
         .order_by(col(Attempt.admitted_at), col(Run.id))
@@ -89,7 +90,7 @@ def logged(session: Session) -> list[Logged]:
             col(Attempt.log_read_at),
             col(Attempt.admitted_at),
         )
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
+        .join(Attempt, IS_CURRENT)
         .where(col(Run.state) == RunState.RUNNING.value, col(Attempt.hub_job_id).is_not(None))
         .order_by(col(Attempt.admitted_at), col(Run.id))
     )

@@ -18,6 +18,7 @@ from service.domain.fairness import rank
 from service.domain.run import ACTIVE, EVENT, Reason, RunState, how_it_ended, require_edge
 from service.store import cancels, events, rows, terms
 from service.store.arrival import describe_arrival
+from service.store.current import IS_CURRENT
 from service.store.describe import describe_run, told
 from service.store.shared import once
 from service.store.tables import Attempt, Dependency, Lane, Run, SearchTerm
@@ -296,7 +297,7 @@ def in_states(
     those, `which`."""
     rows = session.exec(
         select(Run, Attempt)
-        .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt))
+        .join(Attempt, IS_CURRENT)
         .where(col(Run.state).in_([state.value for state in states]), *which)
         .order_by(*first, col(Attempt.admitted_at), col(Run.id))
         .limit(limit)

@@ -16,6 +16,7 @@ from service.domain.stray import CHARGED, Action, Kind, bill
 from service.store import budgets, credentials, flavors, ledger, organisation, windows
 from service.store.batches import batches
 from service.store.budgets import Owner
+from service.store.current import IS_CURRENT
 from service.store.ids import new_id
 from service.store.ledger import StrayJob
 from service.store.tables import Attempt, LedgerEntry, ReservationWindow, Run, Stray, Team
@@ -136,11 +137,7 @@ def runs_named(session: Session, run_ids: Collection[str]) -> dict[str, tuple[Ru
     """Those of these runs that there are, with the attempt that each is on."""
     found: dict[str, tuple[Run, Attempt | None]] = {}
     for chunk in batches(sorted(set(run_ids))):
-        rows = session.exec(
-            select(Run, Attempt)
-            .join(Attempt, (col(Attempt.run_id) == Run.id) & (col(Attempt.attempt) == Run.attempt), isouter=True)
-            .where(col(Run.id).in_(chunk))
-        )
+        rows = session.exec(select(Run, Attempt).join(Attempt, IS_CURRENT, isouter=True).where(col(Run.id).in_(chunk)))
         found.update((run.id, (run, attempt)) for run, attempt in rows)
     return found
 

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, exists, select
 
 from service.domain.run import ACTIVE, RunState
 from service.domain.usage import OPEN, STRAY, Spending, outcome
+from service.store.current import IS_CURRENT
 from service.store.tables import Attempt, LedgerEntry, Run
 
 
@@ -60,11 +61,7 @@ def held(session: Session, team: str | None, now: datetime) -> list[Spending]:
         col(closing.submission) == LedgerEntry.submission, col(closing.kind).in_(("charge", "release"))
     )
     # By the few runs that are under way: the ledger has every reservation that ever was.
-    mine = (
-        select(Attempt.submission)
-        .join(Run, (col(Run.id) == Attempt.run_id) & (col(Run.attempt) == Attempt.attempt))
-        .where(col(Run.state).in_([state.value for state in ACTIVE]))
-    )
+    mine = select(Attempt.submission).join(Run, IS_CURRENT).where(col(Run.state).in_([state.value for state in ACTIVE]))
     query = (
         select(LedgerEntry, Run, Attempt.flavor)
         .join(Attempt, col(Attempt.submission) == LedgerEntry.submission)
