@@ -12,25 +12,21 @@ import argparse
 import cProfile
 import pstats
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from sqlmodel import Session, text
 
+from benchmarks.databases import databases
 from benchmarks.filling import fill, spend_all
 from benchmarks.statements import recorded
 from service.domain.run import RunState
 from service.flow.admit import Pass, admit
-from service.migrate import migrate
 from service.store import ledger, runs
 from service.store.db import Database
-from tests.postgres import Cluster
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SLOTS = 10
@@ -67,8 +63,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--profile", action="store_true", help="show where the time of the longest queue's passes goes")
     given = parser.parse_args()
-    with _urls(given.postgres) as url_for:
-        sizes = [Size(queued, Database(url_for(queued))) for queued in given.queued]
+    with databases(given.postgres) as url_for:
+        sizes = [Size(queued, Database(url_for(f"queue_{queued}"))) for queued in given.queued]
         try:
             for size in sizes:
                 fill(size.db, NOW, given.teams, size.queued)
@@ -86,22 +82,6 @@ def main() -> None:
         ("first look, once: every head is told why it waits", lambda size: size.first),
     ):
         _print(title, sizes, of)
-
-
-@contextmanager
-def _urls(is_postgres: bool) -> Iterator[Callable[[int], str]]:
-    """Names a fresh, migrated database for each length; all are gone afterwards."""
-    if is_postgres:
-        with Cluster() as cluster:
-            yield lambda queued: _migrated(cluster.create(f"queue_{queued}"))
-    else:
-        with tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as folder:
-            yield lambda queued: _migrated(f"sqlite:///{Path(folder) / f'queue_{queued}.db'}")
-
-
-def _migrated(url: str) -> str:
-    migrate(url)
-    return url
 
 
 def _measure(sizes: list[Size], repetitions: int, profile: cProfile.Profile | None) -> None:

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from benchmarks.databases import databases
 from benchmarks.filling import fill, queue_of, run_id
 from benchmarks.report import Report
-from benchmarks.within import Service, analyzed, clock_of, databases, timed
+from benchmarks.within import Service, analyzed, clock_of, timed
 from service.flow.admit import Pass, admit
 
 AT_MOST = 1.3

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
+from benchmarks.databases import database
 from benchmarks.load import request
 from benchmarks.processes import cpu_seconds, rss_mib
 from benchmarks.report import Report
 from service.sandbox.serve import Options, SandboxServer
-from tests.postgres import Cluster
 from tests.processes import Service
 
 FOLLOWERS = 1_000
@@ -153,28 +149,18 @@ async def idle(pid: int) -> float:
     return (cpu_seconds(pid) - before) / (time.perf_counter() - started) * 100
 
 
-@contextmanager
-def database(folder: Path, on_postgres: bool) -> Iterator[str]:
-    if not on_postgres:
-        yield f"sqlite:///{folder / 'tunegate.db'}"
-        return
-    with Cluster() as cluster:
-        yield cluster.create("followers")
-
-
 def main() -> None:
     on_postgres = "--postgres" in sys.argv
     name = "followers-postgres" if on_postgres else "followers"
     report = Report(name, " ".join(["python -m benchmarks.followers", *sys.argv[1:]]))
     with (
-        tempfile.TemporaryDirectory() as folder,
-        database(Path(folder), on_postgres) as url,
+        database(on_postgres) as (folder, url),
         SandboxServer(Options(execute=False)) as sandbox,
         Service(
-            Path(folder),
+            folder,
             sandbox.url,
             TUNEGATE_DATABASE_URL=url,
-            TUNEGATE_DATA_DIR=folder,
+            TUNEGATE_DATA_DIR=str(folder),
             TUNEGATE_POLL_SECONDS="5",
             TUNEGATE_MAX_STREAMS=str(FOLLOWERS),
         ) as service,

@@ -7,17 +7,13 @@ bare FastAPI's, measured beside it, says what Python and its imports take on thi
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
+from benchmarks.databases import database
 from benchmarks.processes import bare, cpu_seconds, rss_mib
 from benchmarks.report import Report
 from service.sandbox.serve import Options, SandboxServer
-from tests.postgres import Cluster
 from tests.processes import Service
 
 
@@ -30,12 +26,11 @@ def main() -> None:
     given = parser.parse_args()
     report = Report("footprint-postgres" if given.postgres else "footprint", "python -m benchmarks.footprint")
     with (
-        tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as folder,
-        _database(given.postgres, folder) as url,
+        database(given.postgres) as (folder, url),
         SandboxServer(Options(execute=False)) as sandbox,
     ):
-        place = {"TUNEGATE_DATABASE_URL": url, "TUNEGATE_DATA_DIR": folder, "TUNEGATE_POLL_SECONDS": "5"}
-        with Service(Path(folder), sandbox.url, **place):
+        place = {"TUNEGATE_DATABASE_URL": url, "TUNEGATE_DATA_DIR": str(folder), "TUNEGATE_POLL_SECONDS": "5"}
+        with Service(folder, sandbox.url, **place):
             pass
         starts, plain = [], []
         for _ in range(given.starts):
@@ -43,9 +38,9 @@ def main() -> None:
             with bare():
                 plain.append(time.perf_counter() - began)
             began = time.perf_counter()
-            with Service(Path(folder), sandbox.url, **place):
+            with Service(folder, sandbox.url, **place):
                 starts.append(time.perf_counter() - began)
-        with Service(Path(folder), sandbox.url, **place) as service:
+        with Service(folder, sandbox.url, **place) as service:
             report.figure("bare FastAPI: cold start", statistics.median(plain), "s")
             report.goal("cold start to /readyz", statistics.median(starts), "s", at_most=1.5)
             report.figure("of it beside the bare one's", statistics.median(starts) / statistics.median(plain))
@@ -56,15 +51,6 @@ def main() -> None:
             report.goal("idle memory", rss_mib(service.pid), "MiB", at_most=120)
             report.goal("idle CPU, of one core", share * 100, "%", at_most=1.0)
     report.write()
-
-
-@contextlib.contextmanager
-def _database(is_postgres: bool, folder: str) -> Iterator[str]:
-    if is_postgres:
-        with Cluster() as cluster:
-            yield cluster.create("footprint")
-    else:
-        yield f"sqlite:///{folder}/tunegate.db"
 
 
 if __name__ == "__main__":

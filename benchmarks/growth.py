@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import past
+from benchmarks.databases import databases
 from benchmarks.filling import fill, team_name
 from benchmarks.report import Report
-from benchmarks.within import Service, clock_of, databases, timed
+from benchmarks.within import Service, clock_of, timed
 from service.api.pages import encode
 from service.flow.gate import Gate, Start
 from service.hub.client import HubClient

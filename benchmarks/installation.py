@@ -4,16 +4,17 @@ nothing (jobs end by the clock) and notes every call that comes."""
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.databases import database
+from service.hub.calls import kind_of
 from service.sandbox import library
 from service.sandbox.core import Sandbox
 from service.sandbox.faults import Faults
@@ -21,7 +22,6 @@ from service.sandbox.rate_limit import RateLimit
 from service.sandbox.serve import Options, SandboxServer
 from service.sandbox.shell import utc_now
 from service.sandbox.wire import Request, Response
-from tests.postgres import Cluster
 from tests.processes import Service
 
 TEAM = "research"
@@ -49,7 +49,7 @@ class WatchedSandbox(Sandbox):
         """As the sandbox does, and note it."""
         at = time.time()
         response = super().handle(request, now)
-        kind = kind_of(request)
+        kind = kind_of(request.method, request.path)
         run_id = json.loads(request.body)["labels"]["tunegate-run"] if kind == "create" else None
         self.calls.append(Call(at, kind, response.status, run_id))
         return response
@@ -82,22 +82,6 @@ class WatchedSandbox(Sandbox):
         return Counter(call.kind for call in self.calls if call.at >= since)
 
 
-def kind_of(request: Request) -> str:
-    """What a call is for."""
-    match request.method, request.path.split("/")[1:]:
-        case "POST", ["api", "jobs", _]:
-            return "create"
-        case "GET", ["api", "jobs", _] if request.path != "/api/jobs/hardware":
-            return "list"
-        case "GET", ["api", "jobs", _, _]:
-            return "job"
-        case "POST", ["api", "jobs", _, _, "cancel"]:
-            return "cancel"
-        case "GET", ["api", "jobs", _, _, ("logs" | "metrics") as kind]:
-            return kind
-    return "other"
-
-
 @dataclass
 class Installation:
     """The two of them; the service has one team, with money enough for anything."""
@@ -126,14 +110,8 @@ def installation(
     *, on_postgres: bool = False, faults: Faults | None = None, run_seconds: float = 1, **settings: str
 ) -> Iterator[Installation]:
     """Everything up and ready; it is gone afterwards."""
-    with (
-        tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as name,
-        Cluster() if on_postgres else nullcontext() as cluster,
-    ):
-        folder = Path(name)
-        if cluster is not None:
-            settings["TUNEGATE_DATABASE_URL"] = cluster.create("benchmark")
-            settings["TUNEGATE_DATA_DIR"] = str(folder)
+    with database(on_postgres) as (folder, url):
+        settings = {"TUNEGATE_DATABASE_URL": url, "TUNEGATE_DATA_DIR": str(folder), **settings}
         server = SandboxServer(Options(execute=False))
         server.core = sandbox = WatchedSandbox(faults=faults, run_seconds=run_seconds)
         with server, Service(folder, server.url, **settings) as service:

@@ -13,7 +13,7 @@ import time
 from statistics import median
 
 from benchmarks.installation import Installation, installation, until
-from benchmarks.report import Report
+from benchmarks.report import Report, percentile
 from tests.receiver import Letter, Receiver
 
 POLL_SECONDS = 1.0
@@ -58,9 +58,9 @@ def main() -> None:
     to_create = sorted((created[run_id] - at) * 1000 for run_id, at in sent.items())
     to_letter = sorted((arrived[run_id] - ended[run_id]) * 1000 for run_id in sent)
     report.goal("201 to create call: p50", median(to_create), "ms", at_most=50)
-    report.goal("201 to create call: p99", _percentile(to_create, 99), "ms", at_most=200)
+    report.goal("201 to create call: p99", percentile(to_create, 99), "ms", at_most=200)
     report.figure("job's end to webhook: p50", median(to_letter), "ms")
-    report.goal("job's end to webhook: p99", _percentile(to_letter, 99), "ms", at_most=POLL_SECONDS * 1000 + 150)
+    report.goal("job's end to webhook: p99", percentile(to_letter, 99), "ms", at_most=POLL_SECONDS * 1000 + 150)
     report.write()
 
 
@@ -73,10 +73,6 @@ def _send(place: Installation, runs: int) -> dict[str, float]:
         sent[run_id] = time.time()
         time.sleep(draw.uniform(0.1, 0.3))
     return sent
-
-
-def _percentile(ordered: list[float], percent: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 if __name__ == "__main__":

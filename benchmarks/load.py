@@ -16,6 +16,8 @@ from typing import Any
 import httptools
 import uvloop
 
+from benchmarks.report import percentile
+
 # What the answers of a measurement are looked at with: status and body.
 Look = Callable[[int, bytes], None]
 
@@ -35,8 +37,7 @@ class Driven:
 
     def percentile(self, percent: float) -> float:
         """A latency in seconds that so many percent of the requests stayed below."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+        return percentile(self.latencies, percent)
 
 
 def request(method: str, path: str, body: Any = None, **headers: str) -> bytes:

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import statistics
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count, repeat
@@ -21,29 +20,16 @@ from pathlib import Path
 from sqlmodel import Session, text
 
 from benchmarks.bare import BODY
+from benchmarks.databases import database
 from benchmarks.load import Driven, drive, request
 from benchmarks.processes import bare
 from benchmarks.report import Report
+from service.api.examples import RUN_EXAMPLES
 from service.sandbox.serve import Options, SandboxServer
 from service.store.db import open_engine
-from tests.postgres import Cluster
 from tests.processes import Service
 
-RUN = {
-    "recipe": {
-        "kind": "trl_sft",
-        "model_name_or_path": "HuggingFaceTB/SmolLM3-3B-Base",
-        "dataset_name": "HuggingFaceTB/smoltalk2_everyday_convs_think",
-        "args": {"learning_rate": 5e-5, "per_device_train_batch_size": 4, "max_steps": 1000},
-        "lora": {"r": 8, "alpha": 16, "dropout": 0.05, "target_modules": "all-linear"},
-    },
-    "flavor": "a10g-large",
-    "timeout": "2h",
-    "max_cost_usd": 9.05,
-    "output_repo": "acme/smollm3-sft",
-    "priority": 50,
-    "labels": {"project": "support-bot"},
-}
+RUN = RUN_EXAMPLES["trl_sft"]["value"]
 # At least so much of the bare POST's rate, and at most so many times its p99, at so many clients.
 LEAST = {False: {16: 0.40, 64: 0.35}, True: {16: 0.45}}
 MOST_P99 = {16: 3.0}
@@ -59,8 +45,8 @@ def main() -> None:
     given = parser.parse_args()
     report = Report("post-postgres" if given.postgres else "post", "python -m benchmarks.post")
     answered: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as folder, _database(given.postgres, folder) as url:
-        with _service(Path(folder), url) as service, bare() as echo:
+    with database(given.postgres, durable=True) as (folder, url):
+        with _service(folder, url) as service, bare() as echo:
             key, requests = _requests(service)
             for clients in given.clients:
                 _measure(report, given, clients, echo, service.port, requests, answered)
@@ -120,15 +106,6 @@ def _look_for(report: Report, url: str, answered: list[str]) -> None:
     report.goal("answered runs that are not stored", len(set(answered) - stored), at_most=0)
     report.goal("runs that were answered twice", len(answered) - len(set(answered)), at_most=0)
     report.goal("stored runs without their event", len(stored) - told, at_most=0)
-
-
-@contextlib.contextmanager
-def _database(is_postgres: bool, folder: str) -> Iterator[str]:
-    if is_postgres:
-        with Cluster(durable=True) as cluster:
-            yield cluster.create("post")
-    else:
-        yield f"sqlite:///{folder}/tunegate.db"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,12 @@ class Report:
         }
         path.write_text(json.dumps(found, indent=2) + "\n")
         print(f"  written to {path}", file=sys.stderr)
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The value that so many percent of these stay below."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def _shown(value: float) -> str:

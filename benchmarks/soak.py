@@ -13,24 +13,22 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 
 import httpx2
 
 from benchmarks.crowd import TEAMS, Crowd
+from benchmarks.databases import database
 from benchmarks.ends import wrongs
 from benchmarks.processes import cpu_seconds, rss_mib, until_answered
 from benchmarks.report import Report
 from service.cli.demo_parts import free_port
 from service.sandbox.faults import Faults
 from service.sandbox.serve import Options, SandboxServer
-from tests.postgres import Cluster
 from tests.processes import Service
 
 FAULTS = Faults(
@@ -70,10 +68,7 @@ def main() -> int:
     given = parser.parse_args()
     report = Report("soak", " ".join(["python -m benchmarks.soak", *sys.argv[1:]]))
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tunegate-soak-")))
-        url = f"sqlite:///{folder / 'tunegate.db'}"
-        if given.postgres:
-            url = stack.enter_context(Cluster()).create("soak")
+        folder, url = stack.enter_context(database(given.postgres))
         sandbox = stack.enter_context(SandboxServer(Options(execute=False)))
         port = _receiver(stack)
         settings = {

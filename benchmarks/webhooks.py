@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -28,8 +26,9 @@ import httpx2
 from sqlmodel import Session, col, func, select
 from standardwebhooks import Webhook
 
+from benchmarks.databases import database
 from benchmarks.processes import until_answered
-from benchmarks.report import Report
+from benchmarks.report import Report, percentile
 from service.cli.demo_parts import free_port
 from service.flow import notify
 from service.flow.gate import Gate, Limits
@@ -42,7 +41,6 @@ from service.store.ids import new_id
 from service.store.sealed_address import Address, seal
 from service.store.tables import Delivery, Endpoint, Event, Team
 from service.store.vault import Vault
-from tests.postgres import Cluster
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TYPES = ("run.queued", "run.submitted", "run.started", "run.succeeded")
@@ -125,10 +123,10 @@ def main() -> None:
                 place.gate.db.write(partial(_forget, teams=dead))
     for is_ill, name in ((False, "every endpoint well"), (True, "a fifth dead")):
         for percent in (50, 99):
-            of_rounds = [_percentile(one, percent) for one in latencies[is_ill]]
+            of_rounds = [percentile(one, percent) for one in latencies[is_ill]]
             report.figure(f"{name}: p{percent}, median of the rounds", median(of_rounds) * 1000, "ms")
     pairs = zip(latencies[False], latencies[True], strict=True)
-    growth = median(_percentile(ill, 99) / _percentile(well, 99) for well, ill in pairs)
+    growth = median(percentile(ill, 99) / percentile(well, 99) for well, ill in pairs)
     report.goal("p99 of those that are well, with a fifth dead to without", growth, at_most=1.2)
     report.write()
 
@@ -137,11 +135,8 @@ def main() -> None:
 def _place(is_postgres: bool, endpoints: int) -> Iterator[Place]:
     port, hanging_port = free_port(), free_port()
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tunegate-benchmark-"))
-        url = f"sqlite:///{Path(folder) / 'tunegate.db'}"
-        if is_postgres:
-            url = stack.enter_context(Cluster()).create("webhooks")
-        configure("INFO", stack.enter_context((Path(folder) / "log").open("w")))  # written as the service does
+        folder, url = stack.enter_context(database(is_postgres))
+        configure("INFO", stack.enter_context((folder / "log").open("w")))  # written as the service does
         migrate(url)
         db = Database(url)
         stack.callback(db.close)
@@ -287,11 +282,6 @@ def _fill(session: Session, place: Place) -> None:
         )
         for team in place.teams
     )
-
-
-def _percentile(latencies: list[float], percent: float) -> float:
-    ordered = sorted(latencies)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
 def _later(event: Event, sequence: int, kind: str) -> Event:

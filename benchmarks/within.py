@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +13,10 @@ from starlette.testclient import TestClient
 
 from service.assembly import Assembly, assemble
 from service.domain.access import Role
-from service.migrate import migrate
 from service.settings import Settings
 from service.store import keys
 from service.store.db import Database
 from service.store.keys import Terms
-from tests.postgres import Cluster
 
 ADMIN = "tg_the_admin_key_of_the_benchmarks"
 
@@ -64,24 +60,6 @@ class Service:
     def close(self) -> None:
         """Its end."""
         self.client.__exit__(None, None, None)
-
-
-@contextmanager
-def databases(is_postgres: bool) -> Iterator[Callable[[str], str]]:
-    """Names a fresh, migrated database for each name; all are gone afterwards."""
-    if is_postgres:
-        with Cluster() as cluster:
-            yield lambda name: _migrated(cluster.create(name))
-    else:
-        with tempfile.TemporaryDirectory(prefix="tunegate-benchmark-") as folder:
-            yield lambda name: _migrated(f"sqlite:///{Path(folder) / name / 'tunegate.db'}")
-
-
-def _migrated(url: str) -> str:
-    if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir()
-    migrate(url)
-    return url
 
 
 def analyzed(db: Database) -> None:
