@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
+from typing import cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_HEAD_BYTES = 65_536
 
@@ -57,11 +58,16 @@ class Exchange(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._read, self._body = 0, b""
+        self._transport: asyncio.Transport | None = None
 
     @property
     def answer(self) -> Answer:
         """As much as has come, once `head` is done."""
         return Answer(self._parser.get_status_code(), self._headers, self._body[: self._most])
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """What ends with the answer."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless it is over."""
@@ -70,7 +76,7 @@ class Exchange(asyncio.Protocol):
         self._read += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:  # another protocol is one of them
+        except (HttpParserError, HttpParserUpgrade) as error:
             self._end(ProtocolError(str(error) or type(error).__name__))
         if not self.head.done() and self._read > MAX_HEAD_BYTES:
             self._end(ProtocolError(f"more than {MAX_HEAD_BYTES} bytes of headers"))
@@ -106,6 +112,8 @@ class Exchange(asyncio.Protocol):
             self.head.set_exception(error)
         if not self.whole.done():
             self.whole.set_result(None)
+        if self._transport is not None:  # nothing more is taken from one who pours
+            self._transport.abort()
 
 
 async def connect(place: Place, tls: SSLContext, most: int) -> tuple[asyncio.Transport, Exchange]:

@@ -160,7 +160,7 @@ def test_none_costs_more_than_its_deadline_and_a_healthy_one_beside_them_waits_f
         "(packed as gzip, which was not asked for)"
     )
     assert deliveries(world, of["drips its body"])[0].last_response.startswith("thanks")  # type: ignore[union-attr]
-    assert max(sent.values()) < 8 * 2**20  # what the system's buffers hold, and no gigabyte
+    assert max(sent.values()) < 32 * 2**20  # what the system's buffers hold at the most, and no gigabyte
 
 
 def test_a_packed_answer_is_never_unpacked() -> None:
