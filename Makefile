@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
+# What Python has compiled once, later processes start with; there are hundreds of starts in the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve sandbox docs test check audit fix simulate test-simulation test-sandbox test-crash test-postgres test-docs test-fuzz test-browser screenshots test-clients bench soak
 .PHONY: test-trl describe-trl migration lock clean

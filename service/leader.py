@@ -15,9 +15,9 @@ import structlog
 from sqlmodel import Session
 
 from service.store import lease
+from service.store.away import is_away
 from service.store.db import Database
 from service.store.lease import LeadLost
-from service.store.postgres import is_away
 
 log = structlog.get_logger()
 LEASE_NAME = "steps"

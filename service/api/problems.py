@@ -20,7 +20,7 @@ from service.api.wording import words_for
 from service.domain.errors import BrokenRule, DatabaseAway, Invalid, ServiceError
 from service.domain.follow_up import FOLLOW_UPS
 from service.domain.mask import mask_tokens
-from service.store.postgres import is_away
+from service.store.away import is_away
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"

@@ -22,6 +22,7 @@ def serve(
     import gc
     import sys
 
+    gc.disable()  # what is loaded now stays: to look for garbage in it takes a tenth of the start
     from sqlalchemy.exc import SQLAlchemyError
 
     from service import log, server
@@ -44,6 +45,7 @@ def serve(
     # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     # A thread that waits for the interpreter lock gets it this soon; by default another one that computes keeps it for
     # 5 ms, at each of the many statements of a transaction.
     sys.setswitchinterval(0.0005)

@@ -24,8 +24,8 @@ from sqlmodel import Session
 
 from service.domain.errors import Busy, OutcomeUnknown
 from service.store import shared
+from service.store.away import is_away
 from service.store.news import News
-from service.store.postgres import is_away, open_postgres
 from service.store.topics import TOLD, Topics
 
 T = TypeVar("T")
@@ -249,6 +249,8 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     """An engine with this project's settings; a patient one waits for PostgreSQL as long as it takes. The values of a
     statement are in no error's text, which is logged."""
     if not url.startswith("sqlite"):
+        from service.store.postgres import open_postgres  # psycopg is not loaded for a file
+
         return open_postgres(url, patient)
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None keeps Python's driver from beginning and committing by itself.

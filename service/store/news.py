@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, text
 
@@ -79,6 +78,8 @@ class News:
             self._thread.join(CLOSE_SECONDS)  # it may be at a database that does not answer
 
     def _listen(self, url: str, stopped: socket.socket) -> None:
+        import psycopg  # of PostgreSQL's users alone
+
         with stopped:
             while not self._stopping.is_set():
                 try:
@@ -89,6 +90,8 @@ class News:
 
     def _listen_once(self, url: str, stopped: socket.socket) -> None:
         """Until the connection ends, or this process stops listening."""
+        import psycopg
+
         with (
             psycopg.connect(url, autocommit=True, **LINK) as connection,  # type: ignore[arg-type]
             selectors.DefaultSelector() as selector,

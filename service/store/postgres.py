@@ -11,8 +11,6 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 # The server's limits, in seconds. A transaction that its process has left is ended before others stop waiting for it.
 IDLE_IN_TRANSACTION = 8
@@ -69,11 +67,3 @@ def open_postgres(url: str, patient: bool) -> Engine:
 
 def _connect(_dialect: object, _record: object, arguments: list[Any], settings: dict[str, Any]) -> Link:
     return Link.connect(*arguments, **settings)
-
-
-def is_away(error: BaseException | None) -> bool:
-    """Whether PostgreSQL could not be reached or could not do it now: cut off, shut down, starting, without room, held
-    by others for too long. Nothing of the transaction is in the database, unless it was in its COMMIT."""
-    if isinstance(error, NoConnectionFree):
-        return True
-    return isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.OperationalError)

@@ -73,5 +73,7 @@ def test_every_cause_has_its_words_and_a_case() -> None:
 def test_a_remedy_with_a_gap_has_something_to_fill_it() -> None:
     for signature in SIGNATURES:
         if signature.remedy is not None and "{what}" in signature.remedy:
-            names = set(signature.pattern.groupindex) | set(signature.detail.groupindex if signature.detail else ())
+            names = set(signature.pattern.compiled.groupindex) | set(
+                signature.detail.compiled.groupindex if signature.detail else ()
+            )
             assert "what" in names, signature.source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 from service.domain.diagnosis.retry import Retry
 from service.domain.run import Reason
@@ -27,6 +28,23 @@ class Weight(IntEnum):
     NAMES = 3
 
 
+class Wording:
+    """A regular expression, compiled by whoever searches with it first: together they take longer than all the rest of
+    a start."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._pattern, self._flags = pattern, flags
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """What `re` has made of it."""
+        return re.compile(self._pattern, self._flags)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """As a pattern does."""
+        return self.compiled.search(text)
+
+
 @dataclass(frozen=True)
 class Signature:
     """`frames` must be found among the traceback's frames as well, `raised` in its innermost one (who raised it),
@@ -35,14 +53,14 @@ class Signature:
     without it the cause's own remedy is given."""
 
     cause: Reason
-    pattern: re.Pattern[str]
+    pattern: Wording
     source: str
     where: Where = Where.ANYWHERE
     weight: Weight = Weight.NAMES
-    frames: re.Pattern[str] | None = None
-    raised: re.Pattern[str] | None = None
-    through: re.Pattern[str] | None = None
-    detail: re.Pattern[str] | None = None
+    frames: Wording | None = None
+    raised: Wording | None = None
+    through: Wording | None = None
+    detail: Wording | None = None
     remedy: str | None = None
     retry: Retry | None = None
 
@@ -55,8 +73,8 @@ class Signature:
 LONGEST_GAP = 300
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.replace(".*", f".{{0,{LONGEST_GAP}}}"), re.IGNORECASE)
+def _bounded(pattern: str) -> Wording:
+    return Wording(pattern.replace(".*", f".{{0,{LONGEST_GAP}}}"), re.IGNORECASE)
 
 
 def says(
@@ -77,14 +95,14 @@ def says(
     at most, which keeps a search of a long line linear."""
     return Signature(
         cause,
-        _compiled(pattern),
+        _bounded(pattern),
         source,
         where,
         weight,
-        None if frames is None else _compiled(frames),
-        None if raised is None else re.compile(raised),
-        None if through is None else re.compile(through),
-        None if detail is None else _compiled(detail),
+        None if frames is None else _bounded(frames),
+        None if raised is None else Wording(raised),
+        None if through is None else Wording(through),
+        None if detail is None else _bounded(detail),
         remedy,
         retry,
     )
