@@ -119,12 +119,12 @@ def _pass(db: Database, found: Passes, profile: cProfile.Profile | None) -> None
         work = partial(profile.runcall, work)
     with recorded(db.engine) as sent:
         start, cores = time.perf_counter(), time.process_time()
-        moved = db.write(work)
+        decided = db.write(work)
         found.seconds.append(time.perf_counter() - start)
         found.cores.append(time.process_time() - cores)
     found.driver.append(sent.seconds)
     found.statements.append(sent.count)
-    found.admitted.append(len(moved))
+    found.admitted.append(sum(one.has_moved for one in decided))
 
 
 def _print(title: str, sizes: list[Size], of: Callable[[Size], Passes]) -> None:

@@ -110,9 +110,7 @@ def assemble(settings: Settings) -> Assembly:
     leader = leader_for(settings, gate)
     followers = Followers(lambda job: gate.hub_of(job.credentials).streams, settings.log_followers)
     meters = Meters(HubCalls(lambda: gate.hub.calls, partial(_governors, gate), now))
-    led = replace(
-        gate, verify_lead=leader.verify, followers=followers, width=RUNS_AT_A_TIME, submitted=meters.submitted
-    )
+    led = replace(gate, verify_lead=leader.verify, followers=followers, width=RUNS_AT_A_TIME, ears=meters.ears)
     worker = Worker(led, leader, settings.poll_seconds, settings.sweep_seconds, meters.passed)
     runs_steps = settings.role != "api"
     state = State(

@@ -87,7 +87,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         # look themselves whether an hour has passed
         Step("tokens", tokens.run_once, 60),
         Step("billing", billing.run_once, 60, wakes=("notify",)),
-        Step("notify", notify.run_once, 2, repeats_from=1, calm_seconds=0.02),
+        Step("notify", notify.run_once, 5, repeats_from=1, calm_seconds=0.02),
     )
 
 

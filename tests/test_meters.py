@@ -62,7 +62,7 @@ def test_calls_are_counted_by_what_they_were_for_and_what_came_of_them(clock: Cl
 def test_passes_and_create_calls_are_told_as_histograms(clock: Clock) -> None:
     meters = Meters(HubCalls(dict, dict, clock))
     meters.passed("watch", 0.3)
-    meters.submitted(0.15)
+    meters.ears.submitted(0.15)
     told = samples(meters)
     assert told["tunegate_step_seconds_bucket", "0.1", "watch"] == 0
     assert told["tunegate_step_seconds_bucket", "0.5", "watch"] == 1

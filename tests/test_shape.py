@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "log": {"log", "domain"},
     "migrate": {"migrate", "store"},
     "leader": {"leader", "store"},
-    "meters": {"meters", "hub"},
+    "meters": {"meters", "flow", "hub"},
     "worker": {"worker", "leader", "flow", "hub", "store", "domain"},
     "app": {"app", "api", "web"},
     "server": {"server", "api"},

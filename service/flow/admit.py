@@ -30,6 +30,7 @@ from service.store.ids import new_id
 from service.store.tables import Attempt, Run
 
 log = structlog.get_logger()
+HOLD, WAIT = "hold", "wait"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Pass:
     most_active: int
     troubles: Mapping[Place, str | None]
     now: datetime
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Of a run: `admit`, `reject`, `hold`, or `wait` where it is told a reason that it was not told before."""
+
+    run_id: str
+    outcome: str
+    reason: str
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it does not merely wait on."""
+        return self.outcome != WAIT
 
 
 def run_once(gate: Gate) -> int:
@@ -51,21 +66,24 @@ def run_once(gate: Gate) -> int:
         return 0  # most wakes find nothing, and need not take the writer for that
     troubles = {place: job_token_trouble(gate, place) for place in places}
     work = partial(admit, given=Pass(gate.limits.max_concurrent_runs, troubles, gate.clock()))
-    moved = gate.write(work)
-    for run_id, outcome in moved:
-        log.info("run_decided", run_id=run_id, outcome=outcome)
+    decided = gate.write(work)
+    for one in decided:
+        gate.ears.decided(one.outcome, one.reason)
+    moved = [one for one in decided if one.has_moved]
+    for one in moved:
+        log.info("run_decided", run_id=one.run_id, outcome=one.outcome)
     return len(moved)
 
 
-def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
-    """Decide and carry out, all in this transaction: each run that moved, and how."""
+def admit(session: Session, given: Pass) -> list[Decided]:
+    """Decide and carry out, all in this transaction: each run that there is news of."""
     if organisation.lock(session).paused_at is not None:
         return []
     runs.wake_due(session, given.now)
     windows.ensure_all(session, given.now)
     queues = Queues(session, given)
     first = queues.first_of_each()
-    moved = []
+    decided = []
     free: set[str] = set()
     if first:
         stand = board.read(session, given.most_active, given.now)
@@ -77,7 +95,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
                 spent.update(_spent(decision, stand))
                 continue
             if (outcome := _move(session, one, decision, given.now)) is not None:
-                moved.append((candidate.id, outcome))
+                decided.append(Decided(candidate.id, outcome, _reason(decision, outcome)))
             if isinstance(decision, Admit) and outcome != "admit" and candidate.output_repo is not None:
                 # on the board it was being written to, and others may be parked for that
                 free.add(candidate.output_repo.lower())
@@ -85,7 +103,7 @@ def admit(session: Session, given: Pass) -> list[tuple[str, str]]:
     runs.explain_queued(session, queues.told)
     if free:
         runs.unpark(session, "output", func.lower(col(Run.output_repo)).in_(free))
-    return moved
+    return decided + [Decided(one.run_id, WAIT, one.reason.value) for one in queues.told]
 
 
 @dataclass
@@ -126,6 +144,12 @@ class Queues:
         return let_in
 
 
+def _reason(decision: Admit | Reject, outcome: str) -> str:
+    if isinstance(decision, Reject):
+        return decision.reason.value
+    return Reason.AWAITING_APPROVAL.value if outcome == HOLD else ""
+
+
 def _news(one: Waiting, reason: Reason, message: str, parked: str | None = None) -> list[runs.Told]:
     """What to write where a run waits: nothing if it was told so before, which is how most passes find most runs."""
     if (one.reason, one.message) == (reason, message) and parked is None:
@@ -148,7 +172,7 @@ def _move(session: Session, one: Waiting, decision: Admit | Reject, now: datetim
         _reject(session, run, decision, now)
         return "reject"
     if _needs_approval_now(session, run, decision, now):
-        return "hold"
+        return HOLD
     _admit(session, run, decision, price_change(one.candidate, decision.price_per_minute), now)
     return "admit"
 

@@ -52,6 +52,19 @@ class Limits:
     checkpoint_age: timedelta = timedelta(days=7)
 
 
+@dataclass(frozen=True)
+class Ears:
+    """Who hears of what steps do, to count it: `service/meters.py` in a service, nobody elsewhere. Each is told after
+    the change is durable."""
+
+    # A job was made, so many seconds after its run's admission.
+    submitted: Callable[[float], None] = lambda _seconds: None
+    # A run was admitted, refused or held, or told of another reason why it waits: what was decided, and the reason.
+    decided: Callable[[str, str], None] = lambda _outcome, _reason: None
+    # A letter was tried: of which kind, whether it arrived, and how many seconds after what it tells of.
+    tried: Callable[[str, bool, float], None] = lambda _kind, _has_arrived, _seconds: None
+
+
 @dataclass
 class Start:
     """Since this process started: places that the sweep has yet to look at (None: it has not begun), and when the
@@ -102,8 +115,7 @@ class Gate:
     followers: Followers | None = None
     # How many runs a step sees to at a time; one after the other where nothing else is said.
     width: int = 1
-    # Hears of each job that was made, how many seconds after the run's admission.
-    submitted: Callable[[float], None] = lambda _seconds: None
+    ears: Ears = field(default_factory=Ears)
     # Raises where another process leads by now: a step that slept must not write over its successor's work.
     verify_lead: Callable[[Session], None] = lambda _session: None
 

@@ -83,6 +83,8 @@ def _write_down(gate: Gate, answered: Sequence[Answered]) -> bool:
     for one in answered:
         _, endpoint, event = one.row
         tell(endpoint, event, one.outcome)
+        late = (gate.clock() - event.timestamp).total_seconds()
+        gate.ears.tried(endpoint.kind, one.outcome.is_success, late)
     for endpoint_that_was in disabled:
         tell_of_disabled(endpoint_that_was)
     return True

@@ -149,7 +149,7 @@ def _take(gate: Gate, hub: HubClient, run: Run, attempt: Attempt, created: Job) 
         with contextlib.suppress(HubFault):
             hub.cancel_job(run.namespace, created.id)
         return False
-    gate.submitted((gate.clock() - attempt.admitted_at).total_seconds())
+    gate.ears.submitted((gate.clock() - attempt.admitted_at).total_seconds())
     log.info("job_created", run_id=run.id, attempt=attempt.attempt, hub_job_id=created.id)
     return True
 
