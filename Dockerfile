@@ -13,6 +13,8 @@ COPY --from=build /venv /venv
 COPY service /app/service
 COPY migrations /app/migrations
 WORKDIR /app
+# once, instead of at every start
+RUN /venv/bin/python -m compileall -q service migrations
 USER tunegate
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     TUNEGATE_DATABASE_URL=sqlite:////data/tunegate.db TUNEGATE_DATA_DIR=/data HOME=/tmp HF_HOME=/tmp/hf

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TMP := $(CURDIR)/build/tmp
 PIP := -m pip --quiet --disable-pip-version-check --no-cache-dir
 
-# What Python has compiled once, later processes start with; there are hundreds of starts in the tests.
+# Modules are compiled once, not by each of the many processes that the tests start, whatever the environment prefers.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Dialect, Engine
+from sqlalchemy import Dialect, Engine, event
 
 import service.hub  # noqa: F401 - before huggingface_hub, which reads its settings when it is imported
 from service import log
@@ -36,6 +38,17 @@ settings.load_profile("any machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", action="store_true", help="run the database's tests on PostgreSQL instead of SQLite")
+
+
+def pytest_collection() -> None:
+    """What is imported and collected stays until the end: the collector would only count it, again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor need its passes look at it while the tests run."""
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass
@@ -67,25 +80,49 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster | None]:
         yield cluster
 
 
+class Templates:
+    """Databases that many tests begin with, by name: each is filled once, and every test gets a copy."""
+
+    def __init__(self, cluster: Cluster | None, folder: Path) -> None:
+        self._cluster = cluster
+        self._folder = folder
+
+    def make(self, name: str, fill: Callable[[Database], None], like: str = "migrated") -> None:
+        """A further one: a copy of another, and what `fill` writes into it."""
+        with opened(self._new(name, like)) as db:
+            fill(db)
+
+    def make_first(self) -> None:
+        """`migrated`: every migration done, and empty."""
+        migrate(self._new("migrated"))
+
+    def copy(self, name: str, folder: Path) -> str:
+        """A copy in `folder`, or on the cluster; its URL."""
+        if self._cluster is not None:
+            return self._cluster.copy(f"template_{name}")
+        folder.mkdir(exist_ok=True)
+        shutil.copy(self._folder / f"{name}.db", folder / "tunegate.db")
+        return f"sqlite:///{folder / 'tunegate.db'}"
+
+    def _new(self, name: str, like: str | None = None) -> str:
+        if self._cluster is not None:
+            return self._cluster.create(f"template_{name}", f"template_{like}" if like else "template0")
+        if like:
+            shutil.copy(self._folder / f"{like}.db", self._folder / f"{name}.db")
+        return f"sqlite:///{self._folder / name}.db"
+
+
 @pytest.fixture(scope="session")
-def template(cluster: Cluster | None, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database with every migration done, once; each test gets a copy."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('template') / 'template.db'}"
-    if cluster is not None:
-        url = cluster.create("template_migrated")
-    migrate(url)
-    return url
+def templates(cluster: Cluster | None, tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    templates = Templates(cluster, tmp_path_factory.mktemp("templates"))
+    templates.make_first()
+    return templates
 
 
 @pytest.fixture
-def database_url(cluster: Cluster | None, template: str, tmp_path: Path) -> str:
+def database_url(templates: Templates, tmp_path: Path) -> str:
     """An empty, migrated database of the test's own."""
-    if cluster is not None:
-        return cluster.copy("template_migrated")
-    path = tmp_path / "data" / "tunegate.db"
-    path.parent.mkdir()
-    shutil.copy(template.removeprefix("sqlite:///"), path)
-    return f"sqlite:///{path}"
+    return templates.copy("migrated", tmp_path / "data")
 
 
 # What SQLAlchemy has made of each statement, and the dialect that it is kept by. Each test has an engine of its own,
@@ -101,10 +138,18 @@ def share_compiled(engine: Engine) -> None:
     engine.update_execution_options(compiled_cache=COMPILED)
 
 
-@pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """A database as the service opens it, which does not wait for the disk: no test takes the machine's power away."""
+    database = Database(url)
     if database.is_sqlite:
-        share_compiled(database.engine)
+        event.listen(database.engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous=OFF"))
+    share_compiled(database.engine)
     yield database
     database.close()
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    with opened(database_url) as database:
+        yield database

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -90,14 +91,23 @@ HOMES = {
 }
 
 
-def modules() -> Iterator[tuple[str, Path, ast.Module]]:
+@cache
+def modules() -> list[tuple[str, Path, ast.Module]]:
+    """Each with its part: read once for all rules, like what each imports."""
+    found = []
     for path in sorted(SERVICE.rglob("*.py")):
         part = path.relative_to(SERVICE).parts[0].removesuffix(".py")
         if part != "__init__":
-            yield part, path, ast.parse(path.read_text())
+            found.append((part, path, ast.parse(path.read_text())))
+    return found
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
+@cache
+def imports(tree: ast.Module) -> list[str]:
+    return list(_imports(tree))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -239,8 +249,11 @@ def test_no_property_depends_on_the_machines_speed() -> None:
     """The profile in tests/conftest.py sets it once; what a test sets for itself must not bring a limit back."""
     assert settings.default.deadline is None  # type: ignore[union-attr]
     for path in sorted((ROOT / "tests").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Call) or path == ROOT / "tests" / "conftest.py":
+        text = path.read_text()
+        if "settings(" not in text or path == ROOT / "tests" / "conftest.py":
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call):
                 continue
             named = {one.arg: ast.unparse(one.value) for one in node.keywords if one.arg is not None}
             if ast.unparse(node.func) in ("settings", "hypothesis.settings"):

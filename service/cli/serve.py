@@ -22,7 +22,9 @@ def serve(
     import gc
     import sys
 
-    gc.disable()  # what is loaded now stays: to look for garbage in it takes a tenth of the start
+    # What start-up makes lives as long as the process: the collector need not look at it, now or later.
+    gc.disable()
+
     from sqlalchemy.exc import SQLAlchemyError
 
     from service import log, server
@@ -42,7 +44,6 @@ def serve(
         typer.echo(f"TUNEGATE_ADMIN_KEY is short: {SHORT_KEY} random characters or more are hard to guess.", err=True)
     if settings.admin_key is None:
         typer.echo(f"The admin's key is in {settings.home / 'admin.key'}.", err=True)
-    # What start-up made lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,9 +14,11 @@ from starlette.testclient import TestClient
 
 from service.api.state import State
 from service.app import create_app
-from tests.flow.conftest import World, world
+from service.store.db import Database
+from tests.conftest import Clock, Templates
+from tests.flow.conftest import World, settled, world
 
-__all__ = ["world"]
+__all__ = ["settled", "world"]
 ADMIN_KEY = "tg_the_admin_key_of_the_tests"
 
 
@@ -59,8 +62,8 @@ def application() -> FastAPI:
     return app
 
 
-@pytest.fixture
-def api(world: World) -> Api:
+def opened_to(world: World) -> Api:
+    """The application over a world."""
     state = State(
         gate=world.gate,
         admin_key=ADMIN_KEY,
@@ -71,9 +74,39 @@ def api(world: World) -> Api:
     world.db.news.hear(state.streams.bells.ring)
     app = application()
     app.state.tunegate = state
-    api = Api(app, world)
+    return Api(app, world)
+
+
+def give_keys(db: Database) -> dict[str, str | None]:
+    """A key for each role in the world's team, and a lead of another; all callers' keys by name."""
+    clock = Clock()
+    clock.turn(milliseconds=-1)  # before whatever the tests do: lists have them in that order
+    world = World(db, clock)
+    api = opened_to(world)
     for role in ("lead", "member", "viewer"):
         api.add_key(role, "research", role)
     assert api("POST", "/teams", as_="admin", json={"name": "other"}).status_code == 201
     api.add_key("outsider", "other", "lead")
+    world.hub.close()
+    return api.keys
+
+
+@pytest.fixture(scope="session")
+def keys(templates: Templates, settled: str) -> dict[str, str | None]:
+    """The keys in the template `with_keys`."""
+    given: dict[str, str | None] = {}
+    templates.make("with_keys", lambda db: given.update(give_keys(db)), like=settled)
+    return given
+
+
+@pytest.fixture
+def database_url(templates: Templates, keys: dict[str, str | None], tmp_path: Path) -> str:
+    """A database of the test's own, with a world in it and a key for each of the callers."""
+    return templates.copy("with_keys", tmp_path / "data")
+
+
+@pytest.fixture
+def api(world: World, keys: dict[str, str | None]) -> Api:
+    api = opened_to(world)
+    api.keys |= keys
     return api

@@ -161,6 +161,7 @@ def test_flavors_have_prices_and_ages(api: Api) -> None:
 
 
 def test_health_needs_no_key(api: Api) -> None:
+    api.world.hub.hardware()  # a call, whose answer says what the window has left
     assert api("GET", "/healthz", as_="nobody").json() == {"status": "ok"}
     ready = api("GET", "/readyz", as_="nobody").json()
     assert ready["ready"] is True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -36,13 +37,13 @@ from service.sandbox import library
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
-from service.store import cancels, events, ledger, runs, windows
+from service.store import cancels, events, ledger, runs, teams, windows
 from service.store.db import Database
 from service.store.describe import describe_run
 from service.store.run_money import money_of
 from service.store.tables import Attempt, Budget, BudgetWindow, HubFact, Run
 from service.store.vault import Vault
-from tests.conftest import Clock
+from tests.conftest import Clock, Templates
 from tests.factories import make_budget, make_team
 
 ENDPOINT = "http://hub.test"
@@ -102,8 +103,13 @@ class World:
             start=Start(unswept=set()),
         )
         self.db = db
-        db.write(lambda session: make_team(session, clock.now, budget_micro_usd=100_000))
-        prices.run_once(self.gate)
+        if not self._has_team():
+            db.write(lambda session: make_team(session, clock.now, budget_micro_usd=100_000))
+            prices.run_once(self.gate)
+
+    def _has_team(self) -> bool:
+        with self.db.read() as session:
+            return teams.get(session, "research") is not None
 
     def limit(self, **changes: Any) -> None:
         """Change the installation's limits."""
@@ -243,6 +249,24 @@ class World:
         named = {name.replace("__", "."): content for name, content in files.items()}
         sha: str = self.core.hub.publish("model", repo, named, self.clock.now, title, by)
         return sha
+
+
+def settle_in(db: Database) -> None:
+    """Write what a world begins with."""
+    World(db, Clock()).hub.close()
+
+
+@pytest.fixture(scope="session")
+def settled(templates: Templates) -> str:
+    """The template that every world begins with."""
+    templates.make("settled", settle_in)
+    return "settled"
+
+
+@pytest.fixture
+def database_url(templates: Templates, settled: str, tmp_path: Path) -> str:
+    """A database of the test's own, with a team that has money, and prices."""
+    return templates.copy(settled, tmp_path / "data")
 
 
 @pytest.fixture

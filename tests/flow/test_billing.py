@@ -13,7 +13,6 @@ from service.flow import billing, notify
 from service.hub.client import HubClient
 from service.hub.faults import HubUnavailable
 from service.store import events
-from service.store.db import Database
 from tests.conftest import Clock
 from tests.flow.conftest import ENDPOINT, World
 
@@ -146,8 +145,6 @@ def test_an_odd_item_holds_up_no_other(clock: Clock) -> None:
     hub.close()
 
 
-def test_it_works_on_an_empty_database(db: Database, clock: Clock) -> None:
-    world = World(db, clock)
+def test_it_works_on_a_database_without_runs(world: World) -> None:
     assert billing.run_once(world.gate) == 0
     assert asked(world) == 1
-    world.hub.close()
