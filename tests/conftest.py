@@ -40,6 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", action="store_true", help="run the database's tests on PostgreSQL instead of SQLite")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL runs what asks for a database. All else is the same there as it was on SQLite, in `make test`."""
+    if config.getoption("--postgres"):
+        without = [item for item in items if "cluster" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in set(without)]
+
+
 def pytest_collection() -> None:
     """What is imported and collected stays until the end: the collector would only count it, again and again."""
     gc.disable()

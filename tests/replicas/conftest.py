@@ -17,9 +17,9 @@ from tests.processes import Service
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    with Cluster() as cluster:
-        yield cluster
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as started:
+        yield started
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ class Replicas:
 
 
 @pytest.fixture
-def replicas(tmp_path: Path, postgres: Cluster, sandbox: SandboxServer) -> Iterator[Replicas]:
+def replicas(tmp_path: Path, cluster: Cluster, sandbox: SandboxServer) -> Iterator[Replicas]:
     with ExitStack() as stack:
-        yield Replicas(tmp_path, postgres.create(tmp_path.name), sandbox, stack)
+        yield Replicas(tmp_path, cluster.create(tmp_path.name), sandbox, stack)
 
 
 def leads(service: Service) -> bool:

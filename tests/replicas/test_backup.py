@@ -34,9 +34,9 @@ def owner_at(url: str, folder: Path, clock: Clock) -> str:
 
 
 def test_a_backup_comes_back_in_an_empty_database(
-    postgres: Cluster, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, folder, archive = postgres.create("kept"), tmp_path / "data", tmp_path / "backup.tar"
+    url, folder, archive = cluster.create("kept"), tmp_path / "data", tmp_path / "backup.tar"
     migrate(url)
     owner = owner_at(url, folder, clock)
     db = Database(url)
@@ -44,7 +44,7 @@ def test_a_backup_comes_back_in_an_empty_database(
     db.close()
     assert owner in at(url, folder)("backup", str(archive))
 
-    empty, elsewhere = postgres.create("restored"), tmp_path / "elsewhere"
+    empty, elsewhere = cluster.create("restored"), tmp_path / "elsewhere"
     restored = at(empty, elsewhere)
     assert owner in restored("restore", str(archive))
     assert owner_at(empty, elsewhere, clock) == owner

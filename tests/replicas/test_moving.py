@@ -48,8 +48,8 @@ def nulls_of(url: str) -> dict[str, int]:
     return found
 
 
-def test_every_row_arrives_as_it_was(postgres: Cluster, tmp_path: Path, clock: Clock) -> None:
-    source, target = f"sqlite:///{tmp_path / 'old.db'}", postgres.create("moved")
+def test_every_row_arrives_as_it_was(cluster: Cluster, tmp_path: Path, clock: Clock) -> None:
+    source, target = f"sqlite:///{tmp_path / 'old.db'}", cluster.create("moved")
     migrate(source)
     db = Database(source)
     made = Populated(db, clock)
@@ -69,8 +69,8 @@ def test_every_row_arrives_as_it_was(postgres: Cluster, tmp_path: Path, clock: C
         move_all(source, target, ADVISORY_LOCK, lambda _session: None)
 
 
-def test_what_does_not_pass_the_check_leaves_nothing(postgres: Cluster, tmp_path: Path) -> None:
-    source, target = f"sqlite:///{tmp_path / 'old.db'}", postgres.create("refused")
+def test_what_does_not_pass_the_check_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    source, target = f"sqlite:///{tmp_path / 'old.db'}", cluster.create("refused")
     migrate(source)
     migrate(target)
     db = Database(source)
@@ -85,9 +85,9 @@ def test_what_does_not_pass_the_check_leaves_nothing(postgres: Cluster, tmp_path
     assert not any(rows_of(target).values())
 
 
-def test_a_service_goes_on_where_it_was_moved_to(postgres: Cluster, sandbox: SandboxServer, tmp_path: Path) -> None:
+def test_a_service_goes_on_where_it_was_moved_to(cluster: Cluster, sandbox: SandboxServer, tmp_path: Path) -> None:
     old, folder = Service(tmp_path / "old", sandbox.url), tmp_path / "data"
-    target = postgres.create("served")
+    target = cluster.create("served")
     command = Command("http://127.0.0.1:9", ADMIN_KEY)
     command.env |= {**old.settings, "TUNEGATE_DATABASE_URL": target, "TUNEGATE_DATA_DIR": str(folder)}
     source = f"sqlite:///{tmp_path / 'old' / 'tunegate.db'}"
@@ -129,10 +129,10 @@ def test_a_service_goes_on_where_it_was_moved_to(postgres: Cluster, sandbox: San
     assert home.key_trouble(owner, here) is None
 
 
-def test_a_database_of_another_schema_is_brought_there_first(postgres: Cluster, tmp_path: Path) -> None:
+def test_a_database_of_another_schema_is_brought_there_first(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "tunegate.db").touch()
     command = Command("http://127.0.0.1:9", ADMIN_KEY)
-    command.env |= {"TUNEGATE_DATABASE_URL": postgres.create("other"), "TUNEGATE_DATA_DIR": str(tmp_path / "data")}
+    command.env |= {"TUNEGATE_DATABASE_URL": cluster.create("other"), "TUNEGATE_DATA_DIR": str(tmp_path / "data")}
     command("migrate", "--from", f"sqlite:///{tmp_path / 'tunegate.db'}", code=78)
     assert "its schema is none" in command.err
     command("migrate", "--from", f"sqlite:///{tmp_path / 'none.db'}", code=78)

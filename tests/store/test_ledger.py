@@ -13,14 +13,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, select
 
 from service.domain.budget import Period
-from service.migrate import migrate
 from service.store import budgets, ledger, windows
 from service.store.budgets import Owner
 from service.store.db import Database
 from service.store.ids import new_id
 from service.store.run_money import money_of
 from service.store.tables import Attempt, BudgetWindow, Event, LedgerEntry, Team
-from tests.conftest import Clock
+from tests.conftest import Clock, Templates, opened
 from tests.factories import make_run, make_team
 
 
@@ -121,33 +120,27 @@ def test_an_old_reservation_that_comes_back_takes_no_other_usage_with_it(db: Dat
         st.tuples(st.integers(0, 10**6), st.integers(1, 500), st.one_of(st.none(), st.integers(0, 700))), max_size=12
     )
 )
-def test_conservation(steps: list[tuple[int, int, int | None]]) -> None:
+def test_conservation(templates: Templates, tmp_path: Path, steps: list[tuple[int, int, int | None]]) -> None:
     """Whatever is reserved, charged and given back: the sums hold. None leaves a reservation open."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'ledger.db'}"
-        migrate(url)
-        database = Database(url)
-        clock = Clock()
-        try:
-            database.write(lambda session: make_team(session, clock.now, budget_micro_usd=1))
-            attempts = [
-                database.write(lambda session, s=step: _one(session, clock, *s))  # type: ignore[misc]
-                for step in steps
-            ]
-            with database.read() as session:
-                entries = list(session.exec(select(LedgerEntry)))
-                assert len({(entry.submission, entry.kind) for entry in entries}) == len(entries)
-                for attempt, (price, ceiling_minutes, used) in zip(attempts, steps, strict=True):
-                    mine = [entry for entry in entries if entry.submission == attempt.submission]
-                    money = money_of(mine)
-                    assert money.reserved == (price * ceiling_minutes if used is None else 0)
-                    assert money.charged == (price * used if used else None)
-                if steps:
-                    total = money_of(entries)
-                    assert window(session).reserved_micro_usd == total.reserved
-                    assert window(session).charged_micro_usd == (total.charged or 0)
-        finally:
-            database.close()
+    clock = Clock()
+    with opened(templates.copy("migrated", Path(tempfile.mkdtemp(dir=tmp_path)))) as database:
+        database.write(lambda session: make_team(session, clock.now, budget_micro_usd=1))
+        attempts = [
+            database.write(lambda session, s=step: _one(session, clock, *s))  # type: ignore[misc]
+            for step in steps
+        ]
+        with database.read() as session:
+            entries = list(session.exec(select(LedgerEntry)))
+            assert len({(entry.submission, entry.kind) for entry in entries}) == len(entries)
+            for attempt, (price, ceiling_minutes, used) in zip(attempts, steps, strict=True):
+                mine = [entry for entry in entries if entry.submission == attempt.submission]
+                money = money_of(mine)
+                assert money.reserved == (price * ceiling_minutes if used is None else 0)
+                assert money.charged == (price * used if used else None)
+            if steps:
+                total = money_of(entries)
+                assert window(session).reserved_micro_usd == total.reserved
+                assert window(session).charged_micro_usd == (total.charged or 0)
 
 
 def _one(session: Session, clock: Clock, price: int, ceiling_minutes: int, used: int | None) -> Attempt:
