@@ -30,13 +30,13 @@ from service.hub.client import HubClient
 from service.hub.faults import HubFault, HubRefused, HubUnavailable, HubUnclear
 from service.hub.streams import Until
 from service.settings import Settings
-from tests.api.conftest import Api, api
+from tests.api.conftest import Api, api, database_url, keys
 from tests.api.test_runs import BODY, submit
 from tests.conftest import Clock
-from tests.flow.conftest import World, world
+from tests.flow.conftest import World, settled, world
 from tests.hostile_hub import Hostile, Said, hostile
 
-__all__ = ["api", "world"]
+__all__ = ["api", "database_url", "keys", "settled", "world"]
 SERVICE = Path(__file__).parents[2] / "service"
 JOB = {"id": "6a56d1f2f5b1c0a1b2c3d4e5", "status": {"stage": "SCHEDULING"}}
 SPEC = JobSpec("image", ("true",), "cpu-basic", 60, {}, {"HF_TOKEN": "hf_job", "KEY": "the-secret-value"}, {})
