@@ -162,30 +162,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_api_key_team"), ["team"], unique=False)
 
     op.create_table(
-        "budget",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("scope", sa.String(), nullable=False),
-        sa.Column("team", sa.String(), nullable=True),
-        sa.Column("user", sa.String(), nullable=True),
-        sa.Column("period", sa.String(), nullable=False),
-        sa.Column("limit_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("hard", sa.Boolean(), nullable=False),
-        sa.Column("carry_over", sa.Boolean(), nullable=False),
-        sa.Column("thresholds", sa.JSON(), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("limit_micro_usd >= 0", name=op.f("ck_budget_limit_not_negative")),
-        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_budget_team_team")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget")),
-        sa.UniqueConstraint("subject", "period", name=op.f("uq_budget_subject_period")),
-    )
-    with op.batch_alter_table("budget", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_budget_team"), ["team"], unique=False)
-
-    op.create_table(
         "idempotency_key",
         sa.Column("team", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
@@ -206,11 +182,39 @@ def upgrade() -> None:
         sa.Column("flavor", sa.String(), nullable=False),
         sa.Column("namespace", sa.String(), nullable=False),
         sa.Column("credentials", sa.String(), nullable=True),
+        sa.Column("origin", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_lane_team_team")),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lane")),
     )
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_lane_team"), ["team"], unique=False)
+
+    op.create_table(
+        "origin",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("template", sa.JSON(), nullable=False),
+        sa.Column("max_concurrent_runs", sa.Integer(), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_by", sa.String(), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_origin_team_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_origin")),
+    )
+    with op.batch_alter_table("origin", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_origin_team"), ["team"], unique=False)
+        batch_op.create_index(
+            "ix_origin_team_name",
+            ["team", "name"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
 
     op.create_table(
         "stray",
@@ -291,23 +295,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "name", name=op.f("pk_team_user")),
     )
     op.create_table(
-        "budget_window",
+        "budget",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("budget_id", sa.String(), nullable=False),
-        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("carried_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("granted_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("reserved_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("charged_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("outside_micro_usd", sa.BigInteger(), nullable=False),
-        sa.Column("outside_unpriced", sa.Integer(), nullable=False),
-        sa.Column("told_percent", sa.Integer(), nullable=False),
-        sa.Column("is_exhausted", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(["budget_id"], ["budget.id"], name=op.f("fk_budget_window_budget_id_budget")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_window")),
-        sa.UniqueConstraint("budget_id", "ends_at", name=op.f("uq_budget_window_budget_id_ends_at")),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=True),
+        sa.Column("user", sa.String(), nullable=True),
+        sa.Column("origin", sa.String(), nullable=True),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("limit_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("hard", sa.Boolean(), nullable=False),
+        sa.Column("carry_over", sa.Boolean(), nullable=False),
+        sa.Column("thresholds", sa.JSON(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("limit_micro_usd >= 0", name=op.f("ck_budget_limit_not_negative")),
+        sa.ForeignKeyConstraint(["origin"], ["origin.id"], name=op.f("fk_budget_origin_origin")),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_budget_team_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget")),
+        sa.UniqueConstraint("subject", "period", name=op.f("uq_budget_subject_period")),
     )
+    with op.batch_alter_table("budget", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_budget_team"), ["team"], unique=False)
+
     op.create_table(
         "run",
         sa.Column("id", sa.String(), nullable=False),
@@ -319,6 +331,7 @@ def upgrade() -> None:
         sa.Column("submitted_by", sa.String(), nullable=True),
         sa.Column("parent", sa.String(), nullable=True),
         sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("origin", sa.String(), nullable=True),
         sa.Column("retry_of", sa.String(), nullable=True),
         sa.Column("recipe", sa.JSON(), nullable=False),
         sa.Column("flavor", sa.String(), nullable=False),
@@ -415,6 +428,7 @@ def upgrade() -> None:
             "requested_timeout_seconds IS NOT NULL OR max_cost_micro_usd IS NOT NULL", name=op.f("ck_run_bounded")
         ),
         sa.ForeignKeyConstraint(["lane"], ["lane.name"], name=op.f("fk_run_lane_lane")),
+        sa.ForeignKeyConstraint(["origin"], ["origin.id"], name=op.f("fk_run_origin_origin")),
         sa.ForeignKeyConstraint(["parent"], ["run.id"], name=op.f("fk_run_parent_run")),
         sa.ForeignKeyConstraint(["retry_of"], ["run.id"], name=op.f("fk_run_retry_of_run")),
         sa.ForeignKeyConstraint(["reused_from"], ["run.id"], name=op.f("fk_run_reused_from_run")),
@@ -458,6 +472,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("finished_at IS NULL"),
             postgresql_where=sa.text("finished_at IS NULL"),
         )
+        batch_op.create_index(
+            "ix_run_origin",
+            ["origin", "id"],
+            unique=False,
+            sqlite_where=sa.text("origin IS NOT NULL"),
+            postgresql_where=sa.text("origin IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_run_parent"), ["parent"], unique=False)
         batch_op.create_index(
             "ix_run_parked",
@@ -494,6 +515,26 @@ def upgrade() -> None:
             sqlite_where=sa.text("is_ready IS 1"),
             postgresql_where=sa.text("is_ready IS true"),
         )
+
+    op.create_table(
+        "schedule",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("cron", sa.String(), nullable=True),
+        sa.Column("every_seconds", sa.Integer(), nullable=True),
+        sa.Column("time_zone", sa.String(), nullable=False),
+        sa.Column("anchor_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("misfire", sa.String(), nullable=False),
+        sa.Column("overlap", sa.String(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_outcome", sa.String(), nullable=True),
+        sa.Column("last_message", sa.String(), nullable=True),
+        sa.Column("last_run_id", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["id"], ["origin.id"], name=op.f("fk_schedule_id_origin")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedule")),
+    )
+    with op.batch_alter_table("schedule", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_schedule_next_at"), ["next_at"], unique=False)
 
     op.create_table(
         "sign_in",
@@ -582,6 +623,24 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "budget_window",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("budget_id", sa.String(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("carried_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("granted_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("reserved_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("charged_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("outside_micro_usd", sa.BigInteger(), nullable=False),
+        sa.Column("outside_unpriced", sa.Integer(), nullable=False),
+        sa.Column("told_percent", sa.Integer(), nullable=False),
+        sa.Column("is_exhausted", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["budget_id"], ["budget.id"], name=op.f("fk_budget_window_budget_id_budget")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_window")),
+        sa.UniqueConstraint("budget_id", "ends_at", name=op.f("uq_budget_window_budget_id_ends_at")),
+    )
+    op.create_table(
         "dependency",
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("after_run_id", sa.String(), nullable=False),
@@ -656,18 +715,6 @@ def upgrade() -> None:
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.create_index("ix_ledger_entry_kind_at", ["kind", "at"], unique=False)
         batch_op.create_index(batch_op.f("ix_ledger_entry_run_id"), ["run_id"], unique=False)
-
-    op.create_table(
-        "reservation_window",
-        sa.Column("submission", sa.String(), nullable=False),
-        sa.Column("window_id", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["window_id"], ["budget_window.id"], name=op.f("fk_reservation_window_window_id_budget_window")
-        ),
-        sa.PrimaryKeyConstraint("submission", "window_id", name=op.f("pk_reservation_window")),
-    )
-    with op.batch_alter_table("reservation_window", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_reservation_window_window_id"), ["window_id"], unique=False)
 
     op.create_table(
         "search_term",
@@ -758,6 +805,18 @@ def upgrade() -> None:
     with op.batch_alter_table("report", schema=None) as batch_op:
         batch_op.create_index("ix_report_attempt", ["run_id", "attempt", "id"], unique=False)
 
+    op.create_table(
+        "reservation_window",
+        sa.Column("submission", sa.String(), nullable=False),
+        sa.Column("window_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["window_id"], ["budget_window.id"], name=op.f("fk_reservation_window_window_id_budget_window")
+        ),
+        sa.PrimaryKeyConstraint("submission", "window_id", name=op.f("pk_reservation_window")),
+    )
+    with op.batch_alter_table("reservation_window", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_reservation_window_window_id"), ["window_id"], unique=False)
+
     op.append_only("audit_entry")
     op.append_only("ledger_entry")
     # ### end Alembic commands ###
@@ -766,6 +825,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Back to the older one."""
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("reservation_window", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_reservation_window_window_id"))
+
+    op.drop_table("reservation_window")
     with op.batch_alter_table("report", schema=None) as batch_op:
         batch_op.drop_index("ix_report_attempt")
 
@@ -783,10 +846,6 @@ def downgrade() -> None:
 
     op.drop_table("delivery")
     op.drop_table("search_term")
-    with op.batch_alter_table("reservation_window", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_reservation_window_window_id"))
-
-    op.drop_table("reservation_window")
     with op.batch_alter_table("ledger_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ledger_entry_run_id"))
         batch_op.drop_index("ix_ledger_entry_kind_at")
@@ -810,6 +869,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_dependency_after_run_id"))
 
     op.drop_table("dependency")
+    op.drop_table("budget_window")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_attempt_measured",
@@ -828,6 +888,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_expires_at"))
 
     op.drop_table("sign_in")
+    with op.batch_alter_table("schedule", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_schedule_next_at"))
+
+    op.drop_table("schedule")
     with op.batch_alter_table("run", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_run_turn", sqlite_where=sa.text("is_ready IS 1"), postgresql_where=sa.text("is_ready IS true")
@@ -854,6 +918,9 @@ def downgrade() -> None:
         )
         batch_op.drop_index(batch_op.f("ix_run_parent"))
         batch_op.drop_index(
+            "ix_run_origin", sqlite_where=sa.text("origin IS NOT NULL"), postgresql_where=sa.text("origin IS NOT NULL")
+        )
+        batch_op.drop_index(
             "ix_run_open", sqlite_where=sa.text("finished_at IS NULL"), postgresql_where=sa.text("finished_at IS NULL")
         )
         batch_op.drop_index(
@@ -877,7 +944,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("run")
-    op.drop_table("budget_window")
+    with op.batch_alter_table("budget", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_budget_team"))
+
+    op.drop_table("budget")
     op.drop_table("team_user")
     op.drop_table("team_secret")
     op.drop_table("team_credential")
@@ -889,6 +959,15 @@ def downgrade() -> None:
         )
 
     op.drop_table("stray")
+    with op.batch_alter_table("origin", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_origin_team_name",
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_origin_team"))
+
+    op.drop_table("origin")
     with op.batch_alter_table("lane", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lane_team"))
 
@@ -897,10 +976,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idempotency_key_created_at"))
 
     op.drop_table("idempotency_key")
-    with op.batch_alter_table("budget", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_budget_team"))
-
-    op.drop_table("budget")
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_key_team"))
 

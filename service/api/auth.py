@@ -33,6 +33,7 @@ AREAS = {
     "estimates": Area.RUNS,
     "queue": Area.RUNS,
     "steering": Area.RUNS,
+    "schedules": Area.RUNS,
     "teams": Area.TEAMS,
     "keys": Area.TEAMS,
     "limits": Area.TEAMS,

@@ -227,6 +227,7 @@ def _one_json(budget: Budget, window: BudgetWindow, standing: Balance, recent: i
         "scope": budget.scope,
         "team": budget.team,
         "user": budget.user,
+        "origin": budget.origin,
         "period": budget.period,
         "hard": budget.hard,
         "carry_over": budget.carry_over,

@@ -67,9 +67,10 @@ class BudgetObject(BaseModel):
     `outside_usd` where the organisation counts it."""
 
     name: str
-    scope: Literal["organisation", "team", "user"]
+    scope: Literal["organisation", "team", "user", "origin"]
     team: str | None
     user: str | None
+    origin: str | None = Field(description="The schedule whose runs it bounds")
     period: Literal["day", "week", "month", "total"]
     hard: bool
     carry_over: bool

@@ -173,6 +173,7 @@ def _shown(value: object) -> object:
 def _path(found: Mapping[str, Any]) -> str:
     """`body.recipe.trl_sft.args` as `recipe.args`: the tag of a union is no field of the caller's."""
     parts = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
+    within = [parts.pop(0)] if parts[:1] == ["run"] and len(parts) > 1 else []  # a template of runs
     at = TAG_AFTER.get(parts[0], 0) if parts else 0
     if at and len(parts) > at and parts[at] in TAGS:
         del parts[at]
@@ -183,7 +184,7 @@ def _path(found: Mapping[str, Any]) -> str:
         parts.append(error.at)
     if found["type"].startswith("union_tag"):
         parts.append("kind")
-    return ".".join(parts)
+    return ".".join(within + parts)
 
 
 def _kind(found: Mapping[str, Any]) -> type[ServiceError]:

@@ -96,6 +96,7 @@ class Budget(Record):
     scope: str
     team: str | None
     user: str | None
+    origin: str | None
     period: str
     hard: bool
     carry_over: bool

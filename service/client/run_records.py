@@ -178,6 +178,7 @@ class RunRecord(Record):
     parent: str | None
     kind: str | None
     retry_of: str | None
+    origin: str | None
     pilot: dict[str, Any] | None
     follow_ups: list[dict[str, Any]]
     webhooks: list[dict[str, Any]]

@@ -115,6 +115,7 @@ def slot_message(board: Board, slot: Slot) -> str:
         "flavor": f"runs on {slot.name}",
         "team": "the team's runs",
         "user": "the user's runs",
+        "origin": f"runs of {slot.name}",
     }[slot.kind]
     if (limit := board.limits.of(slot)) == 0:
         return f"{whose} are limited to 0: none may start"

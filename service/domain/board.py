@@ -20,8 +20,10 @@ from service.domain.slots import ORGANISATION, Slot, SlotLimits, slots_of
 # How long a flavor takes to start, where nothing has been seen of it yet.
 UNSEEN_SCHEDULING = timedelta(minutes=10)
 
-# Team, user, flavor, namespace.
-LaneKey = tuple[str, str, str, str]
+# Team, user, flavor, namespace, and what made the run ("": a person).
+LaneKey = tuple[str, str, str, str, str]
+# Team, user, and what makes runs.
+OwnerKey = tuple[str | None, str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,12 @@ class Candidate:
     cap: int | None
     output_repo: str | None = None
     quoted_price: int | None = None
+    origin: str | None = None
 
     @property
     def lane(self) -> LaneKey:
         """Runs of one lane take the same slots and the same money."""
-        return self.team, self.user, self.flavor, self.namespace
+        return self.team, self.user, self.flavor, self.namespace, self.origin or ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Active:
     least: int = 0
     output_repo: str | None = None
     counted: float | None = None
+    origin: str | None = None
 
 
 def named(run: Candidate | Active, team: str) -> str:
@@ -73,8 +77,9 @@ def named(run: Candidate | Active, team: str) -> str:
 
 @dataclass(frozen=True)
 class Purse:
-    """The present window of a budget. `user` and `team` None: it bounds everyone. `next_limit` is what its next window
-    will hold, None where there is none; that one's borders follow from `period` and `zone`."""
+    """The present window of a budget. `user` and `team` None: it bounds everyone; `origin`: the runs that this makes.
+    `next_limit` is what its next window will hold, None where there is none; that one's borders follow from `period`
+    and `zone`."""
 
     id: str
     name: str
@@ -86,6 +91,7 @@ class Purse:
     next_limit: int | None
     period: Period = Period.MONTH
     zone: ZoneInfo = UTC_ZONE
+    origin: str | None = None
 
     @property
     def most(self) -> int:
@@ -95,7 +101,7 @@ class Purse:
     @property
     def is_of_team(self) -> bool:
         """Whether this is what grants a team money at all."""
-        return self.team is not None and self.user is None
+        return self.team is not None and self.user is None and self.origin is None
 
 
 @dataclass
@@ -112,11 +118,13 @@ class Board:
     weights: Mapping[str, float]
     used: Counter[Slot] = field(default_factory=Counter)
     _writers: dict[str, str] = field(default_factory=dict)
-    _by_owner: dict[tuple[str | None, str | None], list[str]] = field(default_factory=lambda: defaultdict(list))
+    _by_owner: dict[tuple[str | None, str | None, str | None], list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def __post_init__(self) -> None:
         for purse in self.purses.values():
-            self._by_owner[purse.team, purse.user].append(purse.id)
+            self._by_owner[purse.team, purse.user, purse.origin].append(purse.id)
         for active in self.actives.values():
             self._take(active)
 
@@ -139,7 +147,9 @@ class Board:
 
     def purses_of(self, run: Candidate) -> list[Purse]:
         """Every budget above a run, the nearest first."""
-        owners = ((run.team, run.user), (run.team, None), (None, None))
+        owners: list[OwnerKey] = [(run.team, run.user, None), (run.team, None, None), (None, None, None)]
+        if run.origin is not None:
+            owners.insert(0, (run.team, None, run.origin))
         return [self.purses[purse_id] for owner in owners for purse_id in self._by_owner.get(owner, ())]
 
     def writer_of(self, run: Candidate) -> str | None:
@@ -171,6 +181,7 @@ class Board:
             purses=tuple(purses),
             rank=run.rank,
             output_repo=run.output_repo,
+            origin=run.origin,
         )
         self.actives[run.id] = active
         self._take(active)
@@ -199,7 +210,7 @@ class Board:
                 fresh = replace(purse, id=f"{purse.id}+", balance=Balance(purse.next_limit, 0, 0), ends_at=ends_at)
                 del self.purses[purse.id]
                 self.purses[fresh.id] = fresh
-                ids = self._by_owner[purse.team, purse.user]
+                ids = self._by_owner[purse.team, purse.user, purse.origin]
                 ids[ids.index(purse.id)] = fresh.id
 
     def _take(self, active: Active) -> None:

@@ -21,6 +21,7 @@ class Scope(StrEnum):
     ORGANISATION = "organisation"
     TEAM = "team"
     USER = "user"
+    ORIGIN = "origin"
 
 
 class Period(StrEnum):

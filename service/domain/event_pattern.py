@@ -45,6 +45,9 @@ EventPattern = Literal[
     "queue.*",
     "queue.paused",
     "queue.resumed",
+    "schedule.*",
+    "schedule.skipped",
+    "schedule.refused",
     "endpoint.*",
     "endpoint.disabled",
 ]
@@ -57,6 +60,7 @@ FOR_PEOPLE: list[EventPattern] = [
     "run.cancelled",
     "run.awaiting_approval",
     "budget.*",
+    "schedule.refused",
     "endpoint.disabled",
 ]
 

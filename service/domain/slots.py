@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 
@@ -28,6 +28,8 @@ class TakesSlots(Protocol):
     def flavor(self) -> str: ...
     @property
     def namespace(self) -> str: ...
+    @property
+    def origin(self) -> str | None: ...
 
 
 ORGANISATION = Slot("organisation", "")
@@ -35,13 +37,14 @@ ORGANISATION = Slot("organisation", "")
 
 def slots_of(run: TakesSlots) -> tuple[Slot, ...]:
     """The slots that a run takes one of each, in the order in which they are checked."""
-    return (
+    taken = (
         ORGANISATION,
         Slot("namespace", run.namespace),
         Slot("flavor", run.flavor),
         Slot("team", run.team),
         Slot("user", f"{run.team}/{run.user}"),
     )
+    return taken if run.origin is None else (*taken, Slot("origin", run.origin))
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class SlotLimits:
     flavors: Mapping[str, int]
     teams: Mapping[str, int]
     per_user: Mapping[str, int]
+    origins: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, slot: Slot) -> int | None:
         """The limit of one slot."""
@@ -65,4 +69,6 @@ class SlotLimits:
                 return self.flavors.get(slot.name)
             case "team":
                 return self.teams.get(slot.name)
+            case "origin":
+                return self.origins.get(slot.name)
         return self.per_user.get(slot.name.partition("/")[0])

@@ -43,7 +43,7 @@ def refuse_impossible(session: Session, run: Run, now: datetime, is_queued: bool
     run.timeout_seconds = effective_timeout(run.requested_timeout_seconds, cap, price)
     need = run.ceiling_micro_usd = ceiling(price, run.timeout_seconds)
     run.quoted_price_micro_usd = price
-    for budget, most in _above(session, Owner(run.team, run.requested_by), now):
+    for budget, most in _above(session, Owner(run.team, run.requested_by, run.origin), now):
         if budget.hard and need > most:
             raise ExceedsBudget(
                 f"the run can cost {dollars(need)}, and {budget.name} can never hold more than {dollars(most)}",

@@ -35,6 +35,7 @@ def child_of(parent: Run, kind: str, timeout_seconds: int, now: datetime, **own:
         id=new_id("run", now),
         parent=parent.id,
         kind=kind,
+        origin=parent.origin,
         team=parent.team,
         state=RunState.QUEUED.value,
         reason=Reason.CHECKING.value,

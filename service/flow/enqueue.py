@@ -67,9 +67,10 @@ def enqueue(
     now: datetime,
     limits: Limits,
     retry_of: str | None = None,
+    origin: str | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """The run object, and whether it is the run of an earlier request under the same key. `retry_of`: the run that has
-    ended and that this is another try of.
+    ended and that this is another try of; `origin`: what makes it, where no person does.
 
     `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
     UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
@@ -77,7 +78,7 @@ def enqueue(
     gpu_count = gpus.count(flavors.hardware(session, request.flavor))
     place = place_of(session, request.namespace, submitter.team, namespace)
     run = run_of(request, submitter, place, vault, gpu_count, now)
-    run.retry_of = retry_of
+    run.retry_of, run.origin = retry_of, origin
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first

@@ -34,7 +34,8 @@ def reset_all(session: Session, opened: Iterable[tuple[Budget, BudgetWindow]], n
 
 def _event(budget: Budget, event_type: str, now: datetime, **data: Any) -> Event:
     budget.sequence += 1
-    told = {"budget": budget.name, "scope": budget.scope, "team": budget.team, "user": budget.user, **data}
+    told = {"budget": budget.name, "scope": budget.scope, "team": budget.team, "user": budget.user}
+    told |= {"origin": budget.origin, **data}
     return events.made(budget.id, budget.team, budget.sequence, event_type, told, now)
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from service.store import events, rows
 from service.store.ids import new_id
-from service.store.tables import AuditEntry, Endpoint, Run
+from service.store.tables import AuditEntry, Endpoint, Origin, Run
 
 ABOUT = "audit"
 LEFT_OUT = "audit left out"
@@ -63,7 +63,8 @@ def team_of(session: Session, deed: Deed) -> str | None:
         return named
     run = session.get(Run, deed.parameters.get("run_id", ""))
     endpoint = session.get(Endpoint, deed.parameters.get("endpoint_id", ""))
-    return run.team if run is not None else None if endpoint is None else endpoint.team
+    origin = session.get(Origin, deed.parameters.get("schedule_id", ""))
+    return next((one.team for one in (run, endpoint, origin) if one is not None), None)
 
 
 def enter(session: Session, deed: Deed, team: str | None, now: datetime) -> None:

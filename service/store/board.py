@@ -16,7 +16,7 @@ from service.domain.fairness import decayed
 from service.domain.money import GRACE_MINUTES
 from service.domain.run import ACTIVE
 from service.domain.slots import SlotLimits
-from service.store import flavors, organisation, standings
+from service.store import flavors, organisation, origins, standings
 from service.store.current import IS_CURRENT
 from service.store.describe import cost_so_far
 from service.store.tables import Attempt, ReservationWindow, Run, Team
@@ -39,6 +39,7 @@ _ACTIVE = [
     col(Run.namespace),
     col(Run.output_repo),
     col(Run.rank),
+    col(Run.origin),
 ]
 
 
@@ -82,6 +83,7 @@ def _limits(session: Session, teams: Sequence[Row[Any]], most_active: int) -> Sl
             for team in teams
             if team.max_concurrent_runs_per_user is not None
         },
+        origins=origins.limits(session),
     )
 
 
@@ -113,6 +115,7 @@ def _actives(session: Session, scheduling: dict[str, timedelta], now: datetime) 
             rank=row.rank,
             least=_least(row.Attempt, now),
             output_repo=row.output_repo,
+            origin=row.origin,
             counted=decayed(row.Attempt.ceiling_micro_usd, row.Attempt.admitted_at, now),
         )
         for row in rows

@@ -26,19 +26,23 @@ class Owner:
 
     team: str | None = None
     user: str | None = None
+    origin: str | None = None
 
     @property
     def subject(self) -> str:
         """Its name, unique among all owners."""
         if self.team is None:
             return ORGANISATION
-        return self.team if self.user is None else f"{self.team}/{self.user}"
+        within = self.origin or self.user
+        return self.team if within is None else f"{self.team}/{within}"
 
     @property
     def scope(self) -> Scope:
         """How wide it is."""
         if self.team is None:
             return Scope.ORGANISATION
+        if self.origin is not None:
+            return Scope.ORIGIN
         return Scope.TEAM if self.user is None else Scope.USER
 
 
@@ -63,7 +67,8 @@ def find(session: Session, owner: Owner, period: Period) -> Budget | None:
 
 def above(session: Session, owner: Owner) -> list[Budget]:
     """Every budget that bounds an owner's runs, the nearest first."""
-    subjects = [owner.subject, Owner(owner.team).subject, Owner().subject]
+    owners = (owner, Owner(owner.team, owner.user), Owner(owner.team), Owner())
+    subjects = [one.subject for one in owners]
     found = session.exec(
         select(Budget).where(col(Budget.subject).in_(subjects), col(Budget.ended_at).is_(None)).order_by(Budget.period)
     ).all()
@@ -73,6 +78,11 @@ def above(session: Session, owner: Owner) -> list[Budget]:
 def every(session: Session, team: str | None = None) -> list[Budget]:
     """All budgets in force; with a team, its own, its users' and the organisation's."""
     return list(session.exec(_in_force(team)))
+
+
+def of_origin(session: Session, origin_id: str) -> list[Budget]:
+    """The budgets in force of the runs that one schedule, say, makes."""
+    return list(session.exec(_in_force(None).where(col(Budget.origin) == origin_id)))
 
 
 def page(session: Session, team: str | None, after: str | None, limit: int) -> list[Budget]:
@@ -104,6 +114,7 @@ def grant(session: Session, owner: Owner, period: Period, terms: Terms, by: str,
             scope=owner.scope.value,
             team=owner.team,
             user=owner.user,
+            origin=owner.origin,
             period=period.value,
             limit_micro_usd=0,
             thresholds=[],

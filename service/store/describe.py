@@ -250,7 +250,7 @@ def _estimated(run: Run) -> float | None:
 
 
 def _family(run: Run) -> dict[str, Any]:
-    return {"parent": run.parent, "kind": run.kind, "retry_of": run.retry_of}
+    return {"parent": run.parent, "kind": run.kind, "retry_of": run.retry_of, "origin": run.origin}
 
 
 def _looked_up(run: Run) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _HEAD = [
     col(Run.reason),
     col(Run.message),
     col(Run.credentials),
+    col(Run.origin),
 ]
 
 
@@ -46,6 +47,7 @@ _OF_LANE = {
     "user": col(Lane.user),
     "flavor": col(Lane.flavor),
     "namespace": col(Lane.namespace),
+    "origin": col(Lane.origin),
 }
 _BY_LENGTH: tuple[Any, ...] = (col(Run.timeout_seconds), *_BY_RANK)
 
@@ -131,6 +133,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         cap=None if row.max_cost_micro_usd is None else row.max_cost_micro_usd - int(row.charged or 0) - held_back,
         output_repo=row.output_repo,
         quoted_price=row.quoted_price_micro_usd,
+        origin=row.origin,
     )
 
 

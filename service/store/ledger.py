@@ -18,6 +18,7 @@ from service.store import alerts, organisation, windows
 from service.store.tables import Attempt, Budget, BudgetWindow, LedgerEntry, ReservationWindow, Run, Team
 
 InBudget = tuple[Budget, BudgetWindow]
+NEAREST_FIRST = (Scope.ORIGIN, Scope.USER, Scope.TEAM, Scope.ORGANISATION)
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _use(session: Session, name: str, amount: float, now: datetime) -> None:
 
 
 def _nearest_first(budget: Budget) -> tuple[int, str]:
-    return (Scope.USER, Scope.TEAM, Scope.ORGANISATION).index(Scope(budget.scope)), budget.period
+    return NEAREST_FIRST.index(Scope(budget.scope)), budget.period
 
 
 def _ceiling_minutes(attempt: Attempt) -> int:

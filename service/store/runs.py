@@ -74,8 +74,8 @@ def tell(session: Session, run: Run, event_type: str, now: datetime, **more: Any
 def line_up(session: Session, run: Run) -> None:
     """Give a run its lane and its place there; anew after a change of its flavor or priority."""
     lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
-    name = "/".join(lane.values()) + ("" if run.credentials is None else "/own")
-    row = {"name": name, **lane, "credentials": run.credentials}
+    name = "/".join([*lane.values(), *(["own"] if run.credentials else []), *([run.origin] if run.origin else [])])
+    row = {"name": name, **lane, "credentials": run.credentials, "origin": run.origin or ""}
     once(session, ("lane", name), lambda: insert_unless_there(session, Lane, row))
     run.lane = name
     run.rank = rank(run.created_at, run.priority)

@@ -32,6 +32,7 @@ COLUMNS: tuple[Mapped[Any] | ColumnElement[Any], ...] = (
     col(Budget.period),
     col(Budget.team),
     col(Budget.user),
+    col(Budget.origin),
     col(Budget.hard),
 )
 
@@ -52,6 +53,7 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
             name=f"{row.subject}/{row.period}",
             team=row.team,
             user=row.user,
+            origin=row.origin,
             balance=balance(session, row, row),
             hard=row.hard,
             ends_at=row.ends_at,

@@ -224,5 +224,5 @@ def _windows(session: Session, run: Run, row: Stray, now: datetime) -> list[str]
 
 def present_windows(session: Session, run: Run, now: datetime) -> list[str]:
     """The windows that a run's money moves in now."""
-    above = budgets.above(session, Owner(run.team, run.requested_by))
+    above = budgets.above(session, Owner(run.team, run.requested_by, run.origin))
     return [windows.ensure(session, budget, now).id for budget in above]

@@ -75,6 +75,10 @@ LEAST = {
     ("GET", "/metrics"): "admin",
     ("GET", "/strays"): "admin",
     ("POST", "/webhooks"): "lead",
+    ("POST", "/schedules"): "member",
+    ("PATCH", "/schedules/{schedule_id}"): "member",
+    ("DELETE", "/schedules/{schedule_id}"): "member",
+    ("POST", "/schedules/{schedule_id}/run"): "member",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
     ("DELETE", "/webhooks/{endpoint_id}"): "lead",
@@ -110,6 +114,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/organisation/budget"): {"limit_usd": 1},
     ("POST", "/organisation/budget/grants"): {"amount_usd": 1},
     ("POST", "/callbacks/{run_id}/{attempt}/{token}"): {"loss": 1},
+    ("POST", "/schedules"): {"name": "x", "cron": "0 3 * * *", "run": BODY},
+    ("PATCH", "/schedules/{schedule_id}"): {"paused": True},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
     ("PATCH", "/webhooks/{endpoint_id}"): {"enabled": True},
     ("POST", "/webhooks/{endpoint_id}/redeliver"): {"since": "2026-11-24T00:00:00Z"},
@@ -128,6 +134,7 @@ def fill(path: str, **ids: str) -> str:
             "team": "research",
             "key_id": "key_x",
             "endpoint_id": "ep_x",
+            "schedule_id": "sch_x",
             "delivery_id": "dlv_x",
             "other_id": "run_y",
             "attempt": "1",
@@ -164,10 +171,12 @@ def test_another_teams_objects_do_not_exist(api: Api) -> None:
     run_id = submit(api)["id"]
     endpoint_id = api("POST", "/webhooks", as_="lead", json={"url": "https://example.com/"}).json()["id"]
     key_id = api("GET", "/teams/research/keys", as_="lead").json()["data"][0]["id"]
+    schedule = {"name": "nightly", "every": "1d", "run": BODY}
+    schedule_id = api("POST", "/schedules", json=schedule).json()["id"]
     for method, path in routes(api):
         if "{" not in path or LEAST.get((method, path)) == "admin":
             continue
-        url = fill(path, run_id=run_id, endpoint_id=endpoint_id, key_id=key_id)
+        url = fill(path, run_id=run_id, endpoint_id=endpoint_id, key_id=key_id, schedule_id=schedule_id)
         answer = api(method, url, as_="outsider", json=BODIES.get((method, path)))
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, path)
 

@@ -22,6 +22,7 @@ SCOPE_OF = {
     "/queue": "runs",
     "/estimates": "runs",
     "/checkpoints": "runs",
+    "/schedules": "runs",
     "/teams": "teams",
     "/organisation": "teams",
     "/budgets": "money",

@@ -25,6 +25,7 @@ TAGS = {
     "estimates": ("Estimates", "What a run would need and cost, with nothing stored."),
     "queue": ("The queue", "In which order runs start, and why one does not."),
     "steering": ("Steering", "Changes, pauses, approvals, and the kill switch."),
+    "schedules": ("Schedules", "Runs that come by themselves."),
     "teams": ("Teams and users", "Who owns runs."),
     "keys": ("Keys", "Who is calling."),
     "limits": ("Limits and shares", "How many runs are active, and whose turn it is."),

@@ -9,6 +9,7 @@ from service.store.tables.facts import HubFact
 from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
+from service.store.tables.origins import Origin, Schedule
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team, User
 from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
@@ -36,9 +37,11 @@ __all__ = [
     "LogChunk",
     "MetricPoint",
     "Organisation",
+    "Origin",
     "Report",
     "ReservationWindow",
     "Run",
+    "Schedule",
     "SearchTerm",
     "SignIn",
     "Stray",

@@ -44,6 +44,7 @@ class Lane(SQLModel, table=True):
     flavor: str
     namespace: str
     credentials: str | None = None
+    origin: str = ""
 
 
 class Run(SQLModel, table=True):
@@ -90,6 +91,7 @@ class Run(SQLModel, table=True):
         _index_of_some("not_before"),
         _index_of_some("card_due_at", "state", "card_due_at"),
         _index_of_some("bucket", "id"),
+        _index_of_some("origin", "origin", "id"),
         _index_of_some("parked"),
         Index(
             "ix_run_to_cancel",
@@ -113,6 +115,8 @@ class Run(SQLModel, table=True):
     # A child run belongs to another one, and says what it is for: `pilot`, or a follow-up's kind.
     parent: str | None = Field(default=None, foreign_key="run.id", index=True)
     kind: str | None = None
+    # what made it, where no person did: a schedule, a trigger or a sweep, whose budget and slots it takes
+    origin: str | None = Field(default=None, foreign_key="origin.id")
     # the run that has ended and that this is another try of, submitted by a person
     retry_of: str | None = Field(default=None, foreign_key="run.id")
 

@@ -1,0 +1,285 @@
+"""Schedules: runs that come by themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session
+
+from service.api import audited
+from service.api.auth import Caller, Member, Viewer
+from service.api.limits import checked_zone
+from service.api.pages import After, Limit, Page, decode, page_json, page_of
+from service.api.problems import responses
+from service.api.schedule_schemas import ScheduleCreate, ScheduleObject, SchedulePatch
+from service.api.schemas import RunObject
+from service.api.state import App, State
+from service.domain.access import Role
+from service.domain.budget import Period
+from service.domain.errors import BrokenRule, Invalid, NotAllowed, NotFound
+from service.domain.moment import iso, iso_or_none
+from service.domain.money import to_micro_usd
+from service.domain.schedule import Overlap
+from service.flow import schedule as step
+from service.store import audit, budgets, origins, schedules, teams
+from service.store.budgets import Owner, Terms
+from service.store.ids import new_id
+from service.store.tables import Origin, Schedule
+from service.store.trial import trial
+
+router = APIRouter(tags=["schedules"])
+SHOWN_TIMES = 5
+# What one run is asked and every run of a schedule cannot be.
+NOT_OF_MANY = {
+    "team": "the schedule is of one team",
+    "on_behalf_of": "its runs are of whoever made the schedule",
+    "after": "runs to come after are of one run each",
+    "start_before": "a moment would have passed with the first run",
+    "webhooks": "endpoints of one run end with it: POST /webhooks registers one for all runs of the team",
+}
+
+
+@router.post(
+    "/schedules",
+    status_code=201,
+    response_model=ScheduleObject,
+    summary="Make a schedule",
+    responses=responses(403, 404, 409, 422),
+)
+def create_schedule(body: ScheduleCreate, caller: Member, app: App) -> Response:
+    """At each of its times a run is made from the template, as if its owner had sent it then: it waits in the queue,
+    and the team's budgets and the schedule's own bind it. The template is checked now, as a run of its next time."""
+    work = partial(_create, body=body, caller=caller, app=app, now=app.now())
+    made = audited.write(app, caller, work)
+    return JSONResponse(made, 201, headers={"Location": f"/schedules/{made['id']}"})
+
+
+@router.get("/schedules", response_model=Page[ScheduleObject], summary="List schedules", responses=responses(422))
+def list_schedules(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
+    """The team's, newest first; all teams' for admins."""
+    with app.gate.db.read() as session:
+        rows = schedules.page(session, caller.team, decode(after), limit + 1)
+        shown, has_more, following = page_of(rows, limit, lambda pair: pair[0].id)
+        data = [_json(session, origin, schedule) for origin, schedule in shown]
+    return JSONResponse(page_json(data, has_more, following))
+
+
+@router.get(
+    "/schedules/{schedule_id}", response_model=ScheduleObject, summary="Read a schedule", responses=responses(404)
+)
+def read_schedule(schedule_id: str, caller: Viewer, app: App) -> Response:
+    """With its next times, and what came of the last one."""
+    with app.gate.db.read() as session:
+        origin, schedule = _seen(caller, schedules.get(session, schedule_id), schedule_id)
+        return JSONResponse(_json(session, origin, schedule))
+
+
+@router.patch(
+    "/schedules/{schedule_id}",
+    response_model=ScheduleObject,
+    summary="Change a schedule",
+    responses=responses(403, 404, 409, 422),
+)
+def patch_schedule(schedule_id: str, body: SchedulePatch, caller: Member, app: App) -> Response:
+    """Runs that it has made stay as they are. `"paused": true` stops it until `false`: times that pass meanwhile are
+    passed. Members change their own schedules, leads all of their team's."""
+    work = partial(_patch, schedule_id=schedule_id, body=body, caller=caller, app=app, now=app.now())
+    return JSONResponse(audited.write(app, caller, work))
+
+
+@router.delete("/schedules/{schedule_id}", status_code=204, summary="Remove a schedule", responses=responses(403, 404))
+def delete_schedule(schedule_id: str, caller: Member, app: App) -> Response:
+    """No further runs; those that there are go on."""
+
+    def work(session: Session) -> None:
+        origin, schedule = _own(session, caller, schedule_id)
+        schedules.end(session, origin, schedule, app.now())
+
+    audited.write(app, caller, work)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/schedules/{schedule_id}/run",
+    status_code=201,
+    response_model=RunObject,
+    summary="Run a schedule now",
+    responses=responses(403, 404, 409, 422),
+)
+def run_schedule(schedule_id: str, caller: Member, app: App) -> Response:
+    """A run as it would be at a time that is now, beside its times, which stay as they are; paused or not."""
+
+    def work(session: Session) -> dict[str, Any]:
+        origin, schedule = _own(session, caller, schedule_id)
+        return _made(session, origin, schedule, app.now(), app)
+
+    run = audited.write(app, caller, work, wakes=("prepare", "preflight"))
+    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+
+
+class _When(NamedTuple):
+    cron: str | None
+    every_seconds: int | None
+    time_zone: str
+
+
+def _create(session: Session, body: ScheduleCreate, caller: Caller, app: State, now: datetime) -> dict[str, Any]:
+    team = caller.team_or(body.team)
+    if (found := teams.get(session, team)) is None:
+        raise NotFound(f"there is no team '{team}'", field="team", remedy="POST /teams makes one.")
+    teams.refuse_archived(found)
+    origins.refuse_taken(session, team, body.name)
+    origin = Origin(
+        id=new_id("sch", now),
+        kind="schedule",
+        team=team,
+        name=body.name,
+        owner=caller.name,
+        template=_checked_template(body.run),
+        created_at=now,
+    )
+    session.add(origin)
+    session.flush()
+    schedule = Schedule(
+        id=origin.id,
+        time_zone=checked_zone(body.time_zone),
+        cron=body.cron,
+        every_seconds=body.every,
+        anchor_at=now,
+        misfire=body.misfire.value,
+        overlap=body.overlap.value,
+    )
+    audit.about(session, f"/schedules/{origin.id}", team)
+    _settle(session, origin, schedule, body, caller, app, now)
+    return _json(session, origin, schedule)
+
+
+def _patch(
+    session: Session, schedule_id: str, body: SchedulePatch, caller: Caller, app: State, now: datetime
+) -> dict[str, Any]:
+    origin, schedule = _own(session, caller, schedule_id)
+    if body.name is not None:
+        origins.refuse_taken(session, origin.team, body.name, but=origin.id)
+        origin.name = body.name
+    if body.run is not None:
+        origin.template = _checked_template(body.run)
+    before = _When(schedule.cron, schedule.every_seconds, schedule.time_zone)
+    if body.cron is not None or body.every is not None:
+        schedule.cron, schedule.every_seconds = body.cron, body.every
+    if body.time_zone is not None:
+        schedule.time_zone = checked_zone(body.time_zone)
+    if before != _When(schedule.cron, schedule.every_seconds, schedule.time_zone):
+        schedule.anchor_at, schedule.next_at = now, None
+    schedule.misfire = body.misfire.value if body.misfire else schedule.misfire
+    schedule.overlap = body.overlap.value if body.overlap else schedule.overlap
+    _settle(session, origin, schedule, body, caller, app, now)
+    return _json(session, origin, schedule)
+
+
+def _settle(
+    session: Session,
+    origin: Origin,
+    schedule: Schedule,
+    body: ScheduleCreate | SchedulePatch,
+    caller: Caller,
+    app: State,
+    now: datetime,
+) -> None:
+    """What follows from what was set: its slots, its next time, its budget; and a run of its next time has to do."""
+    origin.max_concurrent_runs = 1 if schedule.overlap == Overlap.QUEUE else None
+    if body.paused is not None and body.paused != (origin.paused_at is not None):
+        origin.paused_at, origin.paused_by = (now, caller.name) if body.paused else (None, None)
+    if origin.paused_at is not None:
+        schedule.next_at = None
+    elif schedule.next_at is None:
+        schedule.next_at = schedules.timing(schedule).after(now)
+    session.add(origin)
+    session.add(schedule)
+    session.flush()
+    if body.budget is not None:
+        asked = body.budget
+        terms = Terms(to_micro_usd(asked.limit_usd), asked.hard, asked.carry_over, tuple(asked.thresholds))
+        owner = Owner(origin.team, origin=origin.id)
+        budgets.grant(session, owner, Period(asked.period), terms, caller.name, now)
+    if body.run is not None:
+        with trial(session):
+            _made(session, origin, schedule, schedules.timing(schedule).after(now), app)
+
+
+def _made(session: Session, origin: Origin, schedule: Schedule, planned: datetime, app: State) -> dict[str, Any]:
+    """A run of a time; what is wrong with the template is told with its place in `run`."""
+    try:
+        return step.make(session, origin, schedule, planned, app.gate, app.now())
+    except BrokenRule as error:
+        raise Invalid(error.rule, field="run", remedy=error.remedy) from None
+    except Invalid as error:
+        error.field = "run" if error.field is None else f"run.{error.field}"
+        raise
+
+
+def _checked_template(template: dict[str, Any]) -> dict[str, Any]:
+    """The same. Raises Invalid for what cannot be meant of many runs."""
+    for name, why in NOT_OF_MANY.items():
+        if template.get(name) is not None:
+            raise Invalid(f"'{name}' cannot be given in a template: {why}", field=f"run.{name}", remedy="Leave it out.")
+    for name, value in (template.get("secrets") or {}).items():
+        if isinstance(value, str):
+            raise Invalid(
+                "a template is kept, and shown to the team: a secret's value does not belong into it",
+                field=f"run.secrets.{name}",
+                remedy='PUT /teams/{team}/secrets/{name} keeps it for the team; name it here: {"ref": "wandb"}.',
+            )
+    return template
+
+
+def _seen(caller: Caller, pair: schedules.Pair | None, schedule_id: str) -> schedules.Pair:
+    if pair is None or not caller.sees(pair[0].team):
+        raise NotFound(f"there is no schedule '{schedule_id}'")
+    return pair
+
+
+def _own(session: Session, caller: Caller, schedule_id: str) -> schedules.Pair:
+    """A schedule that is the caller's to change, held; raises NotFound and NotAllowed."""
+    origin, schedule = _seen(caller, schedules.lock(session, schedule_id), schedule_id)
+    if not caller.reaches(Role.LEAD) and caller.name != origin.owner:
+        raise NotAllowed("members change their own schedules", remedy="Ask a lead of the team.")
+    return origin, schedule
+
+
+def _json(session: Session, origin: Origin, schedule: Schedule) -> dict[str, Any]:
+    times = [] if schedule.next_at is None else [schedule.next_at]
+    if times:
+        times += islice(schedules.timing(schedule).following(times[0]), SHOWN_TIMES - 1)
+    last = None
+    if schedule.last_at is not None:
+        last = {
+            "planned_at": iso(schedule.last_at),
+            "outcome": schedule.last_outcome,
+            "message": schedule.last_message or None,
+            "run_id": schedule.last_run_id if schedule.last_outcome == "started" else None,
+        }
+    return {
+        "id": origin.id,
+        "object": "schedule",
+        "name": origin.name,
+        "team": origin.team,
+        "owner": origin.owner,
+        "run": origin.template,
+        "cron": schedule.cron,
+        "every_seconds": schedule.every_seconds,
+        "time_zone": schedule.time_zone,
+        "misfire": schedule.misfire,
+        "overlap": schedule.overlap,
+        "budgets": [budget.name for budget in budgets.of_origin(session, origin.id)],
+        "paused_at": iso_or_none(origin.paused_at),
+        "paused_by": origin.paused_by,
+        "next_times": [iso(one.astimezone(ZoneInfo(schedule.time_zone))) for one in times],
+        "last": last,
+        "created_at": iso(origin.created_at),
+    }
