@@ -20,7 +20,7 @@ from service.api.state import App, State
 from service.api.teams import held_team, visible_team
 from service.domain.errors import BrokenRule, Conflict, Invalid, NotFound
 from service.domain.moment import iso
-from service.domain.secret_ref import NAME
+from service.domain.secret_ref import JOB_TOKEN, NAME
 from service.store import changes, team_secrets, teams
 from service.store.tables import TeamSecret
 
@@ -46,6 +46,10 @@ def put_secret(team: str, name: SecretNamed, body: SecretPut, caller: Lead, app:
         NAME.check(name)
     except BrokenRule as error:
         raise Invalid(error.rule, field="name", remedy=error.remedy) from None
+    if name == JOB_TOKEN:
+        raise Invalid(
+            f"'{name}' stands for the token that each job is given", field="name", remedy="Choose another name."
+        )
     work = partial(_put, app=app, caller=caller, team=team, name=name, value=body.value, now=app.now())
     answer, is_new = audited.write(app, caller, work)
     log.info("team_secret_set", team=team, secret=name, by=caller.name)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.cli.hf_options import RUN, UV, UV_RUN, read, variables, volume
-from service.cli.pasted import NotMapped
-from service.cli.trl_flags import known_address, recipe_of, sft_release
+from service.domain.not_mapped import NotMapped
+from service.domain.trl.typed import known_address, recipe_of, sft_release
 
 HF_DEFAULT_FLAVOR = "cpu-basic"
 HF_DEFAULT_TIMEOUT = "30m"
@@ -106,7 +106,7 @@ def _script(said: Mapping[str, Any], pasted: Pasted) -> None:
 
 
 def _command(said: Mapping[str, Any], pasted: Pasted) -> None:
-    """`hf jobs run`: what it starts may be `uv run`, Python with a text, or TRL's command."""
+    """`hf jobs run`: what it starts may be `uv run`, Python with a text, or TRL's command; or anything of the image."""
     words = list(said["command"])
     python = None
     if (image := PYTHON_IMAGE.fullmatch(said["image"])) is not None:
@@ -121,17 +121,21 @@ def _command(said: Mapping[str, Any], pasted: Pasted) -> None:
         elif script[0].startswith(("http://", "https://")):
             _uv_script(script, packages, inner["python"] or python, pasted)
         else:
-            raise NotMapped(f"`uv run {script[0]}` runs a file that is in the image", "Use `hf jobs uv run` with it.")
+            _in_the_image(words, said["image"], pasted)
     elif words[0] in ("python", "python3") and words[1:2] == ["-c"] and len(words) > 2:
         recipe: dict[str, Any] = {"kind": "script", "source": words[2], "args": words[3:]}
         pasted.body["recipe"] = recipe | ({"python": python} if python else {})
     elif words[0] == "trl":
         _trl(words[1:], [], python, pasted)
     else:
-        raise NotMapped(
-            f"`{words[0]}` is a command in an image, and a run is a script",
-            "Put it into a Python script and use `hf jobs uv run`.",
-        )
+        _in_the_image(words, said["image"], pasted)
+
+
+def _in_the_image(words: list[str], image: str, pasted: Pasted) -> None:
+    """What nobody here can read: it is run as it is, by the image that it is meant for."""
+    pasted.body["recipe"] = {"kind": "script", "command": words}
+    pasted.body["image"] = image
+    pasted.notes.append("It is a command of the image: nothing of it is checked before a job is paid.")
 
 
 def _uv_script(words: list[str], packages: list[str], python: str | None, pasted: Pasted) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from service.cli.pasted import NotMapped
+from service.domain.not_mapped import NotMapped
 
 TYPES = {"models": "model", "datasets": "dataset", "spaces": "space", "buckets": "bucket"}
 # As the real one does: what it does not know behind the script belongs to the script.

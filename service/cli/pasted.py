@@ -6,14 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-
-class NotMapped(Exception):
-    """Part of a pasted command that no run has, by its name, and what to do in its place."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what, self.remedy = what, remedy
-
+from service.domain.not_mapped import NotMapped
 
 # What stands before `hf` where people copy commands from.
 PROMPTS = ("$", "!", "%", ">", "sudo")

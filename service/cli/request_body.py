@@ -14,8 +14,9 @@ import typer
 
 from service.cli import exits
 from service.cli.hf_command import Pasted, read_command, source_of
-from service.cli.pasted import NotMapped, command_in
-from service.cli.trl_flags import value_of
+from service.cli.pasted import command_in
+from service.domain.not_mapped import NotMapped
+from service.domain.trl.typed import value_of
 
 NOT_SHOWN = "[not shown]"  # in the place of a secret's value
 

@@ -15,7 +15,7 @@ from service.domain.body import Body
 from service.domain.errors import SecretInText
 
 # Free text of the caller's: here no value of the run's own secrets may stand. (A namespace may be one's user name.)
-FREE = ("env", "labels", "recipe.args", "recipe.dependencies", "recipe.source", "recipe.url", "then")
+FREE = ("env", "labels", "recipe.args", "recipe.command", "recipe.dependencies", "recipe.source", "recipe.url", "then")
 # What is encrypted as it comes in, and never shown.
 SEALED = ("secrets", "webhooks")
 REMEDY = (

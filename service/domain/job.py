@@ -94,7 +94,7 @@ def environment(
         own["TUNEGATE_CHECKPOINTS"] = MOUNT_PATH
     if output_repo is not None:
         own["TUNEGATE_OUTPUT_REPO"] = output_repo
-    if isinstance(recipe, Script):
+    if isinstance(recipe, Script) and recipe.command is None:
         assert recipe.source is not None, "a script is fetched before its run is admitted"
         # mtime=0: the same script is the same text, whenever it is packed.
         own["TUNEGATE_SCRIPT"] = base64.b64encode(gzip.compress(recipe.source.encode(), mtime=0)).decode()
@@ -117,6 +117,8 @@ def labels(
 
 
 def _script_command(recipe: Script, options: list[str]) -> tuple[str, ...]:
+    if recipe.command is not None:
+        return (*recipe.command, *recipe.args)
     options = [*options, *(item for dependency in recipe.dependencies for item in ("--with", dependency))]
     if recipe.python is not None:
         options += ["--python", recipe.python]

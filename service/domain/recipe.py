@@ -26,7 +26,7 @@ def stored(recipe: TrlSft | Script, image: str | None = None) -> tuple[dict[str,
     kept = recipe.model_dump(mode="json")
     if not isinstance(recipe, Script):
         return kept, image
-    if recipe.source is None:
+    if recipe.source is None:  # it is not here yet, or it is a command
         return {**kept, "header": None}, image
     own = recipe.header
     wishes = {} if own is None else own.hf_jobs

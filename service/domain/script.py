@@ -1,4 +1,5 @@
-"""A script of the caller's own: its text, or an address that the service fetches it from before anything is spent."""
+"""A script of the caller's own: its text, or an address that the service fetches it from before anything is spent; or
+a command of the image, which is run as it is."""
 
 from __future__ import annotations
 
@@ -52,17 +53,27 @@ MEANT = {
     "argv": "args",
     "script_url": "url",
     "link": "url",
+    "cmd": "command",
+    "entrypoint": "command",
     "checksum": "sha256",
 }
 
 
 class Script(Body):
-    """A uv script: PEP 723 header and all. `dependencies` and `python` add to what the header says."""
+    """A uv script: PEP 723 header and all. `dependencies` and `python` add to what the header says. Or a `command`,
+    which nobody reads before it runs."""
 
     kind: Literal["script"]
-    source: str | None = Field(None, description="The script's text; this or `url`")
+    source: str | None = Field(None, description="The script's text; this, `url` or `command`")
     url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         None, description="Where the service fetches it, once: what it finds there is kept, shown, and what runs"
+    )
+    command: list[Argument] | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="What the image runs in place of a script, word by word: no shell reads it. `args` follow it",
+        examples=[["nvidia-smi"]],
     )
     sha256: Sha256 | None = Field(None, description="What the script's bytes must come to")
     args: list[Argument] = Field(default_factory=list, max_length=256)
@@ -107,10 +118,13 @@ class Script(Body):
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Script:
-        if (self.source is None) == (self.url is None):
+        if sum(one is not None for one in (self.source, self.url, self.command)) != 1:
             raise BrokenRule(
-                "give 'source' (the script's text) or 'url' (where it is), and not both", "Give one of them."
+                "give one of 'source' (the script's text), 'url' (where it is) and 'command' (what the image runs)",
+                "Give one of them.",
             )
+        if self.command is not None:
+            return self._alone()
         if self.source is not None and self.sha256 not in (None, found := digest(self.source)):
             raise BrokenRule(
                 f"the script's sha256 is {found}, and not the {self.sha256} that was asked for",
@@ -132,6 +146,17 @@ class Script(Body):
             check_program(self.source, header.newest_minor(own, python))
         except BrokenRule as error:
             raise BrokenRule(error.rule, error.remedy, at="source") from None
+        return self
+
+    def _alone(self) -> Script:
+        """A command has nothing of a script's. Raises BrokenRule."""
+        for name, given in (("sha256", self.sha256), ("dependencies", self.dependencies), ("python", self.python)):
+            if given:
+                raise BrokenRule(
+                    f"'{name}' is of a script, and this is a command of the image",
+                    "Leave it out, or write it into the command (uv run --with …).",
+                    at=name,
+                )
         return self
 
 

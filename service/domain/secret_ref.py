@@ -17,10 +17,13 @@ NAME = Form(
     "Write it as 'wandb'.",
 )
 SecretName = Annotated[str, NAME]
+# In place of a team's secret: the token that the run's job is given, under one more name.
+JOB_TOKEN = "hf-job-token"
 
 
 class SecretRef(BaseModel):
-    """A secret of the team's by its name, in place of a value; PUT /teams/{team}/secrets/{name} keeps one."""
+    """A secret of the team's by its name, in place of a value; PUT /teams/{team}/secrets/{name} keeps one. The name
+    `hf-job-token` stands for the token that the job is given as its HF_TOKEN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     ref: SecretName = Field(examples=["wandb"])

@@ -20,6 +20,9 @@ from service.store.sealed_address import unseal
 from service.store.tables import Run
 from service.store.vault import Vault
 
+# What a script is: its text, its address, or a command in its place.
+CONTENTS = frozenset({"source", "url", "command"})
+
 
 def body_of(
     run: Run,
@@ -49,8 +52,9 @@ def body_of(
     if not isinstance(recipe, Mapping):
         return {**body, **overrides}
     merged = {**body["recipe"], **recipe}
-    if "url" in recipe:  # the text in its place
-        merged.pop("source", None)
+    if not recipe.keys().isdisjoint(CONTENTS):  # one in place of another
+        for name in CONTENTS - recipe.keys():
+            merged.pop(name, None)
     if isinstance(args := recipe.get("args"), Mapping) and isinstance(body["recipe"]["args"], Mapping):
         merged["args"] = {**body["recipe"]["args"], **args}
     return {**body, **overrides, "recipe": merged}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.domain import gpus, job, recipe
 from service.domain.pins import pinned_volumes
+from service.domain.secret_ref import JOB_TOKEN
 from service.domain.volume import Volume
 from service.flow import callback, saving
 from service.flow.gate import Gate
@@ -16,7 +17,7 @@ from service.store.tables import Attempt, Run
 def spec_of(gate: Gate, hub: HubClient, run: Run, attempt: Attempt, prepared: saving.Prepared) -> job.JobSpec:
     """What the create call of an attempt asks for. Raises SecretsLost, and HubUnavailable."""
     train = recipe.read(run.recipe)
-    secrets = values_of(gate, run)
+    secrets = values_of(gate, run) | {name: hub.job_token for name, ref in run.secret_refs.items() if ref == JOB_TOKEN}
     return job.JobSpec(
         image=run.image or job.IMAGE,
         command=job.command(train, run.output_repo, _gpus(gate, attempt.flavor), run.pins or {}, prepared.saving),

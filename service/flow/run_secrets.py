@@ -13,7 +13,7 @@ from sqlmodel import Session
 from service.domain.clear_text import refuse_secrets
 from service.domain.errors import Invalid
 from service.domain.request import RunRequest
-from service.domain.secret_ref import plain_in, refs_in
+from service.domain.secret_ref import JOB_TOKEN, plain_in, refs_in
 from service.flow.gate import Gate
 from service.store import team_secrets
 from service.store.tables import Run
@@ -39,11 +39,12 @@ def own_values(gate: Gate, run: Run) -> dict[str, str]:
 
 def referred(gate: Gate, run: Run) -> dict[str, str]:
     """Those that the team keeps, as they are now. Raises SecretsLost."""
-    if not run.secret_refs:
+    refs = of_team(run.secret_refs)
+    if not refs:
         return {}
     with gate.db.read() as session:
         try:
-            return _kept(session, run.team, run.secret_refs, gate.vault)
+            return _kept(session, run.team, refs, gate.vault)
         except KeyError as missing:
             raise SecretsLost(f"the team has no secret {missing} any more") from None
         except InvalidToken:
@@ -53,7 +54,7 @@ def referred(gate: Gate, run: Run) -> dict[str, str]:
 def refuse_refs(session: Session, request: RunRequest, team: str, vault: Vault, *, hold: bool = True) -> None:
     """Raise Invalid for a name that the team keeps no secret under, and SecretInText where the value of one stands in
     clear in the request. With `hold`, in a transaction that writes, none of them is taken away before its end."""
-    refs = refs_in(request.secrets)
+    refs = of_team(refs_in(request.secrets))
     known = team_secrets.named(session, team, refs.values(), hold=hold) if refs else {}
     for name, ref in refs.items():
         if ref not in known:
@@ -71,6 +72,11 @@ def refuse_refs(session: Session, request: RunRequest, team: str, vault: Vault, 
             raise Invalid(lost, field="secrets", remedy="An admin puts the key back, or they are set anew.") from None
         body = request.model_dump(mode="json", exclude={"secrets"})
         refuse_secrets({**body, "secrets": {**plain_in(request.secrets), **values}})
+
+
+def of_team(refs: Mapping[str, str]) -> dict[str, str]:
+    """References to what the team keeps: all but those to the job's own token."""
+    return {name: ref for name, ref in refs.items() if ref != JOB_TOKEN}
 
 
 def _kept(session: Session, team: str, refs: Mapping[str, str], vault: Vault) -> dict[str, str]:

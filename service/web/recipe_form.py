@@ -28,7 +28,7 @@ USUAL = (
 # Fields that are a text whatever is typed into them, and those that are several, apart by lines or commas.
 NUMBERS = {"max_cost_usd", "priority", "recipe.lora.r", "recipe.lora.alpha", "recipe.lora.dropout", "recipe.eval.steps"}
 SEVERAL = {"recipe.dependencies", "after"}
-LINES = {"recipe.args"}
+LINES = {"recipe.args", "recipe.command"}
 PAIRS = {"labels", "env"}
 SWITCHES = {"recipe.packing", "recipe.fit_batch", "recipe.lora.rslora", "lineage_card", "force"}
 METHODS = ("full", "lora", "qlora")
@@ -181,6 +181,7 @@ def typed_of(run: Mapping[str, Any]) -> dict[str, str]:
         typed["method"] = METHODS[bool(recipe.get("lora")) + bool(recipe.get("quantization"))]
     else:
         typed["recipe.args"] = "\n".join(recipe.get("args") or ())
+        typed["recipe.command"] = "\n".join(recipe.get("command") or ())
         typed["recipe.dependencies"] = "\n".join(recipe.get("dependencies") or ())
     for name in ("labels", "env"):
         typed[name] = "\n".join(f"{key}={value}" for key, value in run[name].items())

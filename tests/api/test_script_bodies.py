@@ -22,8 +22,8 @@ def script(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "code", "field", "says"),
     [
-        (script(), "invalid", "recipe", "not both"),
-        (script(source="x", url="https://example.com/x.py"), "invalid", "recipe", "not both"),
+        (script(), "invalid", "recipe", "give one of"),
+        (script(source="x", url="https://example.com/x.py"), "invalid", "recipe", "give one of"),
         (script(source=""), "invalid", "recipe.source", "empty"),
         (script(source=1), "invalid", "recipe.source", "takes a text"),
         (script(source="x", sha256="abc"), "invalid", "recipe.sha256", "64 digits"),

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from service.domain import job
 from service.domain.errors import BrokenRule, Invalid, UnknownField
+from service.domain.recipe import read, stored
 from service.domain.request import RunRequest
 from service.domain.script import Script
 from service.domain.trl_sft import STORED, TrlSft
@@ -145,6 +146,34 @@ def test_any_text_comes_out_as_it_went_in(source: str) -> None:
     kept = Script.model_validate({"kind": "script", "source": source}, context=STORED)
     packed = job.environment(kept, {}, "run_1", None)["TUNEGATE_SCRIPT"]
     assert gzip.decompress(base64.b64decode(packed)).decode() == source
+
+
+def test_a_command_of_the_image_runs_word_by_word_and_is_kept_as_it_was_sent() -> None:
+    recipe = Script.model_validate({"kind": "script", "command": ["bash", "-c", "echo $1"], "args": ["x", "a b"]})
+    assert job.command(recipe, None, pins={"exclude_newer": "2026-01-01"}) == ("bash", "-c", "echo $1", "x", "a b")
+    assert "TUNEGATE_SCRIPT" not in job.environment(recipe, {}, "run_1", None)
+    kept, image = stored(recipe, "acme/image:1")
+    assert (read(kept), image) == (recipe, "acme/image:1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({"source": "print(1)"}, None),
+        ({"url": "https://example.com/x.py"}, None),
+        ({"command": []}, "command"),
+        ({"command": [""]}, "command"),
+        ({"python": "3.12"}, "python"),
+        ({"dependencies": ["numpy"]}, "dependencies"),
+        ({"sha256": "0" * 64}, "sha256"),
+    ],
+)
+def test_a_command_has_nothing_of_a_scripts(fields: dict[str, Any], at: str | None) -> None:
+    with pytest.raises(ValidationError) as found:
+        Script.model_validate({"kind": "script", "command": ["true"], **fields})
+    (error,) = found.value.errors()
+    broken = error.get("ctx", {}).get("error")
+    assert at in (getattr(broken, "at", None), *error["loc"])
 
 
 def test_a_script_of_64_kib_fits_one_variable_and_a_larger_one_is_refused() -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from service.cli.pasted import NotMapped
+from service.domain.not_mapped import NotMapped
 
 SCRIPT_URL = re.compile(
     r"https://raw\.githubusercontent\.com/huggingface/trl/(?:refs/tags/)?v(\d+\.\d+\.\d+)/trl/scripts/sft\.py"
