@@ -53,6 +53,7 @@ from service.api.policy import EveryAnswer
 from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
+from service.doors import hf
 from service.web import actions, documentation, money, new_run, pages, run_diff, run_list, run_page, sign_in
 from service.web import queue as queue_page
 from service.web.admin import endpoints, organisation, overview, records, team
@@ -146,6 +147,7 @@ def create_app(
     if not is_worker:
         pages.install(app)
         documentation.install(app)
+        hf.install(app)
     return app
 
 

@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from service.api import audited
@@ -47,6 +48,16 @@ async def carried_out(
 ) -> Response:
     """201 with the run that a work of `enqueue`'s kind has written, 200 where its key did that before. `event` and
     what is `told` go to the log."""
+    run, is_replay = await written(app, caller, work, event, **told)
+    if is_replay:
+        return _replayed_response(run)
+    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+
+
+async def written(
+    app: State, caller: Caller, work: Callable[[Session], tuple[dict[str, Any], bool]], event: str, **told: Any
+) -> tuple[dict[str, Any], bool]:
+    """The run that a work of `enqueue`'s kind has written, durably, and whether its key did that before."""
 
     def entered(session: Session) -> tuple[dict[str, Any], bool]:
         run, is_replay = work(session)
@@ -56,12 +67,11 @@ async def carried_out(
             audit.leave_out(session)
         return run, is_replay
 
-    written = audited.submit(app, caller, entered, wakes=("prepare", "preflight"), only_adds=True)
-    run, is_replay = await asyncio.wrap_future(written)
-    if is_replay:
-        return _replayed_response(run)
-    log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
-    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+    committed = audited.submit(app, caller, entered, wakes=("prepare", "preflight"), only_adds=True)
+    run, is_replay = await asyncio.wrap_future(committed)
+    if not is_replay:
+        log.info(event, run_id=run["id"], team=run["team"], requested_by=run["requested_by"], **told)
+    return run, is_replay
 
 
 def _replayed_response(run: dict[str, Any]) -> JSONResponse:
@@ -85,7 +95,7 @@ class Keyed(APIRoute):
         async def handle_keyed(request: Request) -> Response:
             try:
                 return await handle(request)
-            except (ServiceError, RequestValidationError):
+            except (ServiceError, ValidationError, RequestValidationError):
                 if (who := getattr(request.state, "submitter", None)) is not None:
                     await run_in_threadpool(_refuse_used, app_of(request), who)
                 raise

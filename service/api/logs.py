@@ -95,7 +95,7 @@ class Follower:
 
     async def look(self) -> Found:
         """What is new, and whether nothing more is to come; then the last frame says how the run ended."""
-        asked = self._place, self._wanted, self._goes_on, self._is_plain
+        asked = type(self), self._place, self._wanted, self._goes_on, self._is_plain
         frames, place, ended = await self._app.streams.bells.read(self.topic, asked, self._read)
         is_more = place != self._place
         self._place = place

@@ -49,7 +49,7 @@ async def submit_run(
     app: App,
 ) -> Response:
     """The run is durable when this answers. It starts by itself once its team's money and slots allow it."""
-    work = partial(_enqueue, request=request, submitter=submitter, app=app, now=app.now())
+    work = partial(enqueue_for_team, request=request, submitter=submitter, app=app, now=app.now())
     return await carried_out(app, caller, work, "run_enqueued")
 
 
@@ -99,20 +99,22 @@ def read_run(run_id: str, caller: Viewer, app: App) -> Response:
 def cancel_run(run_id: str, caller: Member, app: App) -> Response:
     """Asks for the end, and says so in `reason` and `message`; the run is `cancelled` once Hugging Face confirms that
     its job has stopped. Members cancel their own runs, leads all of their team's."""
-    work = partial(_request_cancel, run_id=run_id, caller=caller, now=app.now())
+    work = partial(request_cancel, run_id=run_id, caller=caller, now=app.now())
     run = audited.write(app, caller, work, wakes=("cancel",))
     return JSONResponse(run, 202)
 
 
-def _enqueue(
+def enqueue_for_team(
     session: Session, request: RunRequest, submitter: SubmitterOf, app: State, now: datetime
 ) -> tuple[dict[str, Any], bool]:
+    """A new run, where its team is there; raises NotFound, and what `enqueue` raises."""
     if teams.get(session, submitter.team) is None:
         raise NotFound(f"there is no team '{submitter.team}'", field="team", remedy="POST /teams makes one.")
     return enqueue(session, request, submitter, app.namespace, app.gate.vault, now, app.gate.limits)
 
 
-def _request_cancel(session: Session, run_id: str, caller: Caller, now: datetime) -> dict[str, Any]:
+def request_cancel(session: Session, run_id: str, caller: Caller, now: datetime) -> dict[str, Any]:
+    """Ask for a run's end, and its children's; the run object. Raises NotFound, NotAllowed, and Conflict after it."""
     run = visible(session, caller, run_id)
     mine(run, caller)
     if RunState(run.state).is_terminal:

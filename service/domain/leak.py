@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote
 
+OWN_KEY = "a key of this service"
 # Anything shorter is found in innocent words.
 SHORTEST_SECRET = 6
 
@@ -57,7 +58,7 @@ KINDS = (
     _kind("a PyPI token", r"pypi-AgE[A-Za-z0-9_-]{50,}"),
     _kind("a Stripe key", r"[rs]k_(?:live|prod)_[A-Za-z0-9]{10,}"),
     # ours (store/teams.py), and Standard Webhooks' signing secrets
-    _kind("a key of this service", r"tg_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
+    _kind(OWN_KEY, r"tg_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"),
     _kind("a webhook's signing secret", r"whsec_[A-Za-z0-9+/]{32,}"),
     # trackio/server.py: token_urlsafe(32), or what TRACKIO_WRITE_TOKEN says
     _kind("a trackio write token", r"write_token=[A-Za-z0-9_.~%-]{16,}"),

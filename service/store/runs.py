@@ -27,15 +27,15 @@ from service.store.upsert import insert_unless_there
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What a page of runs is narrowed to; None and empty narrow nothing."""
+    """What a page of runs is narrowed to; None and empty narrow nothing. `output_repo` may be its name alone."""
 
     team: str | None = None
     states: Collection[str] = ()
     labels: tuple[tuple[str, str], ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
-    # owner/name, or the name alone
     output_repo: str | None = None
+    namespace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,16 @@ def page(session: Session, narrowed: RunFilter, after: str | None, limit: int) -
         each = (page(session, replace(narrowed, states=[state]), after, limit) for state in set(narrowed.states))
         return sorted(chain.from_iterable(each), key=lambda run: run.id, reverse=True)[:limit]
     wanted = [terms.of_label(*label) for label in narrowed.labels]
-    if narrowed.output_repo is not None:
-        wanted.append(terms.of_repo(narrowed.output_repo))
+    wanted += [] if narrowed.output_repo is None else [terms.of_repo(narrowed.output_repo)]
     query, run_id = select(Run), col(Run.id)
     for term in wanted:
         found = aliased(SearchTerm)
         query = query.join(found, (col(found.run_id) == Run.id) & (col(found.term) == term))
         run_id = col(found.run_id)  # in the order of its index
     query = query.order_by(run_id.desc()).limit(limit)
-    if narrowed.team is not None:
-        query = query.where(Run.team == narrowed.team)
+    for column, value in ((Run.team, narrowed.team), (Run.namespace, narrowed.namespace)):
+        if value is not None:
+            query = query.where(column == value)
     if narrowed.states:
         query = query.where(Run.state == next(iter(narrowed.states)))
     if narrowed.created_after is not None:

@@ -1,0 +1,79 @@
+"""Errors as the Hub gives them: the client shows its people `error` of the body and the header `X-Error-Message`.
+
+Whoever refuses a request, at the edge or in a route, writes a problem document; on this door's addresses it is told
+again here, so that the rule and its remedy reach whoever typed the command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import MEDIA_TYPE
+
+OURS = "/api/"
+RESOLVED = "/resolve/"
+# The Hub's own for a body that breaks a rule, and for money that is not there.
+STATUSES = {422: 400}
+# Signs that a header cannot carry, and that are said as well without.
+PLAIN = str.maketrans({"…": "...", "→": "->", "’": "'", "“": '"', "”": '"'})
+BY_CODE = {"exceeds_budget": 402}
+
+
+class HubErrors:
+    """Tells problem documents on the door's addresses as the Hub tells errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or not (scope["path"].startswith(OURS) or RESOLVED in scope["path"]):
+            return await self._app(scope, receive, send)
+        begun: list[Message] = []
+        body = bytearray()
+
+        async def send_as_hub(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_problem(message):
+                begun.append(message)
+            elif not begun:
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    for told in _told_again(begun[0], bytes(body), is_head=scope["method"] == "HEAD"):
+                        await send(told)
+
+        return await self._app(scope, receive, send_as_hub)
+
+
+def error_text(problem: Mapping[str, Any]) -> str:
+    """A problem in one line: what is wrong, and what to do about it; of several, each."""
+    more = [one for one in problem.get("errors") or () if one["field"] != problem.get("field")]
+    told = [(problem["detail"], problem.get("remedy"))]
+    told += [(f"{one['field']}: {one['rule']}", one.get("remedy")) for one in more]
+    sentences = [f"{what.rstrip('.')}.{f' {remedy}' if remedy else ''}" for what, remedy in told]
+    return " ".join(" ".join(sentences).split()).translate(PLAIN)
+
+
+def _is_problem(message: Message) -> bool:
+    return Headers(raw=message["headers"]).get("content-type", "").startswith(MEDIA_TYPE)
+
+
+def _told_again(start: Message, body: bytes, *, is_head: bool) -> list[Message]:
+    problem = json.loads(body) if body else {"detail": "refused", "code": "refused"}
+    text = error_text(problem)
+    answer = json.dumps({"error": text, "code": problem["code"]}).encode()
+    headers = MutableHeaders(raw=list(start["headers"]))
+    headers["content-type"] = "application/json"
+    headers["content-length"] = str(len(answer))
+    headers["x-error-message"] = text.encode("latin-1", "replace").decode("latin-1")
+    status = BY_CODE.get(problem["code"], STATUSES.get(start["status"], start["status"]))
+    return [
+        {"type": "http.response.start", "status": status, "headers": headers.raw},
+        {"type": "http.response.body", "body": b"" if is_head else answer},
+    ]
