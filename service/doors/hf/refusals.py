@@ -19,7 +19,7 @@ OURS = "/api/"
 RESOLVED = "/resolve/"
 # The Hub's own for a body that breaks a rule, and for money that is not there.
 STATUSES = {422: 400}
-# Signs that a header cannot carry, and that are said as well without.
+# Signs of ours that a header cannot carry.
 PLAIN = str.maketrans({"…": "...", "→": "->", "’": "'", "“": '"', "”": '"'})
 BY_CODE = {"exceeds_budget": 402}
 
@@ -60,6 +60,11 @@ def error_text(problem: Mapping[str, Any]) -> str:
     return " ".join(" ".join(sentences).split()).translate(PLAIN)
 
 
+def in_a_header(text: str) -> str:
+    """A sentence as any header can carry it: in one line, of printable ASCII."""
+    return "".join(sign if " " <= sign <= "~" else "?" for sign in " ".join(text.split()).translate(PLAIN))
+
+
 def _is_problem(message: Message) -> bool:
     return Headers(raw=message["headers"]).get("content-type", "").startswith(MEDIA_TYPE)
 
@@ -71,7 +76,7 @@ def _told_again(start: Message, body: bytes, *, is_head: bool) -> list[Message]:
     headers = MutableHeaders(raw=list(start["headers"]))
     headers["content-type"] = "application/json"
     headers["content-length"] = str(len(answer))
-    headers["x-error-message"] = text.encode("latin-1", "replace").decode("latin-1")
+    headers["x-error-message"] = in_a_header(text)
     status = BY_CODE.get(problem["code"], STATUSES.get(start["status"], start["status"]))
     return [
         {"type": "http.response.start", "status": status, "headers": headers.raw},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from service.domain.request import RunRequest
 from service.doors.hf import place
 from service.doors.hf.job import id_of, job_of
 from service.doors.hf.job_body import JobBody
+from service.doors.hf.refusals import in_a_header
 from service.doors.hf.request import KEY_LABEL, asked
 from service.flow.enqueue import Submitter
 
@@ -75,10 +77,9 @@ async def start_job(
     return _answer(run, now, is_replay=is_replay, notes=found.notes)
 
 
-def _answer(run: dict[str, Any], now: Any, *, is_replay: bool, notes: list[str] | None = None) -> Response:
+def _answer(run: dict[str, Any], now: datetime, *, is_replay: bool, notes: list[str] | None = None) -> Response:
     answer = JSONResponse(job_of(run, now), 200, headers={"Idempotent-Replayed": "true"} if is_replay else {})
     for note in notes or ():
         # a client shows each topic once: each sentence has one of its own
-        told = " ".join(note.split()).encode("latin-1", "replace").decode("latin-1")
-        answer.headers.append("X-HF-Warning", f"tunegate-{id_of(note)[:8]}; {told}")
+        answer.headers.append("X-HF-Warning", f"tunegate-{id_of(note)[:8]}; {in_a_header(note)}")
     return answer

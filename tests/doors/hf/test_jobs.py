@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from service.api.rates import Rates
 from service.domain.job import IMAGE
-from service.doors.hf import reading
+from service.domain.rate import Rate
+from service.doors.hf import account, reading
 from tests.api.conftest import Api
 from tests.flow.conftest import World
 
@@ -301,3 +304,60 @@ def test_the_edge_and_the_rate_speak_as_the_hub_as_well(api: Api) -> None:
     assert broken.headers["x-error-message"] == broken.json()["error"]
     assert api("GET", "/runs/run_x").headers["content-type"] == "application/problem+json"
     assert api("GET", "/api/agent-harnesses", as_="nobody").status_code == 404
+
+
+def test_a_team_with_tokens_of_its_own_has_its_own_namespaces(api: Api) -> None:
+    given = {"control_token": "hf_labs", "job_token": "hf_labs_job", "namespaces": ["labs"]}
+    assert api("PUT", "/teams/research/hf-credentials", as_="lead", json=given).status_code in (200, 201)
+    assert api("GET", "/api/whoami-v2").json()["name"] == "labs"
+    assert api("POST", "/api/jobs/labs", json=SPEC).json()["owner"]["name"] == "labs"
+    refused = api("POST", "/api/jobs/acme", json=SPEC)
+    assert (refused.status_code, "namespace labs" in refused.json()["error"]) == (403, True)
+    assert len(api("GET", "/api/jobs/labs").json()) == 1
+
+
+def test_without_a_namespace_of_the_services_each_call_names_one(api: Api) -> None:
+    api.app.state.tunegate = replace(api.app.state.tunegate, namespace=None)
+    assert "--namespace" in api("GET", "/api/whoami-v2").json()["error"]
+    assert start(api)["owner"]["name"] == "acme"
+
+
+def test_who_calls_too_often_is_told_so_as_by_the_hub(api: Api) -> None:
+    api.app.state.tunegate = replace(api.app.state.tunegate, rates=Rates(Rate(2, 60)))
+    answers = [api("GET", "/api/whoami-v2") for _ in range(4)]
+    assert answers[-1].status_code == 429
+    assert "Retry-After" in answers[-1].headers["x-error-message"]
+    assert answers[-1].headers["retry-after"]
+
+
+def test_a_fault_of_ours_is_told_as_the_hubs_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "id_of", lambda _what: 1 / 0)
+    answer = api("GET", "/api/whoami-v2")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-error-message"] == answer.json()["error"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_job_that_is_not_the_doors_is_seen_through_it(api: Api, world: World) -> None:
+    sft = {"kind": "trl_sft", "model_name_or_path": "HuggingFaceTB/SmolLM2-135M", "dataset_name": "trl-lib/Capybara"}
+    body = {"recipe": sft, "flavor": "t4-small", "timeout": "1h", "output_repo": "acme/x", "force": True, "retry": {}}
+    world.budget(10_000_000)
+    run = api("POST", "/runs", json=body)
+    assert run.status_code == 201, run.text
+    job = inspect(api, run.json()["id"])
+    assert job["command"][:4] == ["trl", "sft", "--model_name_or_path", "HuggingFaceTB/SmolLM2-135M"]
+    assert (job["retry"], job["labels"]["name"]) == (2, job["id"])
+    script = api("POST", "/runs", json={"recipe": SOURCE, "flavor": "cpu-basic", "timeout": "10m"}).json()
+    assert inspect(api, script["id"])["command"] == [
+        "uv",
+        "run",
+        "--with",
+        "numpy",
+        "--python",
+        "3.12",
+        "script.py",
+        "x",
+    ]
+
+
+SOURCE = {"kind": "script", "source": "print(1)", "args": ["x"], "dependencies": ["numpy"], "python": "3.12"}
