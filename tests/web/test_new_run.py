@@ -102,6 +102,17 @@ def test_a_script_is_submitted_too(api: Api, lead: Visitor) -> None:
     assert run["recipe"]["args"] == ["--name", "Ada Lovelace"]
 
 
+def test_a_command_of_the_image_is_typed_word_by_word_and_shown_so(api: Api, lead: Visitor) -> None:
+    typed = {"recipe.kind": "script", "recipe.command": "bash\n-c\necho a  b", "recipe.args": "x"}
+    own = {"csrf_token": lead.browser.token(), "flavor": "cpu-basic", "timeout": "10m", "attempt": "1", **typed}
+    lead.browser("POST", "/ui/new", data=own)
+    [run] = api("GET", "/runs").json()["data"]
+    assert (run["recipe"]["command"], run["recipe"]["args"]) == (["bash", "-c", "echo a  b"], ["x"])
+    assert ">bash -c echo a  b</dd>" in lead.text(f"/ui/runs/{run['id']}")
+    like = lead.text(f"/ui/new?like={run['id']}")
+    assert re.search(r'<textarea id="recipe\.command"[^>]*>bash\n-c\necho a  b</textarea>', like)
+
+
 def test_a_viewer_may_look_and_not_submit(api: Api, lead: Visitor) -> None:
     viewer = Visitor(api, "viewer")
     answer = send(viewer, "/ui/new")

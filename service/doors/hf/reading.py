@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -95,5 +95,8 @@ def _label(text: str) -> tuple[str, str]:
 
 
 def _base(request: Request, app: App) -> str:
-    """Where this service is for its clients."""
-    return app.gate.public_url or str(request.base_url).rstrip("/")
+    """Where this service is for the client: as it was called, and by the scheme that a proxy before it is called by."""
+    public = app.gate.public_url
+    if public is not None and urlsplit(public).netloc == request.url.netloc:
+        return public
+    return str(request.base_url).rstrip("/")

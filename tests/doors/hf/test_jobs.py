@@ -223,6 +223,21 @@ def test_jobs_are_listed_by_stage_label_and_name_page_by_page(
     assert api("GET", "/api/jobs/acme?cursor=%21").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("public", "begins"),
+    [("https://testserver", "<https://testserver/api"), ("https://tunegate.example", "<http://testserver/api")],
+)
+def test_the_next_page_is_where_the_client_called(
+    api: Api, monkeypatch: pytest.MonkeyPatch, public: str, begins: str
+) -> None:
+    monkeypatch.setattr(reading, "PAGE", 1)
+    start(api)
+    start(api)
+    state = api.app.state.tunegate
+    api.app.state.tunegate = replace(state, gate=replace(state.gate, public_url=public))
+    assert api("GET", "/api/jobs/acme").headers["link"].startswith(begins)
+
+
 def test_a_cancelled_job_stops_and_an_ended_one_says_so(api: Api, world: World) -> None:
     job = start(api)
     asked = api("POST", f"/api/jobs/acme/{job['id']}/cancel").json()
