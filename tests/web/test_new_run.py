@@ -108,8 +108,8 @@ def test_a_command_of_the_image_is_typed_word_by_word_and_shown_so(api: Api, lea
     lead.browser("POST", "/ui/new", data=own)
     [run] = api("GET", "/runs").json()["data"]
     assert (run["recipe"]["command"], run["recipe"]["args"]) == (["bash", "-c", "echo a  b"], ["x"])
-    assert ">bash -c echo a  b</dd>" in lead.text(f"/ui/runs/{run['id']}")
-    like = lead.text(f"/ui/new?like={run['id']}")
+    assert ">bash -c echo a  b</dd>" in lead.browser("GET", f"/ui/runs/{run['id']}").text
+    like = lead.browser("GET", f"/ui/new?like={run['id']}").text
     assert re.search(r'<textarea id="recipe\.command"[^>]*>bash\n-c\necho a  b</textarea>', like)
 
 
