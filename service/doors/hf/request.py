@@ -55,15 +55,20 @@ def asked(job: JobBody, namespace: str, own_key: str) -> Asked:
     return Asked({name: value for name, value in body.items() if value is not None}, notes)
 
 
+def is_own_key(value: str, own_key: str) -> bool:
+    """Whether a secret is a key of this service, the caller's or another, and nothing else."""
+    return value.strip().startswith(KEY) or (own_key != "" and value.strip() == own_key)
+
+
 def _secrets(given: dict[str, str], own_key: str, notes: list[str]) -> dict[str, Any]:
     """A client sends the token that it has, and a key of this service is of no use to a job and must not get into one:
     in its place the job finds the token that the team's jobs are given."""
     kept: dict[str, Any] = {}
     for name, value in given.items():
-        is_key = value.strip().startswith(KEY) or value.strip() == own_key
+        is_key = is_own_key(value, own_key)
         if is_key:
             notes.append(f"The job gets the team's job token as {name}: keys of Tunegate do not enter jobs.")
-        elif any(kind.name == leak.OWN_KEY for kind, _ in leak.tokens(value)) or own_key in value:
+        elif any(kind.name == leak.OWN_KEY for kind, _ in leak.tokens(value)) or (own_key and own_key in value):
             raise Invalid(
                 "this holds a key of Tunegate, and keys do not enter jobs",
                 field=f"secrets.{name}",

@@ -21,7 +21,7 @@ from service.doors.hf import place
 from service.doors.hf.job import id_of, job_of
 from service.doors.hf.job_body import JobBody
 from service.doors.hf.refusals import in_a_header
-from service.doors.hf.request import KEY_LABEL, asked
+from service.doors.hf.request import KEY, KEY_LABEL, asked, is_own_key
 from service.flow.enqueue import Submitter
 
 
@@ -49,6 +49,13 @@ async def job_submitter(
 ) -> Submitter:
     """Who submits, with the key that came along: as a header, or as a label where the client can send none."""
     body = await json_body(request)
+    secrets = body.get("secrets")
+    if isinstance(secrets, dict):  # a key does not enter the job: with another one, it is the same request
+        own_key = _shown(request)
+        same = {
+            name: KEY if isinstance(one, str) and is_own_key(one, own_key) else one for name, one in secrets.items()
+        }
+        body = {**body, "secrets": same}
     labels = body.get("labels")
     label = labels.get(KEY_LABEL) if isinstance(labels, dict) else None
     key = idempotency_key if idempotency_key is not None else label if isinstance(label, str) else None
@@ -67,14 +74,18 @@ async def start_job(
     """The run is durable when this answers; what its caller should know of it is told as the client tells warnings."""
     with app.gate.db.read() as session:
         place.require(session, app, caller, namespace)
-    own_key = get_authorization_scheme_param(request.headers.get("authorization"))[1]
-    found = asked(job, namespace, own_key)
+    found = asked(job, namespace, _shown(request))
     now = app.now()
     work = partial(
         enqueue_for_team, request=RunRequest.model_validate(found.body), submitter=submitter, app=app, now=now
     )
     run, is_replay = await written(app, caller, work, "run_enqueued", door="hf")
     return _answer(run, now, is_replay=is_replay, notes=found.notes)
+
+
+def _shown(request: Request) -> str:
+    """The key or the token that a request brings; empty for a session's."""
+    return get_authorization_scheme_param(request.headers.get("authorization"))[1]
 
 
 def _answer(run: dict[str, Any], now: datetime, *, is_replay: bool, notes: list[str] | None = None) -> Response:

@@ -12,6 +12,8 @@ from service.api.rates import Rates
 from service.domain.job import IMAGE
 from service.domain.rate import Rate
 from service.doors.hf import account, reading
+from service.doors.hf.job_body import JobBody
+from service.doors.hf.request import asked
 from tests.api.conftest import Api
 from tests.flow.conftest import World
 
@@ -100,6 +102,13 @@ def test_a_run_with_the_jobs_token_under_another_name_is_submitted_anew_as_it_wa
     again = api("POST", f"/runs/{job['id']}/retry").json()
     assert again["secret_refs"] == {"MY_TOKEN": "hf-job-token"}
     assert api("PUT", "/teams/research/secrets/hf-job-token", as_="lead", json={"value": "x" * 9}).status_code == 422
+
+
+def test_a_session_has_no_key_to_look_for(api: Api) -> None:
+    found = asked(JobBody.model_validate({**SPEC, "secrets": {"A": "x"}}), "acme", "")
+    assert found.body["secrets"] == {"A": "x"}
+    token = asked(JobBody.model_validate({**SPEC, "secrets": {"A": "an.oidc.token"}}), "acme", "an.oidc.token")
+    assert token.body["secrets"] == {"A": {"ref": "hf-job-token"}}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +205,10 @@ def test_a_key_makes_one_job_as_a_header_and_as_a_label(api: Api) -> None:
     assert start(api, labels={"idempotency-key": "b"})["id"] == labelled["id"] != once.json()["id"]
     other = api("POST", "/api/jobs/acme", json={**SPEC, "labels": {"idempotency-key": "b"}, "timeoutSeconds": 700})
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    # whose key it is that a client sends along as a secret makes no other request
+    mine = start(api, labels={"idempotency-key": "c"}, secrets={"HF_TOKEN": str(api.keys["member"])})
+    leads = start(api, "lead", labels={"idempotency-key": "c"}, secrets={"HF_TOKEN": str(api.keys["lead"])})
+    assert mine["id"] == leads["id"]
     # a refusal does not count where the key has made a run
     late = api("POST", "/api/jobs/acme", json={**SPEC, "labels": {"idempotency-key": "b"}, "timeoutSeconds": 1})
     assert late.status_code == 409
