@@ -45,7 +45,7 @@ class NotServed(ServiceError):
     status, code, title = 501, "not_served", "This is not served here"
 
 
-@router.api_route("/api/agent-harnesses", methods=["GET"])
+@router.get("/api/agent-harnesses")
 def harnesses() -> Response:
     """Every command asks for this, and is content without."""
     raise NotFound("there is no list of agent harnesses here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from service.api.rates import Rates
 from service.domain.job import IMAGE
 from service.domain.rate import Rate
+from service.domain.run import RunState
 from service.doors.hf import account, reading
+from service.doors.hf.job import STAGES
 from service.doors.hf.job_body import JobBody
 from service.doors.hf.request import asked
 from tests.api.conftest import Api
+from tests.docs.pages import ROOT
 from tests.flow.conftest import World
 
 OTHER_KEY = "tg_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC3dE5fG7h"
@@ -60,6 +64,17 @@ def test_a_job_is_a_run_that_waits_then_runs_then_ends(api: Api, world: World) -
     ended = inspect(api, job["id"])
     assert ended["status"] == {"stage": "COMPLETED", "message": None}
     assert ended["finishedAt"].endswith("Z")
+
+
+def test_stages_are_those_of_the_page() -> None:
+    table = (ROOT / "docs" / "hf.md").read_text().partition("## Stages")[2].partition("There is no")[0]
+    told = {
+        state: row[0]
+        for row in re.findall(r"^\| `([A-Z]+)` \| (.*?)(?:;|,? once|\|)", table, re.M)
+        for state in re.findall(r"`(\w+)`", row[1])
+    }
+    assert told == {state.value: stage for state, stage in STAGES.items()}
+    assert set(told) == set(RunState)
 
 
 def test_a_run_that_waits_for_money_says_so(api: Api, world: World) -> None:
@@ -348,6 +363,8 @@ def test_without_a_namespace_of_the_services_each_call_names_one(api: Api) -> No
     api.app.state.tunegate = replace(api.app.state.tunegate, namespace=None)
     assert "--namespace" in api("GET", "/api/whoami-v2").json()["error"]
     assert start(api)["owner"]["name"] == "acme"
+    there = api("POST", "/api/jobs/labs", json=SPEC).json()
+    assert [one["id"] for one in api("GET", "/api/jobs/labs").json()] == [there["id"]]
 
 
 def test_who_calls_too_often_is_told_so_as_by_the_hub(api: Api) -> None:
