@@ -54,6 +54,8 @@ from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
 from service.doors import hf
+from service.doors.openai import elsewhere, files, jobs
+from service.doors.openai.answers import OpenAiAnswers
 from service.web import actions, documentation, money, new_run, pages, run_diff, run_list, run_page, sign_in
 from service.web import queue as queue_page
 from service.web.admin import endpoints, organisation, overview, records, team
@@ -97,6 +99,8 @@ RESOURCES = (
     health,
     metrics,
 )
+# What speaks as another service does; no part of the OpenAPI document.
+DOORS = (files, jobs, elsewhere)
 OF_A_WORKER = (health, metrics)
 # The same of pages for people.
 PAGES = (
@@ -141,7 +145,7 @@ def create_app(
     _protect(app, origins)
     problems.install(app)
     idempotency.install(app)
-    for module in OF_A_WORKER if is_worker else (*RESOURCES, *PAGES):
+    for module in OF_A_WORKER if is_worker else (*RESOURCES, *DOORS, *PAGES):
         app.include_router(module.router)
     document.install(app)
     if not is_worker:
@@ -170,4 +174,5 @@ def _protect(app: FastAPI, origins: Sequence[str]) -> None:
     app.add_middleware(Edge)
     app.add_middleware(RateLimits)
     open_to(app, origins)
+    app.add_middleware(OpenAiAnswers)
     app.add_middleware(EveryAnswer)

@@ -202,6 +202,8 @@ def _limits(settings: Settings) -> Limits:
         all_logs_bytes=round(settings.logs_gib * 2**30),
         log_age=timedelta(days=settings.log_days),
         checkpoint_age=timedelta(days=settings.checkpoint_days),
+        file_bytes=round(settings.file_mib * 2**20),
+        job_timeout=timedelta(seconds=settings.job_timeout_seconds),
     )
 
 

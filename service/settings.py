@@ -107,6 +107,15 @@ class Settings(BaseSettings):
     checkpoint_days: float = Field(
         7, ge=0, description="How long checkpoints of failed or cancelled runs are kept; those of a success go at once."
     )
+    file_mib: float = Field(
+        100, gt=0, le=2048, description="What one uploaded training file may have (`POST /v1/files`)."
+    )
+    job_timeout_seconds: int = Field(
+        7200,
+        ge=300,
+        le=30 * 86400,
+        description="Timeout of a fine-tuning job (`/v1/fine_tuning/jobs`) whose caller names neither one nor a cost.",
+    )
     image_allowlist: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_ALLOWED, description="Images that runs may name, comma-separated; `*` stands for any text."
     )

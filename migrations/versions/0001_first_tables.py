@@ -295,6 +295,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("team", "name", name=op.f("pk_team_user")),
     )
     op.create_table(
+        "uploaded_file",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=False),
+        sa.Column("filename", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("form", sa.String(), nullable=False),
+        sa.Column("examples", sa.Integer(), nullable=False),
+        sa.Column("byte_count", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("problem", sa.String(), nullable=True),
+        sa.Column("repo", sa.String(), nullable=False),
+        sa.Column("credentials", sa.String(), nullable=True),
+        sa.Column("revision", sa.String(), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('arriving', 'uploaded', 'processed', 'error')", name=op.f("ck_uploaded_file_state_known")
+        ),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_uploaded_file_team_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_uploaded_file")),
+    )
+    with op.batch_alter_table("uploaded_file", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_uploaded_file_due_at",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
+        batch_op.create_index("ix_uploaded_file_team_id", ["team", "id"], unique=False)
+
+    op.create_table(
         "budget",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
@@ -320,6 +358,30 @@ def upgrade() -> None:
     with op.batch_alter_table("budget", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_budget_team"), ["team"], unique=False)
 
+    op.create_table(
+        "file_pair",
+        sa.Column("training_id", sa.String(), nullable=False),
+        sa.Column("validation_id", sa.String(), nullable=False),
+        sa.Column("revision", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["training_id"], ["uploaded_file.id"], name=op.f("fk_file_pair_training_id_uploaded_file")
+        ),
+        sa.ForeignKeyConstraint(
+            ["validation_id"], ["uploaded_file.id"], name=op.f("fk_file_pair_validation_id_uploaded_file")
+        ),
+        sa.PrimaryKeyConstraint("training_id", "validation_id", name=op.f("pk_file_pair")),
+    )
+    with op.batch_alter_table("file_pair", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_file_pair_validation_id"), ["validation_id"], unique=False)
+
+    op.create_table(
+        "file_piece",
+        sa.Column("file_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["file_id"], ["uploaded_file.id"], name=op.f("fk_file_piece_file_id_uploaded_file")),
+        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_file_piece")),
+    )
     op.create_table(
         "run",
         sa.Column("id", sa.String(), nullable=False),
@@ -692,6 +754,23 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_endpoint_team"), ["team"], unique=False)
 
     op.create_table(
+        "fine_tuning_job",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("team", sa.String(), nullable=False),
+        sa.Column("training_file", sa.String(), nullable=False),
+        sa.Column("validation_file", sa.String(), nullable=True),
+        sa.Column("has_metadata", sa.Boolean(), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_fine_tuning_job_run_id_run")),
+        sa.ForeignKeyConstraint(["team"], ["team.name"], name=op.f("fk_fine_tuning_job_team_team")),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_fine_tuning_job")),
+    )
+    with op.batch_alter_table("fine_tuning_job", schema=None) as batch_op:
+        batch_op.create_index("ix_fine_tuning_job_team_run_id", ["team", "run_id"], unique=False)
+        batch_op.create_index("ix_fine_tuning_job_training_file", ["training_file"], unique=False)
+        batch_op.create_index("ix_fine_tuning_job_validation_file", ["validation_file"], unique=False)
+
+    op.create_table(
         "ledger_entry",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.String(), nullable=False),
@@ -851,6 +930,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_ledger_entry_kind_at")
 
     op.drop_table("ledger_entry")
+    with op.batch_alter_table("fine_tuning_job", schema=None) as batch_op:
+        batch_op.drop_index("ix_fine_tuning_job_validation_file")
+        batch_op.drop_index("ix_fine_tuning_job_training_file")
+        batch_op.drop_index("ix_fine_tuning_job_team_run_id")
+
+    op.drop_table("fine_tuning_job")
     with op.batch_alter_table("endpoint", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_endpoint_team"))
         batch_op.drop_index(
@@ -944,10 +1029,24 @@ def downgrade() -> None:
         )
 
     op.drop_table("run")
+    op.drop_table("file_piece")
+    with op.batch_alter_table("file_pair", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_file_pair_validation_id"))
+
+    op.drop_table("file_pair")
     with op.batch_alter_table("budget", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_budget_team"))
 
     op.drop_table("budget")
+    with op.batch_alter_table("uploaded_file", schema=None) as batch_op:
+        batch_op.drop_index("ix_uploaded_file_team_id")
+        batch_op.drop_index(
+            "ix_uploaded_file_due_at",
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
+
+    op.drop_table("uploaded_file")
     op.drop_table("team_user")
     op.drop_table("team_secret")
     op.drop_table("team_credential")

@@ -31,8 +31,9 @@ MAX_HEADER_BYTES = 32 * 1024
 # For a whole body to arrive, however it drips: the largest one then comes at 35 KiB a second.
 BODY_SECONDS = 30.0
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# in the scope: a JSON body as it was read
+# in the scope: a JSON body as it was read; and that a route reads its body itself, in parts, and bounds it
 READ = "tunegate.body"
+STREAMED = "tunegate.streamed"
 AS_JSON = "Send 'Content-Type: application/json'."
 
 
@@ -49,7 +50,7 @@ class Edge:
         if scope["type"] == "http":
             try:
                 _check_address(scope)
-                if scope["method"] in WITH_BODY:
+                if scope["method"] in WITH_BODY and STREAMED not in scope:
                     headers = Headers(scope=scope)
                     body = await _timely_body(headers, receive)
                     if body and _is_plain_json(headers):

@@ -122,9 +122,8 @@ async def _database_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | ValidationError)
-    found = [(_path(one), _kind(one), *words_for(one)) for one in error.errors()]
-    errors = [FieldError(field=field, rule=rule, remedy=remedy) for field, _, rule, remedy in found]
-    field, kind, rule, remedy = found[0]
+    errors, kind = validation_faults(error), fault_kind(error)
+    field, rule, remedy = errors[0].field, errors[0].rule, errors[0].remedy
     return problem(
         kind.status,
         kind.code,
@@ -134,6 +133,12 @@ async def _validation_error(_request: Request, error: Exception) -> JSONResponse
         remedy=remedy,
         errors=[one.model_dump() for one in errors],
     )
+
+
+def validation_faults(error: RequestValidationError | ValidationError) -> list[FieldError]:
+    """What was found, each by its field as a caller knows it."""
+    found = [(_path(one), *words_for(one)) for one in error.errors()]
+    return [FieldError(field=field, rule=rule, remedy=remedy) for field, rule, remedy in found]
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -187,9 +192,10 @@ def _path(found: Mapping[str, Any]) -> str:
     return ".".join(within + parts)
 
 
-def _kind(found: Mapping[str, Any]) -> type[ServiceError]:
-    error = (found.get("ctx") or {}).get("error")
-    return error.kind if isinstance(error, BrokenRule) else Invalid
+def fault_kind(error: RequestValidationError | ValidationError) -> type[Invalid]:
+    """What class of problem the first of what was found is."""
+    first = (error.errors()[0].get("ctx") or {}).get("error")
+    return first.kind if isinstance(first, BrokenRule) else Invalid
 
 
 def _methods(request: Request) -> set[str]:

@@ -92,7 +92,7 @@ def step(
     name: Annotated[
         str,
         typer.Argument(
-            help="prices, recover, sweep, cancel, hold, prepare, preflight, admit, submit, watch, card, logs, "
+            help="prices, recover, sweep, cancel, hold, files, prepare, preflight, admit, submit, watch, card, logs, "
             "guard, measure, saving, schedule, tidy, retain, tokens, billing, archive or notify"
         ),
     ],

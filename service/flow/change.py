@@ -20,7 +20,7 @@ from service.flow.cap import refuse_over_cap
 from service.flow.ceiling import refuse_impossible
 from service.flow.follow_up import go_along, held_back
 from service.flow.look_ahead import look_ahead, refuse_short
-from service.store import flavors, holds, runs, scripts, terms
+from service.store import flavors, holds, parked, runs, terms
 from service.store.tables import Run
 
 
@@ -33,7 +33,7 @@ def change(session: Session, run: Run, changes: Mapping[str, Any], now: datetime
     is_dearer = before is None or run.ceiling_micro_usd is None or run.ceiling_micro_usd > before
     if run.flavor != flavor or is_dearer or run.approval == "needed":
         holds.hold_for_approval(session, run, now)
-    if run.parked != scripts.PARKED:
+    if run.parked not in parked.FIRST:
         run.parked = None
     runs.line_up(session, run)
     terms.change_labels(session, run.id, labels, run.labels)

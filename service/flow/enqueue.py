@@ -36,7 +36,7 @@ from service.flow.gate import Limits
 from service.flow.look_ahead import look_ahead, refuse_hardware, refuse_short
 from service.flow.pilot import pilot_of
 from service.flow.run_secrets import refuse_refs
-from service.store import credentials, flavors, holds, idempotency, rows, runs, scripts, teams, users, webhooks
+from service.store import credentials, flavors, holds, idempotency, parked, rows, runs, teams, users, webhooks
 from service.store.describe import describe_run
 from service.store.ids import new_id
 from service.store.tables import Run, TeamCredential
@@ -68,9 +68,11 @@ def enqueue(
     limits: Limits,
     retry_of: str | None = None,
     origin: str | None = None,
+    waits_for: str | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """The run object, and whether it is the run of an earlier request under the same key. `retry_of`: the run that has
-    ended and that this is another try of; `origin`: what makes it, where no person does.
+    ended and that this is another try of; `origin`: what makes it, where no person does; `waits_for`: what it is parked
+    for until that is there (`store.parked`).
 
     `namespace` is the installation's own, or None where each run names one. Raises IdempotencyConflict, Invalid,
     UnknownFlavor, ImageNotAllowed, DoesNotFit, PreflightFailed, ExceedsLimit or ExceedsBudget; then nothing was stored.
@@ -79,6 +81,7 @@ def enqueue(
     place = place_of(session, request.namespace, submitter.team, namespace)
     run = run_of(request, submitter, place, vault, gpu_count, now)
     run.retry_of, run.origin = retry_of, origin
+    run.parked = waits_for or run.parked
     if submitter.idempotency_key is not None:
         key = idempotency.claim(session, run.team, submitter.idempotency_key, submitter.body_hmac, run.id, now)
         if key.run_id != run.id:  # another request with this key got here first
@@ -112,8 +115,8 @@ def _queue(session: Session, run: Run, after: list[str], now: datetime) -> dict[
     holds.hold_for_approval(session, run, now)
     if (held := holds.reason_of(run)) is not None:
         run.reason, run.message = held
-    elif run.parked == scripts.PARKED:
-        run.message = scripts.FETCHED_FIRST
+    elif run.parked in parked.FIRST:
+        run.message = parked.FIRST[run.parked]
     return runs.insert(session, run, now)
 
 
@@ -232,7 +235,7 @@ def run_of(request: RunRequest, submitter: Submitter, place: Place, vault: Vault
         requested_by=request.on_behalf_of or submitter.name,
         submitted_by=None if request.on_behalf_of in (None, submitter.name) else submitter.name,
         recipe=kept,
-        parked=scripts.PARKED if has_url else None,
+        parked=parked.SCRIPT if has_url else None,
         image=image,
         volumes=[volume.model_dump(mode="json") | {"read_only": volume.is_read_only} for volume in request.volumes],
         resource_group=request.resource_group,

@@ -50,6 +50,9 @@ class Limits:
     log_age: timedelta = timedelta(days=90)
     # how long the checkpoints of runs that did not succeed are kept
     checkpoint_age: timedelta = timedelta(days=7)
+    # of one uploaded training file; and the timeout of a fine-tuning job that comes without any bound
+    file_bytes: int = 100 * 2**20
+    job_timeout: timedelta = timedelta(hours=2)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from service.domain.gates import Check
 from service.domain.moment import minute, second
 from service.domain.run import Reason
-from service.store import holds, organisation, scripts, teams
+from service.store import holds, organisation, parked, teams
 from service.store.tables import Run
 
 
@@ -21,7 +21,7 @@ def held(session: Session, run: Run, trouble: str | None, now: datetime) -> list
         *_pauses(session, run),
         _approval(run),
         _dependencies(session, run),
-        _script(run),
+        _inputs(run),
         _next_try(run, now),
         _job_token(trouble),
     ]
@@ -81,10 +81,10 @@ def _dependencies(session: Session, run: Run) -> Check:
     return _gate("dependencies", Reason.WAITING_FOR_DEPENDENCY, message, opens, need=run.open_dependencies)
 
 
-def _script(run: Run) -> Check:
-    if run.parked != scripts.PARKED:
+def _inputs(run: Run) -> Check:
+    if run.parked is None or run.parked not in parked.FIRST:
         return _gate("script", None, "no script has to be fetched")
-    return _gate("script", Reason.CHECKING, scripts.FETCHED_FIRST, "wait until its script has been fetched")
+    return _gate(run.parked, Reason.CHECKING, parked.FIRST[run.parked], parked.OPENS[run.parked])
 
 
 def _next_try(run: Run, now: datetime) -> Check:

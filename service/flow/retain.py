@@ -1,5 +1,6 @@
 """retain: what is kept for a time only goes, the oldest first, some thousands at once: logs and series of ended jobs,
-idempotency keys, logs of deliveries, endpoints of runs that are long over, sessions that have ended.
+idempotency keys, logs of deliveries, endpoints of runs that are long over, sessions that have ended, uploads that were
+never finished.
 
 Runs, the ledger, events and the audit log stay for ever, and nothing here touches them.
 """
@@ -12,6 +13,7 @@ from functools import partial
 
 from sqlmodel import Session
 
+from service.flow import files
 from service.flow.gate import Gate
 from service.store import deliveries, idempotency, logs, metrics, sign_ins, webhooks
 
@@ -33,5 +35,6 @@ def run_once(gate: Gate) -> int:
         partial(deliveries.forget_old, before=now - DELIVERIES_KEPT),
         partial(webhooks.forget_run_endpoints, before=now - RUN_ENDPOINTS_KEPT),
         partial(sign_ins.forget_over, now=now),
+        partial(files.forget_unfinished, now=now),
     )
     return sum(gate.write(work) for work in works)

@@ -20,6 +20,7 @@ from service.domain.job import JobSpec
 from service.domain.output import File
 from service.domain.volume import Volume
 from service.hub.buckets import Buckets
+from service.hub.datasets import Datasets
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
 from service.hub.models import Job, RepoState, bills_from_json, job_from_json
@@ -78,6 +79,7 @@ class HubClient:
         self.tokens = Tokens(session, control_token, job_token)
         self._repos = HfApi(endpoint=self.endpoint, token=job_token)
         self.buckets = Buckets(session, job_token)
+        self.datasets = Datasets(session, job_token)
 
     @property
     def trouble(self) -> str | None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, exists, select
 
 from service.domain.run import RunState
-from service.store import scripts
+from service.store import parked
 from service.store.tables import Run
 
 # What was seen so long ago may have changed: a run that still waits then is looked at again.
@@ -25,7 +25,7 @@ def due(session: Session, now: datetime, limit: int) -> list[Run]:
         select(Run)
         .where(Run.state == RunState.QUEUED.value, col(Run.checked_at).is_(None))
         .where(col(Run.cancel_requested_at).is_(None))
-        .where(col(Run.parked).is_(None) | (col(Run.parked) != scripts.PARKED))  # there is nothing to look at yet
+        .where(col(Run.parked).is_(None) | col(Run.parked).not_in(parked.FIRST))  # there is nothing to look at yet
         .where((col(Run.kind).is_(None)) | (col(Run.kind) != "pilot") | ~_has_unchecked_parent())
         .where(col(Run.check_again_at).is_(None) | (col(Run.check_again_at) <= now))
         .order_by(col(Run.checked_at), col(Run.rank), col(Run.id))  # as the index has them

@@ -20,6 +20,13 @@ def find(session: Session, team: str, key: str) -> IdempotencyKey | None:
     return session.get(IdempotencyKey, (team, key))
 
 
+def of_body(session: Session, team: str, prefix: str, body_hmac: str, since: datetime) -> IdempotencyKey | None:
+    """The newest of a team's keys that begin so and came with this body since a moment; None where there is none."""
+    query = select(IdempotencyKey).where(IdempotencyKey.team == team, col(IdempotencyKey.key).startswith(prefix))
+    query = query.where(IdempotencyKey.body_hmac == body_hmac, col(IdempotencyKey.created_at) >= since)
+    return session.exec(query.order_by(col(IdempotencyKey.created_at).desc()).limit(1)).first()
+
+
 def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, now: datetime) -> IdempotencyKey:
     """Bind a key to a run, unless it is bound already: the binding that holds, which may be an earlier request's.
 

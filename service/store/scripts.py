@@ -9,11 +9,10 @@ from typing import Any
 from sqlmodel import Session, col, or_, select
 
 from service.domain.run import Reason, RunState
-from service.store import holds, runs
+from service.store import holds, parked, runs
 from service.store.tables import Run
 
-PARKED = "script"
-FETCHED_FIRST = "its script is fetched and checked first"
+PARKED = parked.SCRIPT
 
 
 def due(session: Session, now: datetime, limit: int) -> list[Run]:

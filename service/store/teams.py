@@ -10,7 +10,17 @@ from service.domain.errors import TeamArchived
 from service.domain.moment import iso
 from service.store import changes, keys, schedules, topics, webhooks
 from service.store.shared import once
-from service.store.tables import Delivery, Endpoint, Event, Run, Stray, Team, TeamCredential, TeamSecret
+from service.store.tables import (
+    Delivery,
+    Endpoint,
+    Event,
+    Run,
+    Stray,
+    Team,
+    TeamCredential,
+    TeamSecret,
+    UploadedFile,
+)
 
 ARCHIVE = "archive"
 
@@ -95,11 +105,15 @@ def close(session: Session, name: str, now: datetime) -> bool:
 
 
 def with_idle_tokens(session: Session) -> list[TeamCredential]:
-    """Archived teams' own tokens of Hugging Face, once no bucket and no stray job is theirs to end."""
+    """Archived teams' own tokens of Hugging Face, once no bucket, no stray job and no uploaded file is
+    left to be done with."""
     has_bucket = exists().where(col(Run.credentials) == TeamCredential.team, col(Run.bucket).is_not(None))
     has_stray = exists().where(col(Stray.credentials) == TeamCredential.team, col(Stray.ended_at).is_(None))
+    is_left = col(UploadedFile.due_at).is_not(None) | col(UploadedFile.expires_at).is_not(None)
+    is_owned = (col(UploadedFile.credentials) == TeamCredential.team) & col(UploadedFile.gone_at).is_(None)
+    has_file = exists().where(is_owned, is_left)
     is_archived = exists().where(col(Team.name) == TeamCredential.team, col(Team.archived_at).is_not(None))
-    return list(session.exec(select(TeamCredential).where(is_archived, ~has_bucket, ~has_stray)))
+    return list(session.exec(select(TeamCredential).where(is_archived, ~has_bucket, ~has_stray, ~has_file)))
 
 
 def forget_tokens(session: Session) -> int:

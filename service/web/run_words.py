@@ -39,6 +39,7 @@ GATES = {
     "approval": "Approval",
     "dependencies": "Other runs",
     "script": "Script",
+    "file": "Training file",
     "next_try": "Next try",
     "job_token": "Token",
     "output": "Repository",

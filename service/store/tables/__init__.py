@@ -6,6 +6,7 @@
 from service.store.tables.attempts import Attempt
 from service.store.tables.audit import AuditEntry
 from service.store.tables.facts import HubFact
+from service.store.tables.files import FilePair, FilePiece, FineTuningJob, UploadedFile
 from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
@@ -27,6 +28,9 @@ __all__ = [
     "Dependency",
     "Endpoint",
     "Event",
+    "FilePair",
+    "FilePiece",
+    "FineTuningJob",
     "Flavor",
     "HubFact",
     "IdempotencyKey",
@@ -48,5 +52,6 @@ __all__ = [
     "Team",
     "TeamCredential",
     "TeamSecret",
+    "UploadedFile",
     "User",
 ]
