@@ -13,13 +13,12 @@ from functools import partial
 from typing import BinaryIO
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Message
 
 from service.domain.chat_file import MOST_LINE_BYTES, Examined, examine
-from service.domain.errors import Invalid, MalformedBody, RequestTimeout, TooLarge
+from service.domain.errors import Invalid, MalformedBody, RequestTimeout, ServiceError, TooLarge
 from service.domain.text import is_carried
 from service.doors.openai.file_object import PURPOSE
 from service.store import files, rows
@@ -52,29 +51,46 @@ async def receive(request: Request, most_bytes: int) -> Received:
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > most_bytes + FORM_BYTES:
         raise _too_large(most_bytes)
-    read = 0
+    form = await _form(request, most_bytes)
+    try:
+        return _received(form, most_bytes)
+    except BaseException:
+        await form.close()
+        raise
+
+
+async def _form(request: Request, most_bytes: int) -> FormData:
+    trouble: ServiceError | None = None
+    read, stops_at = 0, asyncio.get_running_loop().time() + UPLOAD_SECONDS
 
     async def bounded() -> Message:
-        nonlocal read
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedBody("the body ends before its end", remedy="Send all of it.")
+        nonlocal read, trouble
+        try:
+            async with asyncio.timeout_at(stops_at):
+                message = await request.receive()
+        except TimeoutError:
+            told = f"the file did not arrive within {UPLOAD_SECONDS:.0f} seconds"
+            trouble = RequestTimeout(told, remedy="Send it at once.")
+            raise MultiPartException(told) from None  # the one exception for which the parser closes what it holds
         read += len(message.get("body", b""))
-        if read > most_bytes + FORM_BYTES:
-            raise _too_large(most_bytes)
+        if message["type"] == "http.disconnect":
+            trouble = MalformedBody("the body ends before its end", remedy="Send all of it.")
+        elif read > most_bytes + FORM_BYTES:
+            trouble = _too_large(most_bytes)
+        if trouble is not None:
+            raise MultiPartException(trouble.detail)
         return message
 
     stream = Request(request.scope, bounded).stream()
     try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
-            form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=8).parse()
-    except TimeoutError:
-        raise RequestTimeout(
-            f"the file did not arrive within {UPLOAD_SECONDS:.0f} seconds", remedy="Send it at once."
+        return await MultiPartParser(request.headers, stream, max_files=1, max_fields=8).parse()
+    except MultiPartException as error:
+        raise trouble or MalformedBody(
+            f"no form that can be read: {error.message}", remedy="Use client.files.create."
         ) from None
-    except (MultiPartException, HTTPException) as error:
-        told = error.message if isinstance(error, MultiPartException) else error.detail
-        raise MalformedBody(f"no form that can be read: {told}", remedy="Use client.files.create.") from None
+
+
+def _received(form: FormData, most_bytes: int) -> Received:
     for name in form:
         if name not in KNOWN:
             raise Invalid(f"there is no field '{name[:50]}'", field=name[:50], remedy=f"Known are {', '.join(KNOWN)}.")
