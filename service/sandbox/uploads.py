@@ -12,15 +12,17 @@ from service.sandbox.repos import PREFIXES, Repo
 from service.sandbox.wire import Refusal, Request, Response, json_response
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# The Hub takes no larger file within a commit (its docs, "Repository limitations": 10 MB without LFS).
+MOST_REGULAR_BYTES = 10 * 2**20
 LFS_JSON = {"content-type": "application/vnd.git-lfs+json"}
 
 
 def preupload(call: Call) -> Response:
     """POST preupload/{revision}: the way each file should take, and the name of its present content.
 
-    Files are asked for inside the commit (`regular`), which needs the fewest requests, but for two kinds. datasets
+    Files are asked for inside the commit (`regular`), which needs the fewest requests, but for a few kinds. datasets
     5.2 deletes each parquet file after this answer, before the commit (arrow_dataset.py), so those must go ahead of
-    it: `lfs`, as in reality. And a repository can be told to ask for all files so. Clients send `lfs` files to Xet
+    it: `lfs`, as in reality, as do files of more than 10 MiB. And a repository can be told to ask for all files so. Clients send `lfs` files to Xet
     storage where hf_xet is installed and not disabled, else by LFS (huggingface_hub 2.4.0 _commit_api.py).
     `oid` lets the client drop unchanged files: git's name of the content for regular files, its sha256 for LFS.
     """
@@ -38,7 +40,9 @@ def preupload(call: Call) -> Response:
     for file in _objects(fields, "files"):
         path = text_field(file, "path")
         now = tree.get(path)
-        lfs = call.repo.asks_for_lfs or path.endswith(".parquet")
+        size = file.get("size")
+        is_large = isinstance(size, int) and size > MOST_REGULAR_BYTES
+        lfs = call.repo.asks_for_lfs or is_large or path.endswith(".parquet")
         answer = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": rules.match(path)}
         if now is not None:
             answer["oid"] = now.sha256 if lfs else now.content_oid

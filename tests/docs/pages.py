@@ -34,8 +34,9 @@ def pages() -> list[Path]:
     return [README, *(ROOT / name for name in dict.fromkeys(named))]
 
 
-# Typed whole by tests of their own: tests/crash/test_cli_page.py, tests/client/test_docs.py, tests/cli/test_hf_door.py.
-WITH_TESTS_OF_THEIR_OWN = ("cli.md", "client.md", "hf.md")
+# Typed whole by tests of their own: tests/crash/test_cli_page.py, tests/client/test_docs.py, tests/cli/test_hf_door.py,
+# tests/doors/openai/test_docs.py.
+WITH_TESTS_OF_THEIR_OWN = ("cli.md", "client.md", "hf.md", "openai.md")
 
 
 def blocks(*languages: str) -> Iterator[Block]:
