@@ -107,9 +107,7 @@ class Settings(BaseSettings):
     checkpoint_days: float = Field(
         7, ge=0, description="How long checkpoints of failed or cancelled runs are kept; those of a success go at once."
     )
-    file_mib: float = Field(
-        100, gt=0, le=2048, description="What one uploaded training file may have (`POST /v1/files`)."
-    )
+    file_mib: float = Field(100, gt=0, le=2048, description="What one uploaded training file may have (`/v1/files`).")
     job_timeout_seconds: int = Field(
         7200,
         ge=300,

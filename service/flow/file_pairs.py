@@ -42,7 +42,7 @@ def take_back(gate: Gate, validation: UploadedFile) -> None:
         head = datasets.head(training.repo)
         if (name := copy_of(validation.id)) in head.files:
             put: dict[str, Path | bytes] = {README: card(training.id, training.team, left)}
-            datasets.commit(training.repo, put, head.sha, f"without {validation.id}", [name])
+            datasets.put(training.repo, put, head.sha, f"without {validation.id}", [name])
 
 
 def _copy(gate: Gate, training: UploadedFile, validation: UploadedFile, ids: list[str]) -> str:
@@ -58,7 +58,7 @@ def _copy(gate: Gate, training: UploadedFile, validation: UploadedFile, ids: lis
             for part in source.read(validation.repo, validation.revision, TRAIN, validation.byte_count):
                 file.write(part)
         put: dict[str, Path | bytes] = {name: path, README: card(training.id, training.team, ids)}
-        return datasets.commit(training.repo, put, head.sha, f"with {validation.id} to evaluate on")
+        return datasets.put(training.repo, put, head.sha, f"with {validation.id} to evaluate on")
 
 
 def _paired(session: Session, training_id: str, validation_id: str, revision: str) -> None:

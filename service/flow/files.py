@@ -90,7 +90,7 @@ def _store(gate: Gate, file: UploadedFile) -> str:
         return head.sha
     with on_disk(files.content(gate.db, file.id)) as path:
         put: dict[str, Path | bytes] = {TRAIN: path, README: card(file.id, file.team, [])}
-        return datasets.commit(file.repo, put, head.sha, f"{file.id}: {file.examples} examples")
+        return datasets.put(file.repo, put, head.sha, f"{file.id}: {file.examples} examples")
 
 
 def _stored(session: Session, file_id: str, revision: str, now: datetime) -> None:

@@ -51,7 +51,7 @@ class Datasets:
         """What a repository holds."""
         return self._state(repo)[0]
 
-    def commit(
+    def put(
         self, repo: str, files: Mapping[str, Path | bytes], parent: str, title: str, without: Sequence[str] = ()
     ) -> str:
         """One commit on top of `parent` with these files, and without those; its sha. Refused by the Hub where the

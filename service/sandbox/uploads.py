@@ -22,8 +22,9 @@ def preupload(call: Call) -> Response:
 
     Files are asked for inside the commit (`regular`), which needs the fewest requests, but for a few kinds. datasets
     5.2 deletes each parquet file after this answer, before the commit (arrow_dataset.py), so those must go ahead of
-    it: `lfs`, as in reality, as do files of more than 10 MiB. And a repository can be told to ask for all files so. Clients send `lfs` files to Xet
-    storage where hf_xet is installed and not disabled, else by LFS (huggingface_hub 2.4.0 _commit_api.py).
+    it: `lfs`, as in reality, as must files of more than 10 MiB. And a repository can be told to ask for all files so.
+    Clients send `lfs` files to Xet storage where hf_xet is installed and not disabled, else by LFS (huggingface_hub
+    2.4.0 _commit_api.py).
     `oid` lets the client drop unchanged files: git's name of the content for regular files, its sha256 for LFS.
     """
     if call.flag("create_pr"):

@@ -31,9 +31,8 @@ GROUPS = {
     ),
     "Database and files": "database_url data_dir admin_key secret_key installation",
     "Runs": (
-        "max_concurrent_runs image_allowlist script_allowed_targets checkpoint_days job_timeout_seconds file_mib public_url "
-        "max_scheduling_seconds "
-        "poll_seconds listing_lag_seconds sweep_seconds stray_policy"
+        "max_concurrent_runs image_allowlist script_allowed_targets checkpoint_days job_timeout_seconds file_mib "
+        "public_url max_scheduling_seconds poll_seconds listing_lag_seconds sweep_seconds stray_policy"
     ),
     "Logs of jobs": "log_followers log_mib logs_gib log_days",
     "Webhooks and e-mail": "webhook_allowed_targets smtp_url smtp_from",

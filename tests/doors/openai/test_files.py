@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -79,9 +80,8 @@ def test_fields_that_are_no_use_are_named(door: Door) -> None:
 
 def test_a_file_that_is_too_large_is_refused_by_its_length_and_by_what_came(door: Door) -> None:
     door.world.limit(file_bytes=1000)
-    door.api.app.state.tunegate = type(door.api.app.state.tunegate)(
-        **{**vars(door.api.app.state.tunegate), "gate": door.world.gate}
-    )
+    state = door.api.app.state
+    state.tunegate = replace(state.tunegate, gate=door.world.gate)
     for content in (chats(2000), chats(100)):
         with pytest.raises(openai.APIStatusError) as told:
             upload(door.client(), content)

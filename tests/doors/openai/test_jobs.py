@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import openai
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
+from service.api.rates import Rates
+from service.domain.rate import Rate
 from service.flow import preflight, prepare
 from service.store.tables import AuditEntry
 from tests import published
@@ -410,6 +414,30 @@ def test_the_asynchronous_client_pages_and_polls_as_well(door: Door) -> None:
         return listed if {one.id for one in jobs} == set(listed) else []
 
     assert len(asyncio.run(story())) == 3
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(door: Door) -> None:
+    state = door.api.app.state
+    client = door.client()
+    client.files.list()
+    state.tunegate = replace(state.tunegate, rates=Rates(Rate(2, 3600)))
+    with pytest.raises(openai.RateLimitError) as told:  # the first one shows the key: counted are the others
+        for _ in range(4):
+            client.files.list()
+    headers = told.value.response.headers
+    assert (told.value.code, told.value.type) == ("rate_limit_exceeded", "requests")
+    assert headers["x-should-retry"] == "true"
+    assert int(headers["retry-after-ms"]) == int(headers["retry-after"]) * 1000
+
+
+def test_a_fault_of_ours_is_an_error_of_openais_and_tells_nothing(door: Door) -> None:
+    door.world.db.write(lambda session: session.execute(text("DROP TABLE file_pair")) and None)
+    door.world.db.write(lambda session: session.execute(text("DROP TABLE fine_tuning_job")) and None)
+    with pytest.raises(openai.InternalServerError) as told:
+        door.client().fine_tuning.jobs.list()
+    assert (told.value.code, told.value.type, told.value.param) == ("internal_error", "server_error", None)
+    assert "fine_tuning_job" not in told.value.message
+    assert told.value.response.headers["cache-control"] == "no-store"
 
 
 def test_other_addresses_and_faults_are_told_in_openais_form(door: Door) -> None:
