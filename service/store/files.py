@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, delete, or_, select
 
 from service.domain.errors import NotFound
-from service.domain.run import LIVE
+from service.domain.run import LIVE, RunState
 from service.store import holds, parked, rows, runs, topics
 from service.store.db import Database
 from service.store.tables import FilePair, FilePiece, FineTuningJob, Run, UploadedFile
@@ -180,10 +180,11 @@ def gone(session: Session, file: UploadedFile, now: datetime) -> None:
 
 
 def waiting_runs(session: Session, which: ColumnElement[bool]) -> list[Run]:
-    """Queued runs that are parked for their files, of those jobs; held for a change."""
+    """Queued runs that are parked for their files, of those jobs; held for a change. One that was cancelled meanwhile is
+    none of them."""
     query = select(FineTuningJob.run_id).join(Run, col(Run.id) == FineTuningJob.run_id)
     ids = session.exec(query.where(col(Run.parked) == parked.FILE, which)).all()
-    return [run for run in (runs.lock(session, one) for one in ids) if run is not None and run.parked]
+    return [run for run in (runs.lock(session, one) for one in ids) if run is not None and _waits(run)]
 
 
 def let_go(session: Session, training_id: str, validation_ids: Collection[str | None]) -> int:
@@ -198,6 +199,10 @@ def let_go(session: Session, training_id: str, validation_ids: Collection[str | 
         session.add(run)
         holds.say(session, run)
     return len(found)
+
+
+def _waits(run: Run) -> bool:
+    return run.parked == parked.FILE and run.state == RunState.QUEUED
 
 
 def _drop_pieces(session: Session, file_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Iterator
@@ -99,6 +100,16 @@ def test_a_new_sandbox_is_not_taken_for_the_old_one(home: Path, folder: Path) ->
         port = int(served.address.rpartition(":")[2])
     with serve_hub(port) as served:
         push(served, home, "acme/afresh", folder)
+
+
+def test_files_of_more_than_ten_mib_travel_ahead_of_the_commit() -> None:
+    hub, now = Hub(Accounts()), datetime(2026, 3, 1, tzinfo=UTC)
+    hub.publish("model", "acme/m", {}, now)
+    files = [{"path": f"{size}.jsonl", "size": size, "sample": ""} for size in (10 * 2**20, 10 * 2**20 + 1)]
+    headers, body = {"authorization": "Bearer hf_sandbox"}, json.dumps({"files": files}).encode()
+    answer = hub.handle(Request("POST", "/api/models/acme/m/preupload/main", headers=headers, body=body), now)
+    assert answer is not None
+    assert [one["uploadMode"] for one in json.loads(answer.body)["files"]] == ["regular", "lfs"]
 
 
 def test_xet_storage_takes_nothing_from_strangers() -> None:

@@ -12,7 +12,9 @@ import pytest
 from openai import OpenAI
 from sqlmodel import select
 
-from service.store.tables import AuditEntry, FilePiece, UploadedFile
+from service.flow import archive, notify, retain
+from service.store import files, rows
+from service.store.tables import AuditEntry, FilePiece, Team, TeamCredential, UploadedFile
 from tests.doors.openai.conftest import Door, chats, jsonl
 
 
@@ -153,10 +155,31 @@ def test_an_archived_team_uploads_nothing_and_its_files_stay(door: Door) -> None
     assert door.repo(file.tunegate["dataset"]) is not None
 
 
-def test_an_upload_that_was_cut_off_is_forgotten(door: Door) -> None:
-    from service.flow import retain
-    from service.store import files, rows
+def test_a_teams_own_tokens_store_its_files_and_stay_until_those_are_done_with(door: Door) -> None:
+    tokens = {"control_token": "hf_labs", "job_token": "hf_labs_job", "namespaces": ["labs"]}
+    assert door.api("PUT", "/teams/research/hf-credentials", as_="lead", json=tokens).status_code == 200
+    seen = len(door.world.wire.seen)
+    file = upload(door.client(), chats(), expires_after={"anchor": "created_at", "seconds": 3600})
+    door.store()
+    assert file.tunegate["dataset"].startswith("labs/tunegate-file-")
+    assert set(door.world.wire.tokens[seen:]) == {"Bearer hf_labs_job"}
+    assert door.repo(file.tunegate["dataset"]).private
+    assert door.api("POST", "/teams/research/archive", as_="admin").status_code == 202
+    for _ in range(3):
+        notify.run_once(door.world.gate)
+        archive.run_once(door.world.gate)
+    with door.world.db.read() as session:
+        assert session.get_one(Team, "research").archived_at is not None
+        assert session.get(TeamCredential, "research") is not None
+    door.world.clock.turn(seconds=3601)
+    door.store(passes=2)
+    assert door.repo(file.tunegate["dataset"]) is None
+    archive.run_once(door.world.gate)
+    with door.world.db.read() as session:
+        assert session.get(TeamCredential, "research") is None
 
+
+def test_an_upload_that_was_cut_off_is_forgotten(door: Door) -> None:
     def began(session: Any) -> None:
         row = rows.new(
             UploadedFile, id="file-1", team="research", filename="x", purpose="fine-tune", form="chat", examples=1,
