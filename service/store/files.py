@@ -180,8 +180,8 @@ def gone(session: Session, file: UploadedFile, now: datetime) -> None:
 
 
 def waiting_runs(session: Session, which: ColumnElement[bool]) -> list[Run]:
-    """Queued runs that are parked for their files, of those jobs; held for a change. One that was cancelled meanwhile is
-    none of them."""
+    """Queued runs that are parked for their files, of those jobs; held for a change. One that was cancelled meanwhile
+    is none of them."""
     query = select(FineTuningJob.run_id).join(Run, col(Run.id) == FineTuningJob.run_id)
     ids = session.exec(query.where(col(Run.parked) == parked.FILE, which)).all()
     return [run for run in (runs.lock(session, one) for one in ids) if run is not None and _waits(run)]
