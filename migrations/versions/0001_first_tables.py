@@ -330,6 +330,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_uploaded_file_expires_at",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+        )
         batch_op.create_index("ix_uploaded_file_team_id", ["team", "id"], unique=False)
 
     op.create_table(
@@ -1040,6 +1047,11 @@ def downgrade() -> None:
     op.drop_table("budget")
     with op.batch_alter_table("uploaded_file", schema=None) as batch_op:
         batch_op.drop_index("ix_uploaded_file_team_id")
+        batch_op.drop_index(
+            "ix_uploaded_file_expires_at",
+            sqlite_where=sa.text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=sa.text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+        )
         batch_op.drop_index(
             "ix_uploaded_file_due_at",
             sqlite_where=sa.text("due_at IS NOT NULL"),

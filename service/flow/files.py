@@ -149,7 +149,7 @@ def _fail_runs(session: Session, file: UploadedFile, now: datetime) -> None:
 
 
 def _expire(session: Session, now: datetime) -> int:
-    free = [file for file in files.expired(session, now) if not files.users_of(session, file.id)]
+    free = [file for file in files.expired(session, now, hold=True) if not files.users_of(session, file.id)]
     for file in free:
         files.remove(session, file, now)
     return len(free)

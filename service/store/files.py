@@ -109,10 +109,11 @@ def remove(session: Session, file: UploadedFile, now: datetime) -> None:
     topics.tell(session, *topics.has_work(STEP))
 
 
-def expired(session: Session, now: datetime) -> list[UploadedFile]:
-    """Those whose time is over, some at once."""
+def expired(session: Session, now: datetime, *, hold: bool = False) -> list[UploadedFile]:
+    """Those whose time is over, some at once; `hold`: for a change."""
     is_over = (col(UploadedFile.expires_at) <= now) & _IS_THERE
-    return list(session.exec(select(UploadedFile).where(is_over).limit(100).with_for_update()))
+    query = select(UploadedFile).where(is_over).order_by(col(UploadedFile.expires_at)).limit(100)
+    return list(session.exec(query.with_for_update() if hold else query))
 
 
 def due(session: Session, now: datetime, limit: int) -> list[UploadedFile]:

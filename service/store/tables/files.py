@@ -18,6 +18,12 @@ class UploadedFile(SQLModel, table=True):
         CheckConstraint("state IN ('arriving', 'uploaded', 'processed', 'error')", "state_known"),
         Index("ix_uploaded_file_team_id", "team", "id"),
         Index(
+            "ix_uploaded_file_expires_at",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
             "ix_uploaded_file_due_at",
             "due_at",
             sqlite_where=text("due_at IS NOT NULL"),
