@@ -53,9 +53,7 @@ from service.api.policy import EveryAnswer
 from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
-from service.doors import hf
-from service.doors.openai import elsewhere, files, jobs
-from service.doors.openai.answers import OpenAiAnswers
+from service.doors import hf, openai
 from service.web import actions, documentation, money, new_run, pages, run_diff, run_list, run_page, sign_in
 from service.web import queue as queue_page
 from service.web.admin import endpoints, organisation, overview, records, team
@@ -99,8 +97,6 @@ RESOURCES = (
     health,
     metrics,
 )
-# What speaks as another service does; no part of the OpenAPI document.
-DOORS = (files, jobs, elsewhere)
 OF_A_WORKER = (health, metrics)
 # The same of pages for people.
 PAGES = (
@@ -145,12 +141,13 @@ def create_app(
     _protect(app, origins)
     problems.install(app)
     idempotency.install(app)
-    for module in OF_A_WORKER if is_worker else (*RESOURCES, *DOORS, *PAGES):
+    for module in OF_A_WORKER if is_worker else (*RESOURCES, *PAGES):
         app.include_router(module.router)
     document.install(app)
     if not is_worker:
         pages.install(app)
         documentation.install(app)
+        openai.install(app)
         hf.install(app)
     return app
 
@@ -174,5 +171,4 @@ def _protect(app: FastAPI, origins: Sequence[str]) -> None:
     app.add_middleware(Edge)
     app.add_middleware(RateLimits)
     open_to(app, origins)
-    app.add_middleware(OpenAiAnswers)
     app.add_middleware(EveryAnswer)
