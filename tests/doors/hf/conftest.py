@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.api.conftest import api, world
+from tests.api.conftest import api, database_url, keys, settled, world
 
-__all__ = ["api", "world"]
+__all__ = ["api", "database_url", "keys", "settled", "world"]

@@ -13,10 +13,10 @@ from openai import AsyncOpenAI, OpenAI
 from starlette.testclient import TestClient
 
 from service.flow import files
-from tests.api.conftest import Api, api
-from tests.flow.conftest import World, world
+from tests.api.conftest import Api, api, database_url, keys, settled, world
+from tests.flow.conftest import World
 
-__all__ = ["api", "world"]
+__all__ = ["api", "database_url", "keys", "settled", "world"]
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DATASET = "HuggingFaceTB/smoltalk2_everyday_convs_think"
 LOG = "\n".join(
