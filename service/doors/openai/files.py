@@ -22,7 +22,7 @@ from service.doors.openai.file_object import OF_RESULTS, PURPOSE, RESULTS_NAME, 
 from service.doors.openai.ids import limit_of, only, run_of_results, team_of
 from service.flow.enqueue import place_of
 from service.hub.faults import HubFault
-from service.store import audit, files, rows, teams
+from service.store import audit, credentials, files, rows, teams
 from service.store.ids import new_id
 from service.store.tables import UploadedFile
 
@@ -114,7 +114,7 @@ def _take(app: State, caller: Caller, team: str, received: upload.Received) -> d
     sha256, size = upload.digest(received.content)
     now = app.now()
     with app.gate.db.read() as session:
-        place = place_of(session, None, team, app.namespace)
+        place = place_of(session, None, team, app.namespace, credentials.get)
     file_id = new_id("file", now).replace("_", "-").lower()
     file = rows.new(
         UploadedFile,
