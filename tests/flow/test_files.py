@@ -96,6 +96,7 @@ def test_a_process_that_dies_before_it_notes_the_commit_makes_no_second_one(worl
     assert type(world.gate).write is write
     passes(world, 1)
     assert (file(world.db).state, [one["commits"] for one in datasets(world).values()]) == ("processed", [2])
+    assert world.wire.count("POST", "/preupload/main") == 1, "it was sent again"
     with world.db.read() as session:
         assert session.get(FilePiece, ("file-1", 0)) is None
 
