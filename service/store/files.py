@@ -77,11 +77,6 @@ def page(
     return list(session.exec(query))
 
 
-def has_pieces(session: Session, file_id: str) -> bool:
-    """Whether its content is still here."""
-    return session.get(FilePiece, (file_id, 0)) is not None
-
-
 def content(db: Database, file_id: str) -> Iterator[bytes]:
     """Its content as far as it is still here, piece by piece: one at a time is in memory."""
     number = 0
