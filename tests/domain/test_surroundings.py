@@ -217,8 +217,8 @@ def test_what_the_caller_says_goes_before_the_header() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({}, "not both"),
-        ({"source": "x", "url": "https://example.com/x.py"}, "not both"),
+        ({}, "give one of"),
+        ({"source": "x", "url": "https://example.com/x.py"}, "give one of"),
         ({"source": "x", "sha256": "0" * 64}, "sha256"),
         ({"source": "# /// script\n# requires-python = '>=3.13'\n# ///\n", "python": "3.12"}, "requires-python"),
         (
