@@ -26,7 +26,8 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service over a sandbox whose jobs train by the clock, and publish nothing of themselves."""
     folder = tmp_path_factory.mktemp("door")
-    sandbox_options = Options(folder=folder / "jobs", execute=False, run_seconds=4)
+    # long enough for what a job publishes to be there by its end, on a machine that is busy
+    sandbox_options = Options(folder=folder / "jobs", execute=False, run_seconds=8)
     with SandboxServer(sandbox_options) as sandbox, Service(folder / "service", sandbox.url) as service:
         service("POST", "/teams", {"name": "research"})
         service("PUT", "/teams/research/budget", {"limit_usd": 20})
