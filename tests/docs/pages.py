@@ -34,8 +34,7 @@ def pages() -> list[Path]:
     return [README, *(ROOT / name for name in dict.fromkeys(named))]
 
 
-# Typed whole by tests of their own: tests/crash/test_cli_page.py, tests/client/test_docs.py, tests/cli/test_hf_door.py,
-# tests/doors/openai/test_docs.py.
+# Typed whole by tests of their own: tests/crash/test_cli_page.py, tests/cli/test_hf_door.py, and in tests/pages.
 WITH_TESTS_OF_THEIR_OWN = ("cli.md", "client.md", "hf.md", "openai.md")
 
 

@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules are whole. That what they ask for is exported: test_commands.py, from a service."""
+"""The dashboard and the alert rules are whole. That what they ask for is exported: tests/pages/test_commands.py."""
 
 from __future__ import annotations
 

@@ -34,9 +34,8 @@ def first(block: Block) -> str:
 
 WHY = {
     "README.md: make demo": "tests/crash runs the demo; `make test` is what runs this",
-    "README.md: make sandbox": "what test_commands.py starts",
-    "README.md: export TUNEGATE_HF_ENDPOINT=http://127.0.0.1:8765": "what test_commands.py starts, with ports of its "
-    "own",
+    "README.md: make sandbox": "what tests/pages/test_commands.py starts",
+    "README.md: export TUNEGATE_HF_ENDPOINT=http://127.0.0.1:8765": "tests/pages/test_commands.py has ports of its own",
     "docs/install.md: export TUNEGATE_HF_TOKEN=hf_…": "needs an account; the settings are read below",
     "docs/install.md: python3 -m venv .venv": "needs a package index: below, in `make test-docs`",
     "docs/install.md: cp .env.example .env": "needs Docker; tests/test_readme.py reads both files",
@@ -53,7 +52,7 @@ WHY = {
     "docs/operations.md: docker compose stop tunegate": "the same",
     "docs/operations.md: tunegate claim --yes": "tests/crash/test_claim.py",
     "docs/operations.md: tunegate claim --new-key --yes": "tests/crash/test_claim.py",
-    "docs/sandbox.md: make sandbox": "what test_commands.py starts",
+    "docs/sandbox.md: make sandbox": "what tests/pages/test_commands.py starts",
     'docs/sandbox.md: export HF_ENDPOINT=http://127.0.0.1:8765 HF_TOKEN=hf_sandbox PATH="$PWD/.venv/bin:$PATH"': (
         "takes long: below, in `make test-docs`"
     ),

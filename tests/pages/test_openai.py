@@ -19,7 +19,7 @@ from tests import published
 from tests.doors.openai.conftest import chats
 from tests.processes import Service
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,7 @@
+"""What the pages' programs speak to."""
+
+from __future__ import annotations
+
+from tests.client.conftest import client
+
+__all__ = ["client"]
