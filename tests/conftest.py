@@ -94,11 +94,15 @@ class Templates:
     def __init__(self, cluster: Cluster | None, folder: Path) -> None:
         self._cluster = cluster
         self._folder = folder
+        self._made: dict[str, Any] = {}
 
-    def make(self, name: str, fill: Callable[[Database], None], like: str = "migrated") -> None:
-        """A further one: a copy of another, and what `fill` writes into it."""
-        with opened(self._new(name, like)) as db:
-            fill(db)
+    def make(self, name: str, fill: Callable[[Database], Any], like: str = "migrated") -> Any:
+        """A further one: a copy of another, and what `fill` writes into it; what that returned. A fixture is made anew
+        for each folder whose conftest takes it over, a template is not."""
+        if name not in self._made:
+            with opened(self._new(name, like)) as db:
+                self._made[name] = fill(db)
+        return self._made[name]
 
     def make_first(self) -> None:
         """`migrated`: every migration done, and empty."""

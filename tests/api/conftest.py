@@ -94,8 +94,7 @@ def give_keys(db: Database) -> dict[str, str | None]:
 @pytest.fixture(scope="session")
 def keys(templates: Templates, settled: str) -> dict[str, str | None]:
     """The keys in the template `with_keys`."""
-    given: dict[str, str | None] = {}
-    templates.make("with_keys", lambda db: given.update(give_keys(db)), like=settled)
+    given: dict[str, str | None] = templates.make("with_keys", give_keys, like=settled)
     return given
 
 

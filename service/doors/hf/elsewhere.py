@@ -18,7 +18,10 @@ UPLOAD = (
     "Give the same command to Tunegate, which sends the script with the run: tunegate submit -- hf jobs uv run … "
     "A script at an address needs no upload: hf jobs run ghcr.io/astral-sh/uv:python3.12-bookworm uv run https://…",
 )
-SCHEDULED = ("what Hugging Face calls scheduled jobs are schedules here", "POST /schedules makes one: docs/schedules.md.")
+SCHEDULED = (
+    "what Hugging Face calls scheduled jobs are schedules here",
+    "POST /schedules makes one: docs/schedules.md.",
+)
 HUB = (
     "Tunegate serves Hugging Face's Jobs API and passes no other request on to the Hub",
     "Set HF_ENDPOINT for the commands about jobs alone; without it, the others reach the Hub.",
