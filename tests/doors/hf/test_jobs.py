@@ -318,8 +318,8 @@ def test_the_page_of_a_job_is_the_runs(api: Api) -> None:
     ("method", "path", "told"),
     [
         ("POST", "/api/buckets/acme/jobs-artifacts", "tunegate submit -- hf jobs uv run"),
-        ("POST", "/api/scheduled-jobs/acme", "cron"),
-        ("GET", "/api/scheduled-jobs/acme/1", "cron"),
+        ("POST", "/api/scheduled-jobs/acme", "POST /schedules"),
+        ("GET", "/api/scheduled-jobs/acme/1", "POST /schedules"),
         ("POST", "/api/jobs/acme/run_x/duplicate", "tunegate retry run_x"),
         ("PUT", "/api/jobs/acme/run_x/labels", 'PATCH /runs/run_x, with {"labels": {...}}'),
         ("PUT", "/api/jobs/acme/run_x/expose", "not reached from outside"),
