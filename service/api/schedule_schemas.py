@@ -11,7 +11,8 @@ from service.api.money_schemas import BudgetPut
 from service.domain.body import Body
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
-from service.domain.schedule import Misfire, Overlap, checked_cron
+from service.domain.overlap import Overlap
+from service.domain.schedule import Misfire, checked_cron
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
 Cron = Annotated[str, StringConstraints(max_length=200)]

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
-from service.api import audited
+from service.api import audited, template
 from service.api.auth import Caller, Member, Viewer
 from service.api.limits import checked_zone
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
@@ -20,29 +20,16 @@ from service.api.problems import responses
 from service.api.schedule_schemas import ScheduleCreate, ScheduleObject, SchedulePatch
 from service.api.schemas import RunObject
 from service.api.state import App, State
-from service.domain.access import Role
-from service.domain.budget import Period
-from service.domain.errors import BrokenRule, Invalid, NotAllowed, NotFound
+from service.domain.errors import NotFound
 from service.domain.moment import iso, iso_or_none
-from service.domain.money import to_micro_usd
-from service.domain.schedule import Overlap
+from service.domain.overlap import Overlap
 from service.flow import schedule as step
-from service.store import audit, budgets, origins, schedules, teams
-from service.store.budgets import Owner, Terms
+from service.store import audit, budgets, origins, schedules
 from service.store.ids import new_id
 from service.store.tables import Origin, Schedule
-from service.store.trial import trial
 
 router = APIRouter(tags=["schedules"])
 SHOWN_TIMES = 5
-# What one run is asked and every run of a schedule cannot be.
-NOT_OF_MANY = {
-    "team": "the schedule is of one team",
-    "on_behalf_of": "its runs are of whoever made the schedule",
-    "after": "runs to come after are of one run each",
-    "start_before": "a moment would have passed with the first run",
-    "webhooks": "endpoints of one run end with it: POST /webhooks registers one for all runs of the team",
-}
 
 
 @router.post(
@@ -117,7 +104,7 @@ def run_schedule(schedule_id: str, caller: Member, app: App) -> Response:
 
     def work(session: Session) -> dict[str, Any]:
         origin, schedule = _own(session, caller, schedule_id)
-        return _made(session, origin, schedule, app.now(), app)
+        return template.made(session, origin, step.occasion(schedule, app.now()), app)
 
     run = audited.write(app, caller, work, wakes=("prepare", "preflight"))
     return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
@@ -130,10 +117,7 @@ class _When(NamedTuple):
 
 
 def _create(session: Session, body: ScheduleCreate, caller: Caller, app: State, now: datetime) -> dict[str, Any]:
-    team = caller.team_or(body.team)
-    if (found := teams.get(session, team)) is None:
-        raise NotFound(f"there is no team '{team}'", field="team", remedy="POST /teams makes one.")
-    teams.refuse_archived(found)
+    team = template.team_for(session, caller, body.team)
     origins.refuse_taken(session, team, body.name)
     origin = Origin(
         id=new_id("sch", now),
@@ -141,7 +125,7 @@ def _create(session: Session, body: ScheduleCreate, caller: Caller, app: State, 
         team=team,
         name=body.name,
         owner=caller.name,
-        template=_checked_template(body.run),
+        template=template.checked(body.run),
         created_at=now,
     )
     session.add(origin)
@@ -168,7 +152,7 @@ def _patch(
         origins.refuse_taken(session, origin.team, body.name, but=origin.id)
         origin.name = body.name
     if body.run is not None:
-        origin.template = _checked_template(body.run)
+        origin.template = template.checked(body.run)
     before = _When(schedule.cron, schedule.every_seconds, schedule.time_zone)
     if body.cron is not None or body.every is not None:
         schedule.cron, schedule.every_seconds = body.cron, body.every
@@ -193,8 +177,7 @@ def _settle(
 ) -> None:
     """What follows from what was set: its slots, its next time, its budget; and a run of its next time has to do."""
     origin.max_concurrent_runs = 1 if schedule.overlap == Overlap.QUEUE else None
-    if body.paused is not None and body.paused != (origin.paused_at is not None):
-        origin.paused_at, origin.paused_by = (now, caller.name) if body.paused else (None, None)
+    template.pause(origin, body.paused, caller.name, now)
     if origin.paused_at is not None:
         schedule.next_at = None
     elif schedule.next_at is None:
@@ -202,40 +185,9 @@ def _settle(
     session.add(origin)
     session.add(schedule)
     session.flush()
-    if body.budget is not None:
-        asked = body.budget
-        terms = Terms(to_micro_usd(asked.limit_usd), asked.hard, asked.carry_over, tuple(asked.thresholds))
-        owner = Owner(origin.team, origin=origin.id)
-        budgets.grant(session, owner, Period(asked.period), terms, caller.name, now)
+    template.grant(session, origin, body.budget, caller.name, now)
     if body.run is not None:
-        with trial(session):
-            _made(session, origin, schedule, schedules.timing(schedule).after(now), app)
-
-
-def _made(session: Session, origin: Origin, schedule: Schedule, planned: datetime, app: State) -> dict[str, Any]:
-    """A run of a time; what is wrong with the template is told with its place in `run`."""
-    try:
-        return step.make(session, origin, schedule, planned, app.gate, app.now())
-    except BrokenRule as error:
-        raise Invalid(error.rule, field="run", remedy=error.remedy) from None
-    except Invalid as error:
-        error.field = "run" if error.field is None else f"run.{error.field}"
-        raise
-
-
-def _checked_template(template: dict[str, Any]) -> dict[str, Any]:
-    """The same. Raises Invalid for what cannot be meant of many runs."""
-    for name, why in NOT_OF_MANY.items():
-        if template.get(name) is not None:
-            raise Invalid(f"'{name}' cannot be given in a template: {why}", field=f"run.{name}", remedy="Leave it out.")
-    for name, value in (template.get("secrets") or {}).items():
-        if isinstance(value, str):
-            raise Invalid(
-                "a template is kept, and shown to the team: a secret's value does not belong into it",
-                field=f"run.secrets.{name}",
-                remedy='PUT /teams/{team}/secrets/{name} keeps it for the team; name it here: {"ref": "wandb"}.',
-            )
-    return template
+        template.try_out(session, origin, step.occasion(schedule, schedules.timing(schedule).after(now)), app)
 
 
 def _seen(caller: Caller, pair: schedules.Pair | None, schedule_id: str) -> schedules.Pair:
@@ -247,8 +199,7 @@ def _seen(caller: Caller, pair: schedules.Pair | None, schedule_id: str) -> sche
 def _own(session: Session, caller: Caller, schedule_id: str) -> schedules.Pair:
     """A schedule that is the caller's to change, held; raises NotFound and NotAllowed."""
     origin, schedule = _seen(caller, schedules.lock(session, schedule_id), schedule_id)
-    if not caller.reaches(Role.LEAD) and caller.name != origin.owner:
-        raise NotAllowed("members change their own schedules", remedy="Ask a lead of the team.")
+    template.require_own(caller, origin)
     return origin, schedule
 
 

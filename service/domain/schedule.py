@@ -34,15 +34,6 @@ class Misfire(StrEnum):
     RUN_ONCE = "run_once"
 
 
-class Overlap(StrEnum):
-    """What becomes of a time at which an earlier run of the schedule has not ended: no run, a run that starts after it,
-    or a run in its place."""
-
-    SKIP = "skip"
-    QUEUE = "queue"
-    CANCEL_PREVIOUS = "cancel_previous"
-
-
 @dataclass(frozen=True)
 class Timing:
     """`cron` or `every_seconds`; intervals are counted from `anchor`."""

@@ -11,7 +11,8 @@ import pytest
 from sqlmodel import Session, col, select
 
 from service.domain.budget import Period
-from service.domain.schedule import Misfire, Overlap
+from service.domain.overlap import Overlap
+from service.domain.schedule import Misfire
 from service.flow import schedule as step
 from service.store import budgets, events, schedules
 from service.store.budgets import Owner, Terms
@@ -93,7 +94,7 @@ def test_an_old_leader_and_a_new_one_make_one_run_of_a_time(world: World) -> Non
     make(world)
     until_due(world)
     # both have read that it is due; one of them is late
-    both = [partial(step._turn, schedule_id=ID, gate=world.gate, now=world.clock.now) for _ in range(2)]
+    both = [partial(step.turn, schedule_id=ID, gate=world.gate, now=world.clock.now) for _ in range(2)]
     assert [world.db.write(work) is not None for work in both] == [True, False]
     assert len(made(world)) == 1
 
