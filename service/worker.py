@@ -37,6 +37,7 @@ from service.flow import (
     sweep,
     tidy,
     tokens,
+    trigger,
     watch,
 )
 from service.flow.gate import Gate
@@ -74,6 +75,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("archive", archive.run_once, 10, wakes=("notify",)),
         Step("cancel", cancel.run_once, poll_seconds, wakes=("watch", "admit", "hold", "notify")),
         Step("schedule", schedule.run_once, 5, wakes=("prepare", "preflight", "cancel", "notify")),
+        Step("trigger", trigger.run_once, 5, wakes=("prepare", "preflight", "cancel", "notify")),
         Step("hold", hold.run_once, 5, wakes=("admit", "cancel"), repeats_from=1, calm_seconds=0.1),
         Step("files", files.run_once, 5, wakes=("preflight", "hold", "notify"), repeats_from=1),
         Step("prepare", prepare.run_once, 5, wakes=("preflight", "hold", "notify"), repeats_from=2),

@@ -624,6 +624,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_sign_in_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "trigger",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("repo_type", sa.String(), nullable=False),
+        sa.Column("repo", sa.String(), nullable=False),
+        sa.Column("debounce_seconds", sa.Integer(), nullable=False),
+        sa.Column("overlap", sa.String(), nullable=False),
+        sa.Column("secret_number", sa.Integer(), nullable=False),
+        sa.Column("seen_revision", sa.String(), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_outcome", sa.String(), nullable=True),
+        sa.Column("last_message", sa.String(), nullable=True),
+        sa.Column("last_revision", sa.String(), nullable=True),
+        sa.Column("last_run_id", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["id"], ["origin.id"], name=op.f("fk_trigger_id_origin")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_trigger")),
+    )
+    with op.batch_alter_table("trigger", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_trigger_due_at"), ["due_at"], unique=False)
+
+    op.create_table(
         "attempt",
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -976,6 +999,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_attempt_finished_at")
 
     op.drop_table("attempt")
+    with op.batch_alter_table("trigger", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_trigger_due_at"))
+
+    op.drop_table("trigger")
     with op.batch_alter_table("sign_in", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_sign_in_expires_at"))
 

@@ -34,6 +34,7 @@ AREAS = {
     "queue": Area.RUNS,
     "steering": Area.RUNS,
     "schedules": Area.RUNS,
+    "triggers": Area.RUNS,
     "teams": Area.TEAMS,
     "keys": Area.TEAMS,
     "limits": Area.TEAMS,

@@ -70,7 +70,7 @@ class BudgetObject(BaseModel):
     scope: Literal["organisation", "team", "user", "origin"]
     team: str | None
     user: str | None
-    origin: str | None = Field(description="The schedule whose runs it bounds")
+    origin: str | None = Field(description="The schedule or trigger whose runs it bounds")
     period: Literal["day", "week", "month", "total"]
     hard: bool
     carry_over: bool

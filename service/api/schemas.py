@@ -127,7 +127,9 @@ class RunObject(BaseModel):
     parent: str | None
     kind: str | None = Field(description="What a child run is for: `pilot`, `rescue`, or of a follow-up its kind")
     retry_of: str | None = Field(description="The run that this one was submitted anew from")
-    origin: str | None = Field(description="The schedule that made it; null: a person did, or another service")
+    origin: str | None = Field(
+        description="The schedule or trigger that made it; null: a person did, or another service"
+    )
     pilot: PilotObject | None
     follow_ups: list[FollowUpObject]
     webhooks: list[RunEndpointObject] = Field(description="Endpoints of its own, without their secrets")

@@ -48,6 +48,9 @@ EventPattern = Literal[
     "schedule.*",
     "schedule.skipped",
     "schedule.refused",
+    "trigger.*",
+    "trigger.skipped",
+    "trigger.refused",
     "endpoint.*",
     "endpoint.disabled",
 ]
@@ -61,6 +64,7 @@ FOR_PEOPLE: list[EventPattern] = [
     "run.awaiting_approval",
     "budget.*",
     "schedule.refused",
+    "trigger.refused",
     "endpoint.disabled",
 ]
 

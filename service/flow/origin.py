@@ -77,7 +77,8 @@ def make(session: Session, origin: Origin, occasion: Occasion, gate: Gate, now: 
     if occasion.pinned:
         body["recipe"] = {**body["recipe"], **occasion.pinned}
     request = Filled.model_validate({"run": body}).run
-    who = Submitter(origin.team, origin.owner, f"{origin.id}/{occasion.name}", gate.vault.body_hmac(body))
+    key = f"{origin.id}/{occasion.name}"  # one that comes again finds its run, whatever the template says by now
+    who = Submitter(origin.team, origin.owner, key, gate.vault.body_hmac(key))
     run, _ = enqueue(session, request, who, gate.namespace, gate.vault, now, gate.limits, origin=origin.id)
     return run
 

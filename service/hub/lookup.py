@@ -88,6 +88,10 @@ class Lookup:
                 return MountFact(outcome=Outcome.FOUND, message="this Hub cannot be asked about buckets")
             return self._not_found(MountFact, error, f"{kind}s", repo)
 
+    def head(self, kind: str, repo: str) -> str:
+        """The newest commit of a repository, of `models` or `datasets`. Raises HubFault."""
+        return _sha(self._info(kind, repo, MAIN, self._job_token))
+
     def job_account(self) -> AccountFact:
         """Whose the token is that jobs are given, and where it may write."""
         try:

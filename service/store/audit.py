@@ -63,7 +63,8 @@ def team_of(session: Session, deed: Deed) -> str | None:
         return named
     run = session.get(Run, deed.parameters.get("run_id", ""))
     endpoint = session.get(Endpoint, deed.parameters.get("endpoint_id", ""))
-    origin = session.get(Origin, deed.parameters.get("schedule_id", ""))
+    origin_id = deed.parameters.get("schedule_id") or deed.parameters.get("trigger_id", "")
+    origin = session.get(Origin, origin_id)
     return next((one.team for one in (run, endpoint, origin) if one is not None), None)
 
 

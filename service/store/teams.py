@@ -8,7 +8,7 @@ from sqlmodel import Session, col, delete, exists, select
 
 from service.domain.errors import TeamArchived
 from service.domain.moment import iso
-from service.store import changes, keys, schedules, topics, webhooks
+from service.store import changes, keys, schedules, topics, triggers, webhooks
 from service.store.shared import once
 from service.store.tables import (
     Delivery,
@@ -101,6 +101,7 @@ def close(session: Session, name: str, now: datetime) -> bool:
         webhooks.hold(session, endpoint, "the team is archived", now)
     session.exec(delete(TeamSecret).where(col(TeamSecret.team) == name))
     schedules.end_all(session, name, now)
+    triggers.end_all(session, name, now)
     return True
 
 

@@ -21,7 +21,7 @@ from tests.api.conftest import Api
 from tests.api.test_runs import BODY, submit
 
 # A callback URL is its own key.
-OPEN = {"/healthz", "/readyz", "/callbacks/{run_id}/{attempt}/{token}"}
+OPEN = {"/healthz", "/readyz", "/callbacks/{run_id}/{attempt}/{token}", "/hooks/hub/{trigger_id}"}
 
 # The least role of each route, as design asks; what is not here, every key may read.
 LEAST = {
@@ -79,6 +79,11 @@ LEAST = {
     ("PATCH", "/schedules/{schedule_id}"): "member",
     ("DELETE", "/schedules/{schedule_id}"): "member",
     ("POST", "/schedules/{schedule_id}/run"): "member",
+    ("POST", "/triggers"): "member",
+    ("PATCH", "/triggers/{trigger_id}"): "member",
+    ("DELETE", "/triggers/{trigger_id}"): "member",
+    ("POST", "/triggers/{trigger_id}/rotate-secret"): "member",
+    ("POST", "/triggers/{trigger_id}/run"): "member",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
     ("DELETE", "/webhooks/{endpoint_id}"): "lead",
@@ -116,6 +121,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/callbacks/{run_id}/{attempt}/{token}"): {"loss": 1},
     ("POST", "/schedules"): {"name": "x", "cron": "0 3 * * *", "run": BODY},
     ("PATCH", "/schedules/{schedule_id}"): {"paused": True},
+    ("POST", "/triggers"): {"name": "y", "repo_type": "dataset", "repo": "acme/chats", "run": BODY},
+    ("PATCH", "/triggers/{trigger_id}"): {"paused": True},
+    ("POST", "/hooks/hub/{trigger_id}"): {},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
     ("PATCH", "/webhooks/{endpoint_id}"): {"enabled": True},
     ("POST", "/webhooks/{endpoint_id}/redeliver"): {"since": "2026-11-24T00:00:00Z"},
@@ -135,6 +143,7 @@ def fill(path: str, **ids: str) -> str:
             "key_id": "key_x",
             "endpoint_id": "ep_x",
             "schedule_id": "sch_x",
+            "trigger_id": "trg_x",
             "delivery_id": "dlv_x",
             "other_id": "run_y",
             "attempt": "1",
@@ -173,10 +182,12 @@ def test_another_teams_objects_do_not_exist(api: Api) -> None:
     key_id = api("GET", "/teams/research/keys", as_="lead").json()["data"][0]["id"]
     schedule = {"name": "nightly", "every": "1d", "run": BODY}
     schedule_id = api("POST", "/schedules", json=schedule).json()["id"]
+    trigger = {"name": "chats", "repo_type": "dataset", "repo": "acme/chats", "run": BODY}
+    ids = {"schedule_id": schedule_id, "trigger_id": api("POST", "/triggers", json=trigger).json()["id"]}
     for method, path in routes(api):
-        if "{" not in path or LEAST.get((method, path)) == "admin":
+        if "{" not in path or LEAST.get((method, path)) == "admin" or path in OPEN:
             continue
-        url = fill(path, run_id=run_id, endpoint_id=endpoint_id, key_id=key_id, schedule_id=schedule_id)
+        url = fill(path, run_id=run_id, endpoint_id=endpoint_id, key_id=key_id, **ids)
         answer = api(method, url, as_="outsider", json=BODIES.get((method, path)))
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, path)
 

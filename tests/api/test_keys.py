@@ -23,6 +23,7 @@ SCOPE_OF = {
     "/estimates": "runs",
     "/checkpoints": "runs",
     "/schedules": "runs",
+    "/triggers": "runs",
     "/teams": "teams",
     "/organisation": "teams",
     "/budgets": "money",

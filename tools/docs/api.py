@@ -26,6 +26,7 @@ TAGS = {
     "queue": ("The queue", "In which order runs start, and why one does not."),
     "steering": ("Steering", "Changes, pauses, approvals, and the kill switch."),
     "schedules": ("Schedules", "Runs that come by themselves."),
+    "triggers": ("Triggers", "Runs that come with commits on the Hub."),
     "teams": ("Teams and users", "Who owns runs."),
     "keys": ("Keys", "Who is calling."),
     "limits": ("Limits and shares", "How many runs are active, and whose turn it is."),

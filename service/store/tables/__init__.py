@@ -10,7 +10,7 @@ from service.store.tables.files import FilePair, FilePiece, FineTuningJob, Uploa
 from service.store.tables.logs import LogChunk, MetricPoint, Report
 from service.store.tables.money import BillingReading, Budget, BudgetWindow, Flavor, LedgerEntry, ReservationWindow
 from service.store.tables.news import Delivery, Endpoint, Event, Lease
-from service.store.tables.origins import Origin, Schedule
+from service.store.tables.origins import Origin, Schedule, Trigger
 from service.store.tables.owners import ApiKey, Installation, Organisation, Team, User
 from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
@@ -52,6 +52,7 @@ __all__ = [
     "Team",
     "TeamCredential",
     "TeamSecret",
+    "Trigger",
     "UploadedFile",
     "User",
 ]

@@ -1,4 +1,4 @@
-"""What makes runs by itself: schedules."""
+"""What makes runs by itself: schedules, and triggers on the Hub."""
 
 from datetime import datetime
 from typing import Any
@@ -53,4 +53,28 @@ class Schedule(SQLModel, table=True):
     last_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_outcome: str | None = None
     last_message: str | None = None
+    last_run_id: str | None = None
+
+
+class Trigger(SQLModel, table=True):
+    """A repository on the Hub whose new commits make runs. `due_at` is when it is looked at next, None where nothing
+    has been told of it since; `told_at` is the first of the hints that this is for."""
+
+    __tablename__ = "trigger"
+    id: str = Field(primary_key=True, foreign_key="origin.id")
+    repo_type: str
+    repo: str
+    debounce_seconds: int
+    overlap: str
+    # of the secret that the Hub sends along, which follows from this (`store.triggers.secret_of`)
+    secret_number: int = 1
+    # the commit that was looked at last; None: none yet
+    seen_revision: str | None = None
+    told_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    due_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    tries: int = 0
+    last_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_outcome: str | None = None
+    last_message: str | None = None
+    last_revision: str | None = None
     last_run_id: str | None = None
