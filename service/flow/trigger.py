@@ -53,7 +53,7 @@ def _see_to(gate: Gate, origin: Origin, trigger: Trigger) -> bool:
 def _look(gate: Gate, origin: Origin, trigger: Trigger) -> Seen:
     """Read the repository with the team's own tokens where it has some."""
     with gate.db.read() as session:
-        own = None if credentials.held(session, origin.team) is None else origin.team
+        own = None if credentials.get(session, origin.team) is None else origin.team
     try:
         return Seen(gate.hub_of(own).lookup.head(f"{trigger.repo_type}s", trigger.repo))
     except HubFault as error:
