@@ -58,7 +58,8 @@ def test_submit_follows_a_log_and_tells_a_failure(tunegate: Command, here: Path)
     assert "remedy" in shown
     tunegate("retry", run_id, "--with-remedy", "--yes", code=3)
     assert "No remedy is offered" in tunegate.err
-    again = tunegate("retry", run_id, "--set", "recipe.args=[]", "--set", "timeout=6m")
+    slow = "recipe.source=import time; time.sleep(300)"  # it is to be cancelled before it ends by itself
+    again = tunegate("retry", run_id, "--set", "recipe.args=[]", "--set", "timeout=6m", "--set", slow)
     new_id = again.split()[0]
     run = tunegate.json("show", new_id)
     assert (run["retry_of"], run["timeout_seconds"]) == (run_id, 360)

@@ -216,7 +216,7 @@ except JobNotFoundError as error:
         (["jobs", "run", "--namespace", "mallory", IMAGE, "true"], "are in the namespace acme"),
         (["jobs", "run", "python:3.12", "bash"], "TUNEGATE_IMAGE_ALLOWLIST"),
         (["jobs", "run", "--flavor", "cpu-basik", IMAGE, "true"], "Did you mean cpu-basic"),
-        (["jobs", "scheduled", "ps"], "cron"),
+        (["jobs", "scheduled", "ps"], "POST /schedules"),
         (["jobs", "stats", "run_x"], "tunegate watch run_x"),
         (["jobs", "labels", "run_x", "--label", "a=b"], "PATCH /runs/run_x"),
         (["jobs", "inspect", "run_x"], "there is no run 'run_x'"),
