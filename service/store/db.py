@@ -216,7 +216,9 @@ def _committed(connection: Connection) -> Iterator[None]:
         raise
     try:
         transaction.commit()
-    except DBAPIError as error:
+    except BaseException as error:
+        # SQLAlchemy takes the transaction for over, and would hand the connection on with it: a file stayed locked.
+        connection.invalidate()
         if not is_away(error):
             raise
         raise OutcomeUnknown("the database was cut off while this was written") from error

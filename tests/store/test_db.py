@@ -209,3 +209,15 @@ def _succeeded(work: Future[bool]) -> bool:
         return work.result(10)
     except DBAPIError:
         return False
+
+
+def test_a_commit_that_fails_leaves_nothing_locked(db: Database, clock: Clock) -> None:
+    def fail(_connection: object) -> None:
+        event.remove(db.engine, "commit", fail)
+        raise MemoryError
+
+    event.listen(db.engine, "commit", fail)
+    with pytest.raises(MemoryError):
+        db.write(lambda session: teams.insert(session, "lost", clock.now))
+    db.write(lambda session: teams.insert(session, "kept", clock.now))
+    assert names(db) == {"kept"}
