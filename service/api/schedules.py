@@ -20,15 +20,13 @@ from service.api.problems import responses
 from service.api.schedule_schemas import ScheduleCreate, ScheduleObject, SchedulePatch
 from service.api.schemas import RunObject
 from service.api.state import App, State
-from service.domain.errors import NotFound
-from service.domain.moment import iso, iso_or_none
-from service.domain.overlap import Overlap
+from service.domain.moment import iso
 from service.flow import schedule as step
-from service.store import audit, budgets, origins, schedules
-from service.store.ids import new_id
+from service.store import origins, schedules
 from service.store.tables import Origin, Schedule
 
 router = APIRouter(tags=["schedules"])
+KIND = "schedule"
 SHOWN_TIMES = 5
 
 
@@ -51,7 +49,7 @@ def create_schedule(body: ScheduleCreate, caller: Member, app: App) -> Response:
 def list_schedules(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
     """The team's, newest first; all teams' for admins."""
     with app.gate.db.read() as session:
-        rows = schedules.page(session, caller.team, decode(after), limit + 1)
+        rows = origins.page(session, Schedule, caller.team, decode(after), limit + 1)
         shown, has_more, following = page_of(rows, limit, lambda pair: pair[0].id)
         data = [_json(session, origin, schedule) for origin, schedule in shown]
     return JSONResponse(page_json(data, has_more, following))
@@ -63,7 +61,8 @@ def list_schedules(caller: Viewer, app: App, limit: Limit = 50, after: After = N
 def read_schedule(schedule_id: str, caller: Viewer, app: App) -> Response:
     """With its next times, and what came of the last one."""
     with app.gate.db.read() as session:
-        origin, schedule = _seen(caller, schedules.get(session, schedule_id), schedule_id)
+        pair = origins.get(session, Schedule, schedule_id)
+        origin, schedule = template.seen(caller, pair, KIND, schedule_id)
         return JSONResponse(_json(session, origin, schedule))
 
 
@@ -117,19 +116,7 @@ class _When(NamedTuple):
 
 
 def _create(session: Session, body: ScheduleCreate, caller: Caller, app: State, now: datetime) -> dict[str, Any]:
-    team = template.team_for(session, caller, body.team)
-    origins.refuse_taken(session, team, body.name)
-    origin = Origin(
-        id=new_id("sch", now),
-        kind="schedule",
-        team=team,
-        name=body.name,
-        owner=caller.name,
-        template=template.checked(body.run),
-        created_at=now,
-    )
-    session.add(origin)
-    session.flush()
+    origin = template.create(session, KIND, "sch", body, caller, now)
     schedule = Schedule(
         id=origin.id,
         time_zone=checked_zone(body.time_zone),
@@ -139,7 +126,6 @@ def _create(session: Session, body: ScheduleCreate, caller: Caller, app: State, 
         misfire=body.misfire.value,
         overlap=body.overlap.value,
     )
-    audit.about(session, f"/schedules/{origin.id}", team)
     _settle(session, origin, schedule, body, caller, app, now)
     return _json(session, origin, schedule)
 
@@ -148,11 +134,7 @@ def _patch(
     session: Session, schedule_id: str, body: SchedulePatch, caller: Caller, app: State, now: datetime
 ) -> dict[str, Any]:
     origin, schedule = _own(session, caller, schedule_id)
-    if body.name is not None:
-        origins.refuse_taken(session, origin.team, body.name, but=origin.id)
-        origin.name = body.name
-    if body.run is not None:
-        origin.template = template.checked(body.run)
+    template.change(session, origin, body)
     before = _When(schedule.cron, schedule.every_seconds, schedule.time_zone)
     if body.cron is not None or body.every is not None:
         schedule.cron, schedule.every_seconds = body.cron, body.every
@@ -175,32 +157,20 @@ def _settle(
     app: State,
     now: datetime,
 ) -> None:
-    """What follows from what was set: its slots, its next time, its budget; and a run of its next time has to do."""
-    origin.max_concurrent_runs = 1 if schedule.overlap == Overlap.QUEUE else None
-    template.pause(origin, body.paused, caller.name, now)
+    """What follows from what was set: its next time; and a run of that has to do."""
+    template.settle(session, origin, schedule, body, caller, now)
     if origin.paused_at is not None:
         schedule.next_at = None
     elif schedule.next_at is None:
         schedule.next_at = schedules.timing(schedule).after(now)
-    session.add(origin)
     session.add(schedule)
-    session.flush()
-    template.grant(session, origin, body.budget, caller.name, now)
     if body.run is not None:
         template.try_out(session, origin, step.occasion(schedule, schedules.timing(schedule).after(now)), app)
 
 
-def _seen(caller: Caller, pair: schedules.Pair | None, schedule_id: str) -> schedules.Pair:
-    if pair is None or not caller.sees(pair[0].team):
-        raise NotFound(f"there is no schedule '{schedule_id}'")
-    return pair
-
-
-def _own(session: Session, caller: Caller, schedule_id: str) -> schedules.Pair:
+def _own(session: Session, caller: Caller, schedule_id: str) -> tuple[Origin, Schedule]:
     """A schedule that is the caller's to change, held; raises NotFound and NotAllowed."""
-    origin, schedule = _seen(caller, schedules.lock(session, schedule_id), schedule_id)
-    template.require_own(caller, origin)
-    return origin, schedule
+    return template.own(caller, origins.lock(session, Schedule, schedule_id), KIND, schedule_id)
 
 
 def _json(session: Session, origin: Origin, schedule: Schedule) -> dict[str, Any]:
@@ -209,28 +179,14 @@ def _json(session: Session, origin: Origin, schedule: Schedule) -> dict[str, Any
         times += islice(schedules.timing(schedule).following(times[0]), SHOWN_TIMES - 1)
     last = None
     if schedule.last_at is not None:
-        last = {
-            "planned_at": iso(schedule.last_at),
-            "outcome": schedule.last_outcome,
-            "message": schedule.last_message or None,
-            "run_id": schedule.last_run_id if schedule.last_outcome == "started" else None,
-        }
+        last = {"planned_at": iso(schedule.last_at), **template.came(schedule)}
     return {
-        "id": origin.id,
-        "object": "schedule",
-        "name": origin.name,
-        "team": origin.team,
-        "owner": origin.owner,
-        "run": origin.template,
+        **template.shown(session, origin),
         "cron": schedule.cron,
         "every_seconds": schedule.every_seconds,
         "time_zone": schedule.time_zone,
         "misfire": schedule.misfire,
         "overlap": schedule.overlap,
-        "budgets": [budget.name for budget in budgets.of_origin(session, origin.id)],
-        "paused_at": iso_or_none(origin.paused_at),
-        "paused_by": origin.paused_by,
         "next_times": [iso(one.astimezone(ZoneInfo(schedule.time_zone))) for one in times],
         "last": last,
-        "created_at": iso(origin.created_at),
     }

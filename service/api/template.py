@@ -1,4 +1,4 @@
-"""What schedules and triggers have in common for their callers: a template that is checked, a budget, an owner."""
+"""What schedules and triggers have in common for their callers: how they are found, made, changed, paid and shown."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from typing import Any
 from sqlmodel import Session
 
 from service.api.auth import Caller
-from service.api.money_schemas import BudgetPut
+from service.api.schedule_schemas import ScheduleCreate, SchedulePatch
 from service.api.state import State
+from service.api.trigger_schemas import TriggerCreate, TriggerPatch
 from service.domain.access import Role
 from service.domain.budget import Period
 from service.domain.errors import BrokenRule, Invalid, NotAllowed, NotFound
+from service.domain.moment import iso, iso_or_none
 from service.domain.money import to_micro_usd
+from service.domain.overlap import Overlap
 from service.flow.origin import Occasion, make
-from service.store import budgets, teams
+from service.store import audit, budgets, origins, teams
 from service.store.budgets import Owner, Terms
-from service.store.tables import Origin
+from service.store.ids import new_id
+from service.store.origins import Kind
+from service.store.tables import Origin, Schedule, Trigger
 from service.store.trial import trial
+
+Made = ScheduleCreate | TriggerCreate
+Changed = SchedulePatch | TriggerPatch
 
 # What one run is asked and every run of a template cannot be.
 NOT_OF_MANY = {
@@ -30,48 +38,88 @@ NOT_OF_MANY = {
 }
 
 
-def checked(template: dict[str, Any]) -> dict[str, Any]:
-    """The same. Raises Invalid for what cannot be meant of many runs."""
-    for name, why in NOT_OF_MANY.items():
-        if template.get(name) is not None:
-            raise Invalid(f"'{name}' cannot be given in a template: {why}", field=f"run.{name}", remedy="Leave it out.")
-    secrets = template.get("secrets")
-    for name, value in secrets.items() if isinstance(secrets, dict) else ():
-        if isinstance(value, str):
-            raise Invalid(
-                "a template is kept, and shown to the team: a secret's value does not belong into it",
-                field=f"run.secrets.{name}",
-                remedy='PUT /teams/{team}/secrets/{name} keeps it for the team; name it here: {"ref": "wandb"}.',
-            )
-    return template
+def seen(caller: Caller, pair: tuple[Origin, Kind] | None, kind: str, origin_id: str) -> tuple[Origin, Kind]:
+    """One that is the caller's to see; raises NotFound."""
+    if pair is None or not caller.sees(pair[0].team):
+        raise NotFound(f"there is no {kind} '{origin_id}'")
+    return pair
 
 
-def team_for(session: Session, caller: Caller, named: str | None) -> str:
-    """The team that something is made for. Raises NotFound and TeamArchived."""
-    team = caller.team_or(named)
+def own(caller: Caller, pair: tuple[Origin, Kind] | None, kind: str, origin_id: str) -> tuple[Origin, Kind]:
+    """One that is the caller's to change; raises NotFound and NotAllowed."""
+    origin, row = seen(caller, pair, kind, origin_id)
+    if not caller.reaches(Role.LEAD) and caller.name != origin.owner:
+        raise NotAllowed(f"members change their own {kind}s", remedy="Ask a lead of the team.")
+    return origin, row
+
+
+def create(session: Session, kind: str, prefix: str, body: Made, caller: Caller, now: datetime) -> Origin:
+    """A new one of the team that it is made for. Raises NotFound, TeamArchived, Conflict and Invalid."""
+    team = caller.team_or(body.team)
     if (found := teams.get(session, team)) is None:
         raise NotFound(f"there is no team '{team}'", field="team", remedy="POST /teams makes one.")
     teams.refuse_archived(found)
-    return team
+    origins.refuse_taken(session, team, body.name)
+    origin = Origin(
+        id=new_id(prefix, now),
+        kind=kind,
+        team=team,
+        name=body.name,
+        owner=caller.name,
+        template=_checked(body.run),
+        created_at=now,
+    )
+    session.add(origin)
+    session.flush()
+    audit.about(session, f"/{kind}s/{origin.id}", team)
+    return origin
 
 
-def require_own(caller: Caller, origin: Origin) -> None:
-    """Raise NotAllowed where it is not the caller's to change."""
-    if not caller.reaches(Role.LEAD) and caller.name != origin.owner:
-        raise NotAllowed(f"members change their own {origin.kind}s", remedy="Ask a lead of the team.")
+def change(session: Session, origin: Origin, body: Changed) -> None:
+    """Another name, another template, where they are given. Raises Conflict and Invalid."""
+    if body.name is not None:
+        origins.refuse_taken(session, origin.team, body.name, but=origin.id)
+        origin.name = body.name
+    if body.run is not None:
+        origin.template = _checked(body.run)
 
 
-def pause(origin: Origin, paused: bool | None, by: str, now: datetime) -> None:
-    """Stop it, or let it go on; None: as it is."""
-    if paused is not None and paused != (origin.paused_at is not None):
-        origin.paused_at, origin.paused_by = (now, by) if paused else (None, None)
-
-
-def grant(session: Session, origin: Origin, asked: BudgetPut | None, by: str, now: datetime) -> None:
-    """What its runs may spend together, where that is asked for."""
-    if asked is not None:
+def settle(session: Session, origin: Origin, row: Kind, body: Made | Changed, caller: Caller, now: datetime) -> None:
+    """What follows from what was set: its slots, whether it is paused, its budget. Both rows are written."""
+    origin.max_concurrent_runs = 1 if row.overlap == Overlap.QUEUE else None
+    if body.paused is not None and body.paused != (origin.paused_at is not None):
+        origin.paused_at, origin.paused_by = (now, caller.name) if body.paused else (None, None)
+    session.add(origin)
+    session.add(row)
+    session.flush()
+    if (asked := body.budget) is not None:
         terms = Terms(to_micro_usd(asked.limit_usd), asked.hard, asked.carry_over, tuple(asked.thresholds))
-        budgets.grant(session, Owner(origin.team, origin=origin.id), Period(asked.period), terms, by, now)
+        budgets.grant(session, Owner(origin.team, origin=origin.id), Period(asked.period), terms, caller.name, now)
+
+
+def shown(session: Session, origin: Origin) -> dict[str, Any]:
+    """What is told of either kind."""
+    return {
+        "id": origin.id,
+        "object": origin.kind,
+        "name": origin.name,
+        "team": origin.team,
+        "owner": origin.owner,
+        "run": origin.template,
+        "budgets": [budget.name for budget in budgets.of_origin(session, origin.id)],
+        "paused_at": iso_or_none(origin.paused_at),
+        "paused_by": origin.paused_by,
+        "created_at": iso(origin.created_at),
+    }
+
+
+def came(row: Schedule | Trigger) -> dict[str, Any]:
+    """What the last time, or the last look, came to."""
+    return {
+        "outcome": row.last_outcome,
+        "message": row.last_message or None,
+        "run_id": row.last_run_id if row.last_outcome == "started" else None,
+    }
 
 
 def made(session: Session, origin: Origin, occasion: Occasion, app: State) -> dict[str, Any]:
@@ -89,3 +137,19 @@ def try_out(session: Session, origin: Origin, occasion: Occasion, app: State) ->
     """Raise what a run of it would be refused for now; nothing of it is left."""
     with trial(session):
         made(session, origin, occasion, app)
+
+
+def _checked(template: dict[str, Any]) -> dict[str, Any]:
+    """The same. Raises Invalid for what cannot be meant of many runs."""
+    for name, why in NOT_OF_MANY.items():
+        if template.get(name) is not None:
+            raise Invalid(f"'{name}' cannot be given in a template: {why}", field=f"run.{name}", remedy="Leave it out.")
+    secrets = template.get("secrets")
+    for name, value in secrets.items() if isinstance(secrets, dict) else ():
+        if isinstance(value, str):
+            raise Invalid(
+                "a template is kept, and shown to the team: a secret's value does not belong into it",
+                field=f"run.secrets.{name}",
+                remedy='PUT /teams/{team}/secrets/{name} keeps it for the team; name it here: {"ref": "wandb"}.',
+            )
+    return template

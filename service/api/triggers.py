@@ -16,15 +16,14 @@ from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
 from service.api.trigger_schemas import NewTriggerObject, TriggerCreate, TriggerObject, TriggerPatch
-from service.domain.errors import Invalid, NotFound
+from service.domain.errors import Invalid
 from service.domain.moment import iso, iso_or_none
-from service.domain.overlap import Overlap
 from service.flow import trigger as step
-from service.store import audit, budgets, origins, triggers
-from service.store.ids import new_id
+from service.store import origins, triggers
 from service.store.tables import Origin, Trigger
 
 router = APIRouter(tags=["triggers"])
+KIND = "trigger"
 ANY_REVISION = "0" * 40
 
 
@@ -47,7 +46,7 @@ def create_trigger(body: TriggerCreate, caller: Member, app: App) -> Response:
 def list_triggers(caller: Viewer, app: App, limit: Limit = 50, after: After = None) -> Response:
     """The team's, newest first; all teams' for admins."""
     with app.gate.db.read() as session:
-        rows = triggers.page(session, caller.team, decode(after), limit + 1)
+        rows = origins.page(session, Trigger, caller.team, decode(after), limit + 1)
         shown, has_more, following = page_of(rows, limit, lambda pair: pair[0].id)
         data = [_json(session, app, origin, trigger) for origin, trigger in shown]
     return JSONResponse(page_json(data, has_more, following))
@@ -57,7 +56,8 @@ def list_triggers(caller: Viewer, app: App, limit: Limit = 50, after: After = No
 def read_trigger(trigger_id: str, caller: Viewer, app: App) -> Response:
     """With what came of the last look at its repository."""
     with app.gate.db.read() as session:
-        origin, trigger = _seen(caller, triggers.get(session, trigger_id), trigger_id)
+        pair = origins.get(session, Trigger, trigger_id)
+        origin, trigger = template.seen(caller, pair, KIND, trigger_id)
         return JSONResponse(_json(session, app, origin, trigger))
 
 
@@ -125,19 +125,7 @@ def run_trigger(trigger_id: str, caller: Member, app: App) -> Response:
 
 
 def _create(session: Session, body: TriggerCreate, caller: Caller, app: State, now: datetime) -> dict[str, Any]:
-    team = template.team_for(session, caller, body.team)
-    origins.refuse_taken(session, team, body.name)
-    origin = Origin(
-        id=new_id("trg", now),
-        kind="trigger",
-        team=team,
-        name=body.name,
-        owner=caller.name,
-        template=template.checked(body.run),
-        created_at=now,
-    )
-    session.add(origin)
-    session.flush()
+    origin = template.create(session, KIND, "trg", body, caller, now)
     trigger = Trigger(
         id=origin.id,
         repo_type=body.repo_type,
@@ -145,7 +133,6 @@ def _create(session: Session, body: TriggerCreate, caller: Caller, app: State, n
         debounce_seconds=body.debounce,
         overlap=body.overlap.value,
     )
-    audit.about(session, f"/triggers/{origin.id}", team)
     _settle(session, origin, trigger, body, caller, app, now)
     return _with_secret(session, app, origin, trigger)
 
@@ -154,11 +141,7 @@ def _patch(
     session: Session, trigger_id: str, body: TriggerPatch, caller: Caller, app: State, now: datetime
 ) -> dict[str, Any]:
     origin, trigger = _own(session, caller, trigger_id)
-    if body.name is not None:
-        origins.refuse_taken(session, origin.team, body.name, but=origin.id)
-        origin.name = body.name
-    if body.run is not None:
-        origin.template = template.checked(body.run)
+    template.change(session, origin, body)
     if body.debounce is not None:
         trigger.debounce_seconds = body.debounce
     if body.overlap is not None:
@@ -177,14 +160,10 @@ def _settle(
     now: datetime,
 ) -> None:
     """What follows from what was set; and a run of a new commit has to do, and must not start itself."""
-    origin.max_concurrent_runs = 1 if trigger.overlap == Overlap.QUEUE else None
-    template.pause(origin, body.paused, caller.name, now)
+    template.settle(session, origin, trigger, body, caller, now)
     if origin.paused_at is not None:
         trigger.due_at = trigger.told_at = None
-    session.add(origin)
-    session.add(trigger)
-    session.flush()
-    template.grant(session, origin, body.budget, caller.name, now)
+        session.add(trigger)
     if body.run is not None:
         template.try_out(session, origin, step.occasion(origin, trigger, ANY_REVISION, now), app)
     if (way := triggers.round_trip(session, origin, trigger)) is not None:
@@ -195,17 +174,9 @@ def _settle(
         )
 
 
-def _seen(caller: Caller, pair: triggers.Pair | None, trigger_id: str) -> triggers.Pair:
-    if pair is None or not caller.sees(pair[0].team):
-        raise NotFound(f"there is no trigger '{trigger_id}'")
-    return pair
-
-
-def _own(session: Session, caller: Caller, trigger_id: str) -> triggers.Pair:
+def _own(session: Session, caller: Caller, trigger_id: str) -> tuple[Origin, Trigger]:
     """A trigger that is the caller's to change, held; raises NotFound and NotAllowed."""
-    origin, trigger = _seen(caller, triggers.lock(session, trigger_id), trigger_id)
-    template.require_own(caller, origin)
-    return origin, trigger
+    return template.own(caller, origins.lock(session, Trigger, trigger_id), KIND, trigger_id)
 
 
 def _with_secret(session: Session, app: State, origin: Origin, trigger: Trigger) -> dict[str, Any]:
@@ -215,29 +186,14 @@ def _with_secret(session: Session, app: State, origin: Origin, trigger: Trigger)
 def _json(session: Session, app: State, origin: Origin, trigger: Trigger) -> dict[str, Any]:
     last = None
     if trigger.last_at is not None:
-        last = {
-            "at": iso(trigger.last_at),
-            "revision": trigger.last_revision,
-            "outcome": trigger.last_outcome,
-            "message": trigger.last_message or None,
-            "run_id": trigger.last_run_id if trigger.last_outcome == "started" else None,
-        }
+        last = {"at": iso(trigger.last_at), "revision": trigger.last_revision, **template.came(trigger)}
     return {
-        "id": origin.id,
-        "object": "trigger",
-        "name": origin.name,
-        "team": origin.team,
-        "owner": origin.owner,
+        **template.shown(session, origin),
         "repo_type": trigger.repo_type,
         "repo": trigger.repo,
-        "run": origin.template,
         "debounce_seconds": trigger.debounce_seconds,
         "overlap": trigger.overlap,
-        "budgets": [budget.name for budget in budgets.of_origin(session, origin.id)],
         "hook": f"{(app.gate.public_url or '').rstrip('/')}/hooks/hub/{origin.id}",
-        "paused_at": iso_or_none(origin.paused_at),
-        "paused_by": origin.paused_by,
         "looks_at": iso_or_none(trigger.due_at),
         "last": last,
-        "created_at": iso(origin.created_at),
     }

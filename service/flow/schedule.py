@@ -39,7 +39,7 @@ def run_once(gate: Gate) -> int:
 
 def turn(session: Session, schedule_id: str, gate: Gate, now: datetime) -> Came | None:
     """What a schedule's time comes to; None where it was seen to meanwhile."""
-    found = schedules.lock(session, schedule_id)
+    found = origins.lock(session, Schedule, schedule_id)
     if found is None or found[1].next_at is None or found[1].next_at > now:
         return None
     origin, schedule = found

@@ -38,7 +38,7 @@ class Seen:
 def run_once(gate: Gate) -> int:
     """Look at what is due; how many triggers were looked at."""
     with gate.db.read() as session:
-        pairs = [pair for one in triggers.due(session, gate.clock()) if (pair := triggers.get(session, one))]
+        pairs = [pair for one in triggers.due(session, gate.clock()) if (pair := origins.get(session, Trigger, one))]
     return sum(bool(each("trigger", trigger.id, partial(_see_to, gate, origin, trigger))) for origin, trigger in pairs)
 
 
@@ -62,7 +62,7 @@ def _look(gate: Gate, origin: Origin, trigger: Trigger) -> Seen:
 
 def turn(session: Session, trigger_id: str, seen: Seen, gate: Gate, now: datetime) -> Came | None:
     """What a look comes to; None where it was seen to meanwhile, or is looked at again later."""
-    found = triggers.lock(session, trigger_id)
+    found = origins.lock(session, Trigger, trigger_id)
     if found is None or found[1].due_at is None or found[1].due_at > now:  # or it was told of another change
         return None
     origin, trigger = found

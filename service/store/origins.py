@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import exists
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import Select
 
 from service.domain.errors import Conflict
 from service.domain.run import RunState
 from service.store import events
-from service.store.tables import Origin, Run
+from service.store.tables import Origin, Run, Schedule, Trigger
 
 WAITING = RunState.QUEUED.value
+# What an origin is by its kind: found together with it.
+Kind = TypeVar("Kind", Schedule, Trigger)
 
 
 def limits(session: Session) -> dict[str, int]:
@@ -26,10 +29,38 @@ def limits(session: Session) -> dict[str, int]:
     return {origin_id: most for origin_id, most in rows if most is not None}
 
 
-def lock(session: Session, origin_id: str) -> Origin | None:
-    """One that is there, held until the transaction ends."""
+def get(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Kind] | None:
+    """One that is there."""
+    return session.exec(_there(kind).where(Origin.id == origin_id)).first()
+
+
+def lock(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Kind] | None:
+    """The same, held until the transaction ends."""
     origin = session.get(Origin, origin_id, with_for_update=True, populate_existing=True)
-    return None if origin is None or origin.ended_at is not None else origin
+    row = session.get(kind, origin_id, populate_existing=True)
+    return None if origin is None or origin.ended_at is not None or row is None else (origin, row)
+
+
+def every(session: Session, kind: type[Kind], team: str | None = None) -> list[tuple[Origin, Kind]]:
+    """All of a team's; with None all teams'."""
+    query = _there(kind)
+    return list(session.exec(query if team is None else query.where(Origin.team == team)))
+
+
+def page(
+    session: Session, kind: type[Kind], team: str | None, after: str | None, limit: int
+) -> list[tuple[Origin, Kind]]:
+    """A team's, newest first; with None all teams'."""
+    query = _there(kind)
+    if team is not None:
+        query = query.where(Origin.team == team)
+    if after is not None:
+        query = query.where(col(Origin.id) < after)
+    return list(session.exec(query.order_by(col(Origin.id).desc()).limit(limit)))
+
+
+def _there(kind: type[Kind]) -> Select[Origin, Kind]:
+    return select(Origin, kind).join(kind, col(kind.id) == Origin.id).where(col(Origin.ended_at).is_(None))
 
 
 def refuse_taken(session: Session, team: str, name: str, but: str | None = None) -> None:

@@ -14,7 +14,6 @@ from service.store.vault import Vault
 MOST_DUE = 100
 # However often it is told of changes, it is looked at after so many times its debounce.
 MOST_DEBOUNCES = 10
-Pair = tuple[Origin, Trigger]
 
 
 def secret_of(vault: Vault, trigger: Trigger) -> str:
@@ -26,32 +25,6 @@ def due(session: Session, now: datetime) -> list[str]:
     """Those to look at, the longest due first."""
     query = select(Trigger.id).where(col(Trigger.due_at) <= now).order_by(col(Trigger.due_at)).limit(MOST_DUE)
     return list(session.exec(query))
-
-
-def get(session: Session, trigger_id: str) -> Pair | None:
-    """One that is there."""
-    return session.exec(
-        select(Origin, Trigger)
-        .join(Trigger, col(Trigger.id) == Origin.id)
-        .where(Origin.id == trigger_id, col(Origin.ended_at).is_(None))
-    ).first()
-
-
-def lock(session: Session, trigger_id: str) -> Pair | None:
-    """The same, held until the transaction ends."""
-    origin = origins.lock(session, trigger_id)
-    trigger = None if origin is None else session.get(Trigger, trigger_id, populate_existing=True)
-    return None if origin is None or trigger is None else (origin, trigger)
-
-
-def page(session: Session, team: str | None, after: str | None, limit: int) -> list[Pair]:
-    """A team's, newest first; with None all teams'."""
-    query = select(Origin, Trigger).join(Trigger, col(Trigger.id) == Origin.id).where(col(Origin.ended_at).is_(None))
-    if team is not None:
-        query = query.where(Origin.team == team)
-    if after is not None:
-        query = query.where(col(Origin.id) < after)
-    return list(session.exec(query.order_by(col(Origin.id).desc()).limit(limit)))
 
 
 def hint(session: Session, trigger: Trigger, now: datetime) -> None:
@@ -74,17 +47,17 @@ def writes_still(session: Session, trigger: Trigger) -> Run | None:
 
 def published_by(session: Session, trigger: Trigger, revision: str) -> str | None:
     """The run of the trigger's own that a commit is of."""
-    runs = session.exec(select(Run).where(Run.origin == trigger.id, col(Run.output).is_not(None)))
-    return next((run.id for run in runs if (run.output or {}).get("revision") == revision), None)
+    mine = select(Run.id, Run.output).where(Run.origin == trigger.id, col(Run.output).is_not(None))
+    return next((run_id for run_id, output in session.exec(mine) if (output or {}).get("revision") == revision), None)
 
 
 def round_trip(session: Session, origin: Origin, trigger: Trigger) -> list[str] | None:
     """The way by which a trigger's runs would start it again: repositories that are watched and published to, as far as
     templates name them. None where there is none."""
-    watched = [pair for pair in page(session, None, None, 100_000) if pair[1].repo_type == "model"]
-    way, known, ahead = [trigger.repo], {trigger.repo.lower()}, [origin]
     if trigger.repo_type != "model":
         return None
+    watched = [pair for pair in origins.every(session, Trigger) if pair[1].repo_type == "model"]
+    way, known, ahead = [trigger.repo], {trigger.repo.lower()}, [origin]
     while ahead:
         repo = str(ahead.pop().template.get("output_repo") or "").lower()
         if repo == trigger.repo.lower():
@@ -98,7 +71,7 @@ def round_trip(session: Session, origin: Origin, trigger: Trigger) -> list[str] 
 
 def end_all(session: Session, team: str, now: datetime) -> None:
     """None of a team's makes a run any more."""
-    for origin, trigger in page(session, team, None, 100_000):
+    for origin, trigger in origins.every(session, Trigger, team):
         end(session, origin, trigger, now)
 
 

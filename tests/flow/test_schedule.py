@@ -14,7 +14,7 @@ from service.domain.budget import Period
 from service.domain.overlap import Overlap
 from service.domain.schedule import Misfire
 from service.flow import schedule as step
-from service.store import budgets, events, schedules
+from service.store import budgets, events, origins, schedules
 from service.store.budgets import Owner, Terms
 from service.store.tables import Event, Origin, Run, Schedule
 from tests.flow.conftest import World
@@ -50,7 +50,7 @@ def make(world: World, template: dict[str, Any] = RUN, **fields: Any) -> None:
 
 def schedule(world: World) -> Schedule:
     with world.db.read() as session:
-        found = schedules.get(session, ID)
+        found = origins.get(session, Schedule, ID)
     assert found is not None
     return found[1]
 

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from service.domain.hub_hook import tells_of
 from service.domain.overlap import Overlap
 from service.flow import trigger as step
-from service.store import events, triggers
+from service.store import events, origins, triggers
 from service.store.tables import Origin, Run, Trigger
 from tests.flow.conftest import World
 
@@ -55,7 +55,7 @@ def push(world: World, content: bytes, repo_type: str = "dataset", repo: str = D
 
 def hint(world: World) -> None:
     def work(session: Session) -> None:
-        found = triggers.lock(session, ID)
+        found = origins.lock(session, Trigger, ID)
         assert found is not None
         triggers.hint(session, found[1], world.clock.now)
 
@@ -64,7 +64,7 @@ def hint(world: World) -> None:
 
 def trigger(world: World) -> Trigger:
     with world.db.read() as session:
-        found = triggers.get(session, ID)
+        found = origins.get(session, Trigger, ID)
     assert found is not None
     return found[1]
 
