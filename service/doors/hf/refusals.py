@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.problems import MEDIA_TYPE
+from service.doors.retelling import Retelling
 
 OURS = "/api/"
 RESOLVED = "/resolve/"
@@ -34,21 +35,8 @@ class HubErrors:
         """One request."""
         if scope["type"] != "http" or not (scope["path"].startswith(OURS) or RESOLVED in scope["path"]):
             return await self._app(scope, receive, send)
-        begun: list[Message] = []
-        body = bytearray()
-
-        async def send_as_hub(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_problem(message):
-                begun.append(message)
-            elif not begun:
-                await send(message)
-            else:
-                body.extend(message.get("body", b""))
-                if not message.get("more_body", False):
-                    for told in _told_again(begun[0], bytes(body), is_head=scope["method"] == "HEAD"):
-                        await send(told)
-
-        return await self._app(scope, receive, send_as_hub)
+        tell = partial(_told_again, is_head=scope["method"] == "HEAD")
+        return await self._app(scope, receive, Retelling(send, tell))
 
 
 def error_text(problem: Mapping[str, Any]) -> str:
@@ -63,10 +51,6 @@ def error_text(problem: Mapping[str, Any]) -> str:
 def in_a_header(text: str) -> str:
     """A sentence as any header can carry it: in one line, of printable ASCII."""
     return "".join(sign if " " <= sign <= "~" else "?" for sign in " ".join(text.split()).translate(PLAIN))
-
-
-def _is_problem(message: Message) -> bool:
-    return Headers(raw=message["headers"]).get("content-type", "").startswith(MEDIA_TYPE)
 
 
 def _told_again(start: Message, body: bytes, *, is_head: bool) -> list[Message]:

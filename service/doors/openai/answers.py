@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.auth import TEAM_HEADER
 from service.api.edge import STREAMED
-from service.api.problems import MEDIA_TYPE, unexpected
+from service.api.problems import unexpected
+from service.doors.retelling import Retelling
 
 PREFIX = "/v1/"
 UPLOAD = ("POST", "/v1/files")
@@ -39,7 +40,7 @@ class OpenAiAnswers:
         if (scope["method"], scope["path"]) == UPLOAD:
             scope[STREAMED] = True
         _name_team(scope)
-        telling = _Telling(send)
+        telling = Retelling(send, _told, _name_request)
         try:
             await self._app(scope, receive, telling)
         except Exception as error:
@@ -48,44 +49,20 @@ class OpenAiAnswers:
             await unexpected(scope, error)(scope, receive, telling)
 
 
-class _Telling:
-    """The way out: an answer passes as it is, a problem document becomes an error of OpenAI's."""
+def _told(start: Message, body: bytes) -> list[Message]:
+    given: int = start["status"]
+    status = STATUSES.get(given, given)
+    answer = JSONResponse({"error": error_of(json.loads(body), status)}, status)
+    headers = MutableHeaders(scope=start)
+    headers["content-type"], headers["content-length"] = "application/json", str(len(answer.body))
+    headers["x-should-retry"] = "true" if status in AGAIN else "false"
+    if (seconds := headers.get("retry-after", "")).isdigit():
+        headers["retry-after-ms"] = str(int(seconds) * 1000)
+    return [{**start, "status": status}, {"type": "http.response.body", "body": answer.body}]
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._problem: Message | None = None
-        self._body = bytearray()
-        self._request_id = f"req_{secrets.token_hex(16)}"
-        self.has_begun = False
 
-    async def __call__(self, message: Message) -> None:
-        """One part of the answer."""
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            if headers.get("content-type", "").startswith(MEDIA_TYPE):
-                self._problem = message
-                return
-            self.has_begun = True
-        elif message["type"] == "http.response.body" and self._problem is not None:
-            self._body += message.get("body", b"")
-            if not message.get("more_body", False):
-                self.has_begun = True
-                await self._send_error(self._problem)
-            return
-        await self._send(message)
-
-    async def _send_error(self, start: Message) -> None:
-        given: int = start["status"]
-        status = STATUSES.get(given, given)
-        answer = JSONResponse({"error": error_of(json.loads(self._body), status)}, status)
-        headers = MutableHeaders(scope=start)
-        headers["content-type"], headers["content-length"] = "application/json", str(len(answer.body))
-        headers["x-should-retry"] = "true" if status in AGAIN else "false"
-        if (seconds := headers.get("retry-after", "")).isdigit():
-            headers["retry-after-ms"] = str(int(seconds) * 1000)
-        await self._send({**start, "status": status})
-        await self._send({"type": "http.response.body", "body": answer.body})
+def _name_request(start: Message) -> None:
+    MutableHeaders(scope=start)["x-request-id"] = f"req_{secrets.token_hex(16)}"
 
 
 def error_of(problem: dict[str, Any], status: int) -> dict[str, Any]:
