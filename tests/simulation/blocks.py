@@ -1,7 +1,8 @@
-"""What one worker process does of the tests: a block of seeds, or one broken rule until it is found."""
+"""What the tests are cut into: blocks of seeds, and one broken rule until it is found."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -9,17 +10,25 @@ from random import Random
 import pytest
 
 from tests.simulation import world
-from tests.simulation.broken_rules import RULES, Broken
+from tests.simulation.broken_rules import Broken
 from tests.simulation.mood import Mood, draw_mood
 from tests.simulation.story import tell
 from tests.simulation.trace import Violation
 
 MOST_SEEDS = 100
+SEEDS_PER_BLOCK = 10
+FIRST_SEED = int(os.environ.get("SIMULATION_FIRST_SEED", "1"))
+# by first seed and replicas
+BLOCKS = [
+    (first, replicas)
+    for replicas, blocks in ((1, 16), (2, 4))
+    for first in range(FIRST_SEED, FIRST_SEED + blocks * SEEDS_PER_BLOCK, SEEDS_PER_BLOCK)
+]
 
 
-def run_block(first: int, seeds: int, replicas: int) -> str | None:
+def run_block(first: int, replicas: int) -> str | None:
     """None where every invariant held; else the end of the first violation's trace."""
-    for seed in range(first, first + seeds):
+    for seed in range(first, first + SEEDS_PER_BLOCK):
         outcome = tell(seed, replicas=replicas)
         if outcome.violation is not None:
             again = f"make simulate SEED={seed} REPLICAS={replicas}"
@@ -27,9 +36,8 @@ def run_block(first: int, seeds: int, replicas: int) -> str | None:
     return None
 
 
-def break_rule(name: str) -> Violation | None:
+def break_rule(broken: Broken) -> Violation | None:
     """The first violation that a broken rule leads to; None where a bounded number of seeds shows none."""
-    (broken,) = (one for one in RULES if one.rule.__name__ == name)
     with pytest.MonkeyPatch.context() as patch:
         # trouble in every world: it is the broken rules that are looked for here
         patch.setattr(world, "draw_mood", partial(stormy, broken=broken))

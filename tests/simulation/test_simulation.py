@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.conftest import BLOCKS
+from tests.simulation.blocks import BLOCKS, run_block
 from tests.simulation.story import tell
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_every_invariant_holds(block: str, parts: dict[str, Future[str | None]]) -> None:
-    if (violation := parts[block].result()) is not None:
+@pytest.mark.parametrize(("first", "replicas"), BLOCKS)
+def test_every_invariant_holds(first: int, replicas: int) -> None:
+    if (violation := run_block(first, replicas)) is not None:
         pytest.fail(violation, pytrace=False)
 
 
