@@ -76,7 +76,7 @@ test-crash: $(READY) ## the service as processes: killed at any moment, cut off,
 	TMPDIR=$(TMP) $(BIN)/python -m pytest -n 2 tests/crash tests/cli
 
 test-postgres: $(READY) ## the store's, the steps' and the doors' tests on a PostgreSQL of their own, and several replicas on one
-	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/doors tests/crash/test_kill.py tests/replicas
+	$(BIN)/python -m pytest --postgres -n 2 --dist worksteal tests/store tests/flow tests/doors tests/api/test_sweeps.py tests/crash/test_kill.py tests/replicas
 
 # in the order of the goals of benchmarks/README.md
 BENCHMARKS := post admission depth latency hub_calls throughput growth followers webhooks footprint

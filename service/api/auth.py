@@ -35,6 +35,7 @@ AREAS = {
     "steering": Area.RUNS,
     "schedules": Area.RUNS,
     "triggers": Area.RUNS,
+    "sweeps": Area.RUNS,
     "teams": Area.TEAMS,
     "keys": Area.TEAMS,
     "limits": Area.TEAMS,

@@ -181,7 +181,7 @@ def _json(session: Session, origin: Origin, schedule: Schedule) -> dict[str, Any
     if schedule.last_at is not None:
         last = {"planned_at": iso(schedule.last_at), **template.came(schedule)}
     return {
-        **template.shown(session, origin),
+        **template.repeating(session, origin),
         "cron": schedule.cron,
         "every_seconds": schedule.every_seconds,
         "time_zone": schedule.time_zone,

@@ -1,15 +1,16 @@
-"""What schedules and triggers have in common for their callers: how they are found, made, changed, paid and shown."""
+"""What schedules, triggers and sweeps have in common for their callers: how they are found, made, changed and shown."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from service.api.auth import Caller
 from service.api.schedule_schemas import ScheduleCreate, SchedulePatch
 from service.api.state import State
+from service.api.sweep_schemas import SweepCreate
 from service.api.trigger_schemas import TriggerCreate, TriggerPatch
 from service.domain.access import Role
 from service.domain.budget import Period
@@ -27,6 +28,8 @@ from service.store.trial import trial
 
 Made = ScheduleCreate | TriggerCreate
 Changed = SchedulePatch | TriggerPatch
+# What makes runs again and again.
+Repeats = TypeVar("Repeats", Schedule, Trigger)
 
 # What one run is asked and every run of a template cannot be.
 NOT_OF_MANY = {
@@ -53,7 +56,7 @@ def own(caller: Caller, pair: tuple[Origin, Kind] | None, kind: str, origin_id: 
     return origin, row
 
 
-def create(session: Session, kind: str, prefix: str, body: Made, caller: Caller, now: datetime) -> Origin:
+def create(session: Session, kind: str, prefix: str, body: Made | SweepCreate, caller: Caller, now: datetime) -> Origin:
     """A new one of the team that it is made for. Raises NotFound, TeamArchived, Conflict and Invalid."""
     team = caller.team_or(body.team)
     if (found := teams.get(session, team)) is None:
@@ -75,16 +78,21 @@ def create(session: Session, kind: str, prefix: str, body: Made, caller: Caller,
     return origin
 
 
+def rename(session: Session, origin: Origin, name: str | None) -> None:
+    """Another name, where one is given. Raises Conflict for one that is taken."""
+    if name is not None:
+        origins.refuse_taken(session, origin.team, name, but=origin.id)
+        origin.name = name
+
+
 def change(session: Session, origin: Origin, body: Changed) -> None:
     """Another name, another template, where they are given. Raises Conflict and Invalid."""
-    if body.name is not None:
-        origins.refuse_taken(session, origin.team, body.name, but=origin.id)
-        origin.name = body.name
+    rename(session, origin, body.name)
     if body.run is not None:
         origin.template = _checked(body.run)
 
 
-def settle(session: Session, origin: Origin, row: Kind, body: Made | Changed, caller: Caller, now: datetime) -> None:
+def settle(session: Session, origin: Origin, row: Repeats, body: Made | Changed, caller: Caller, now: datetime) -> None:
     """What follows from what was set: its slots, whether it is paused, its budget. Both rows are written."""
     origin.max_concurrent_runs = 1 if row.overlap == Overlap.QUEUE else None
     if body.paused is not None and body.paused != (origin.paused_at is not None):
@@ -97,8 +105,8 @@ def settle(session: Session, origin: Origin, row: Kind, body: Made | Changed, ca
         budgets.grant(session, Owner(origin.team, origin=origin.id), Period(asked.period), terms, caller.name, now)
 
 
-def shown(session: Session, origin: Origin) -> dict[str, Any]:
-    """What is told of either kind."""
+def shown(origin: Origin) -> dict[str, Any]:
+    """What is told of every kind."""
     return {
         "id": origin.id,
         "object": origin.kind,
@@ -106,10 +114,17 @@ def shown(session: Session, origin: Origin) -> dict[str, Any]:
         "team": origin.team,
         "owner": origin.owner,
         "run": origin.template,
+        "created_at": iso(origin.created_at),
+    }
+
+
+def repeating(session: Session, origin: Origin) -> dict[str, Any]:
+    """What is told beside of one that makes runs again and again."""
+    return {
+        **shown(origin),
         "budgets": [budget.name for budget in budgets.of_origin(session, origin.id)],
         "paused_at": iso_or_none(origin.paused_at),
         "paused_by": origin.paused_by,
-        "created_at": iso(origin.created_at),
     }
 
 

@@ -188,7 +188,7 @@ def _json(session: Session, app: State, origin: Origin, trigger: Trigger) -> dic
     if trigger.last_at is not None:
         last = {"at": iso(trigger.last_at), "revision": trigger.last_revision, **template.came(trigger)}
     return {
-        **template.shown(session, origin),
+        **template.repeating(session, origin),
         "repo_type": trigger.repo_type,
         "repo": trigger.repo,
         "debounce_seconds": trigger.debounce_seconds,

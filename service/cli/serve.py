@@ -93,7 +93,7 @@ def step(
         str,
         typer.Argument(
             help="prices, recover, sweep, cancel, hold, files, prepare, preflight, admit, submit, watch, card, logs, "
-            "guard, measure, saving, schedule, trigger, tidy, retain, tokens, billing, archive or notify"
+            "guard, measure, saving, schedule, trigger, compare, tidy, retain, tokens, billing, archive or notify"
         ),
     ],
 ) -> None:

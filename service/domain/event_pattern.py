@@ -51,6 +51,8 @@ EventPattern = Literal[
     "trigger.*",
     "trigger.skipped",
     "trigger.refused",
+    "sweep.*",
+    "sweep.ended",
     "endpoint.*",
     "endpoint.disabled",
 ]
@@ -65,6 +67,7 @@ FOR_PEOPLE: list[EventPattern] = [
     "budget.*",
     "schedule.refused",
     "trigger.refused",
+    "sweep.ended",
     "endpoint.disabled",
 ]
 

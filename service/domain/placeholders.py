@@ -1,7 +1,8 @@
-"""Placeholders of a run's template, such as `{{date}}`: filled with the time that a run is planned for."""
+"""Placeholders of a run's template, such as `{{date}}`: filled with what the occasion of a run gives, its time say."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 from service.domain.errors import BrokenRule
 
-PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+PLACEHOLDER = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 # A script is a program: braces in it are its own.
 LEFT_ALONE = frozenset({"source"})
 
@@ -39,6 +40,20 @@ def filled(template: Any, values: Mapping[str, str]) -> Any:
     if isinstance(template, str):
         return PLACEHOLDER.sub(lambda found: _value(found[1], values), template)
     return template
+
+
+def as_text(value: Any) -> str:
+    """A value of JSON as it is filled in."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def named(template: Any) -> set[str]:
+    """The placeholders that a template's JSON has."""
+    if isinstance(template, dict):
+        return set().union(*(named(value) for name, value in template.items() if name not in LEFT_ALONE))
+    if isinstance(template, list):
+        return set().union(*map(named, template))
+    return set(PLACEHOLDER.findall(template)) if isinstance(template, str) else set()
 
 
 def _value(name: str, values: Mapping[str, str]) -> str:

@@ -50,6 +50,8 @@ class Reason(StrEnum):
     PARENT_ENDED = "parent_ended"
     START_BEFORE_PASSED = "start_before_passed"
     TEAM_STOPPED = "team_stopped"
+    STOPPED_EARLY = "stopped_early"
+    SWEEP_SPENT = "sweep_spent"
     # failure causes
     JOB_TIMEOUT = "job_timeout"
     NO_CREDITS = "no_credits"

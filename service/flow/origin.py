@@ -1,9 +1,9 @@
-"""origin: a run is made from the template of a schedule or a trigger, beside those that have not ended."""
+"""origin: a run is made from the template of a schedule, a trigger or a sweep, beside those that have not ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sqlmodel import Session, col
 
 from service.domain.errors import BrokenRule, NotAllowed, ServiceError
+from service.domain.grid import placed
 from service.domain.overlap import MOST_QUEUED, Overlap
 from service.domain.placeholders import filled
 from service.domain.request import RunRequest
@@ -38,12 +39,12 @@ class Filled(BaseModel):
 
 @dataclass(frozen=True)
 class Occasion:
-    """Why a run is made now: what names it among all of its origin's, and what it fills into the template. `pinned` are
-    fields of the recipe that it settles."""
+    """Why a run is made now: what names it among all of its origin's, and what it fills into the template. `settled`
+    are values of the recipe's, by their paths with dots."""
 
     name: str
     values: Mapping[str, str]
-    pinned: Mapping[str, str] | None = None
+    settled: Mapping[str, Any] = field(default_factory=dict)
 
 
 def start(session: Session, origin: Origin, overlap: Overlap, occasion: Occasion, gate: Gate, now: datetime) -> Came:
@@ -74,8 +75,8 @@ def make(session: Session, origin: Origin, occasion: Occasion, gate: Gate, now: 
     if owner is not None and owner.shut_out_at is not None:
         raise NotAllowed(f"the user '{origin.owner}' is shut out", remedy="Make it anew as another user.")
     body = filled(origin.template, occasion.values)
-    if occasion.pinned:
-        body["recipe"] = {**body["recipe"], **occasion.pinned}
+    if occasion.settled:
+        body["recipe"] = placed(body["recipe"], occasion.settled)
     request = Filled.model_validate({"run": body}).run
     key = f"{origin.id}/{occasion.name}"  # one that comes again finds its run, whatever the template says by now
     who = Submitter(origin.team, origin.owner, key, gate.vault.body_hmac(key))

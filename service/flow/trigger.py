@@ -111,5 +111,5 @@ def occasion(origin: Origin, trigger: Trigger, revision: str, now: datetime) -> 
         else ("model_name_or_path", "model_revision")
     )
     is_read = isinstance(recipe, dict) and str(recipe.get(reads, "")).lower() == trigger.repo.lower()
-    pinned = {at: revision} if is_read and isinstance(recipe, dict) and recipe.get(at) is None else None
+    pinned = {at: revision} if is_read and isinstance(recipe, dict) and recipe.get(at) is None else {}
     return Occasion(revision, values, pinned)

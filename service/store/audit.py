@@ -14,6 +14,8 @@ from service.store.ids import new_id
 from service.store.tables import AuditEntry, Endpoint, Origin, Run
 
 ABOUT = "audit"
+# The parameters of addresses that name what makes runs.
+ORIGINS = ("schedule_id", "trigger_id", "sweep_id")
 LEFT_OUT = "audit left out"
 PORTION = 500
 
@@ -63,7 +65,7 @@ def team_of(session: Session, deed: Deed) -> str | None:
         return named
     run = session.get(Run, deed.parameters.get("run_id", ""))
     endpoint = session.get(Endpoint, deed.parameters.get("endpoint_id", ""))
-    origin_id = deed.parameters.get("schedule_id") or deed.parameters.get("trigger_id", "")
+    origin_id = next((deed.parameters[name] for name in ORIGINS if name in deed.parameters), "")
     origin = session.get(Origin, origin_id)
     return next((one.team for one in (run, endpoint, origin) if one is not None), None)
 

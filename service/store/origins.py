@@ -13,11 +13,11 @@ from sqlmodel.sql.expression import Select
 from service.domain.errors import Conflict
 from service.domain.run import RunState
 from service.store import events
-from service.store.tables import Origin, Run, Schedule, Trigger
+from service.store.tables import Origin, Run, Schedule, Sweep, Trigger
 
 WAITING = RunState.QUEUED.value
 # What an origin is by its kind: found together with it.
-Kind = TypeVar("Kind", Schedule, Trigger)
+Kind = TypeVar("Kind", Schedule, Trigger, Sweep)
 
 
 def limits(session: Session) -> dict[str, int]:
@@ -30,7 +30,7 @@ def limits(session: Session) -> dict[str, int]:
 
 
 def get(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Kind] | None:
-    """One that is there."""
+    """One that is there: not taken away. A sweep stays when it has ended."""
     return session.exec(_there(kind).where(Origin.id == origin_id)).first()
 
 
@@ -38,7 +38,8 @@ def lock(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Ki
     """The same, held until the transaction ends."""
     origin = session.get(Origin, origin_id, with_for_update=True, populate_existing=True)
     row = session.get(kind, origin_id, populate_existing=True)
-    return None if origin is None or origin.ended_at is not None or row is None else (origin, row)
+    is_there = origin is not None and (origin.ended_at is None or kind is Sweep)
+    return (origin, row) if origin is not None and is_there and row is not None else None
 
 
 def every(session: Session, kind: type[Kind], team: str | None = None) -> list[tuple[Origin, Kind]]:
@@ -60,7 +61,8 @@ def page(
 
 
 def _there(kind: type[Kind]) -> Select[Origin, Kind]:
-    return select(Origin, kind).join(kind, col(kind.id) == Origin.id).where(col(Origin.ended_at).is_(None))
+    query = select(Origin, kind).join(kind, col(kind.id) == Origin.id)
+    return query if kind is Sweep else query.where(col(Origin.ended_at).is_(None))
 
 
 def refuse_taken(session: Session, team: str, name: str, but: str | None = None) -> None:

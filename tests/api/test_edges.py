@@ -84,6 +84,9 @@ LEAST = {
     ("DELETE", "/triggers/{trigger_id}"): "member",
     ("POST", "/triggers/{trigger_id}/rotate-secret"): "member",
     ("POST", "/triggers/{trigger_id}/run"): "member",
+    ("POST", "/sweeps"): "member",
+    ("PATCH", "/sweeps/{sweep_id}"): "member",
+    ("POST", "/sweeps/{sweep_id}/cancel"): "member",
     ("GET", "/webhooks"): "lead",
     ("GET", "/webhooks/{endpoint_id}"): "lead",
     ("DELETE", "/webhooks/{endpoint_id}"): "lead",
@@ -96,6 +99,12 @@ LEAST = {
     ("POST", "/webhooks/{endpoint_id}/deliveries/{delivery_id}/redeliver"): "lead",
 }
 RANKS = ("viewer", "member", "lead", "admin")
+SWEEP = {
+    "name": "z",
+    "run": {**BODY, "labels": {"lr": "{{lr}}"}},
+    "grid": {"lr": [1e-5, 5e-5]},
+    "max_cost_usd": 50,
+}
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs"): BODY,
     ("POST", "/runs/{run_id}/then"): {"then": [{"kind": "smoke_test"}]},
@@ -124,6 +133,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/triggers"): {"name": "y", "repo_type": "dataset", "repo": "acme/chats", "run": BODY},
     ("PATCH", "/triggers/{trigger_id}"): {"paused": True},
     ("POST", "/hooks/hub/{trigger_id}"): {},
+    ("POST", "/sweeps"): SWEEP,
+    ("PATCH", "/sweeps/{sweep_id}"): {"max_parallel": 1},
     ("POST", "/webhooks"): {"url": "https://example.com/"},
     ("PATCH", "/webhooks/{endpoint_id}"): {"enabled": True},
     ("POST", "/webhooks/{endpoint_id}/redeliver"): {"since": "2026-11-24T00:00:00Z"},
@@ -144,6 +155,7 @@ def fill(path: str, **ids: str) -> str:
             "endpoint_id": "ep_x",
             "schedule_id": "sch_x",
             "trigger_id": "trg_x",
+            "sweep_id": "swp_x",
             "delivery_id": "dlv_x",
             "other_id": "run_y",
             "attempt": "1",
@@ -183,7 +195,11 @@ def test_another_teams_objects_do_not_exist(api: Api) -> None:
     schedule = {"name": "nightly", "every": "1d", "run": BODY}
     schedule_id = api("POST", "/schedules", json=schedule).json()["id"]
     trigger = {"name": "chats", "repo_type": "dataset", "repo": "acme/chats", "run": BODY}
-    ids = {"schedule_id": schedule_id, "trigger_id": api("POST", "/triggers", json=trigger).json()["id"]}
+    ids = {
+        "schedule_id": schedule_id,
+        "trigger_id": api("POST", "/triggers", json=trigger).json()["id"],
+        "sweep_id": api("POST", "/sweeps", json=SWEEP).json()["id"],
+    }
     for method, path in routes(api):
         if "{" not in path or LEAST.get((method, path)) == "admin" or path in OPEN:
             continue

@@ -24,6 +24,7 @@ SCOPE_OF = {
     "/checkpoints": "runs",
     "/schedules": "runs",
     "/triggers": "runs",
+    "/sweeps": "runs",
     "/teams": "teams",
     "/organisation": "teams",
     "/budgets": "money",

@@ -94,7 +94,7 @@ IDS = """\
 KEY_ID=$(curl -sS -H "$LEAD" -H "$JSON" "$TUNEGATE/teams/research/keys" \
   -d '{"name": "other", "user": "carol@acme.com", "role": "viewer"}' | field '["id"]')
 HOOK=$(curl -sS -H "$LEAD" -H "$JSON" "$TUNEGATE/webhooks" -d '{"url": "http://127.0.0.1:1/"}' | field '["id"]')
-DELIVERY=dlv_none TOKEN=none SCHEDULE=sch_none TRIGGER=trg_none
+DELIVERY=dlv_none TOKEN=none SCHEDULE=sch_none TRIGGER=trg_none SWEEP=swp_none
 """
 ASKS_FOR_STATUS = "curl() { command curl -o answer -w '%{http_code}\\n' \"$@\"; }"
 TAKEN = {200, 201, 202, 204, 404, 409, 401}  # the last: of the Hub's own call, without its secret

@@ -27,6 +27,7 @@ TAGS = {
     "steering": ("Steering", "Changes, pauses, approvals, and the kill switch."),
     "schedules": ("Schedules", "Runs that come by themselves."),
     "triggers": ("Triggers", "Runs that come with commits on the Hub."),
+    "sweeps": ("Sweeps", "The same training at every point of a grid."),
     "teams": ("Teams and users", "Who owns runs."),
     "keys": ("Keys", "Who is calling."),
     "limits": ("Limits and shares", "How many runs are active, and whose turn it is."),

@@ -125,6 +125,19 @@ CANCELLED: dict[Reason, Told] = {
         "Submit it again with a later time, or without one.",
         "Stops it also while it waits for hardware; one that is found running is left alone.",
     ),
+    Reason.STOPPED_EARLY: Told(
+        "It is a point of a sweep with `early_stopping`, and enough others had a lower loss after as many evaluations.",
+        "… evaluations… its loss … is in place …, and … on",
+        "Nothing: `GET /sweeps/{id}` shows who went on. `POST /runs/{id}/retry` trains it to its end all the same.",
+        "Charges its minutes; the rest of its money is the sweep's again.",
+    ),
+    Reason.SWEEP_SPENT: Told(
+        "It is a point of a sweep, and of the sweep's `max_cost_usd` less is left than it may cost.",
+        "… it may cost …, and of the sweep's … are spent",
+        "`POST /runs/{id}/retry` trains it beside the sweep; or make another sweep of the points that are left. While "
+        "a sweep goes on, `PATCH /sweeps/{id}` raises its cap.",
+        "Ends what would wait for ever, so that the sweep has an end.",
+    ),
     Reason.TEAM_STOPPED: Told(
         "Somebody used the team's kill switch.",
         "…",

@@ -15,6 +15,7 @@ from service.store.tables.owners import ApiKey, Installation, Organisation, Team
 from service.store.tables.secrets import TeamCredential, TeamSecret
 from service.store.tables.sessions import SignIn
 from service.store.tables.strays import Stray
+from service.store.tables.sweeps import Sweep, SweepPoint
 from service.store.tables.work import Dependency, IdempotencyKey, Lane, Run, SearchTerm
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "SearchTerm",
     "SignIn",
     "Stray",
+    "Sweep",
+    "SweepPoint",
     "Team",
     "TeamCredential",
     "TeamSecret",

@@ -35,7 +35,7 @@ class Budget(SQLModel, table=True):
     scope: str
     team: str | None = Field(default=None, foreign_key="team.name", index=True)
     user: str | None = None
-    # the schedule or trigger whose runs it bounds
+    # the schedule, trigger or sweep whose runs it bounds
     origin: str | None = Field(default=None, foreign_key="origin.id")
     period: str
     limit_micro_usd: int = Field(sa_type=BigInteger)

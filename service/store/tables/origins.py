@@ -1,4 +1,4 @@
-"""What makes runs by itself: schedules, and triggers on the Hub."""
+"""What makes runs by itself: schedules, triggers on the Hub; and sweeps (`tables.sweeps`)."""
 
 from datetime import datetime
 from typing import Any

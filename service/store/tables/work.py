@@ -115,7 +115,7 @@ class Run(SQLModel, table=True):
     # A child run belongs to another one, and says what it is for: `pilot`, or a follow-up's kind.
     parent: str | None = Field(default=None, foreign_key="run.id", index=True)
     kind: str | None = None
-    # what made it, where no person did: a schedule or a trigger, whose budget and slots it takes
+    # what made it, where no person did: a schedule, a trigger or a sweep, whose budget and slots it takes
     origin: str | None = Field(default=None, foreign_key="origin.id")
     # the run that has ended and that this is another try of, submitted by a person
     retry_of: str | None = Field(default=None, foreign_key="run.id")
