@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col
 
 from service.domain.board import Purse
-from service.domain.budget import Balance, Period
+from service.domain.budget import NEVER, Balance, Period
 from service.store import organisation
 from service.store.batches import batches
 from service.store.tables import Budget, BudgetWindow, LedgerEntry, ReservationWindow, Team
@@ -44,7 +44,7 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
         select_columns(*COLUMNS, col(Team.time_zone))
         .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
         .join(Team, col(Team.name) == Budget.team, isouter=True)
-        .where(col(Budget.ended_at).is_(None), col(BudgetWindow.starts_at) <= now, col(BudgetWindow.ends_at) > now)
+        .where(col(Budget.ended_at).is_(None), is_around(BudgetWindow, now))
         .order_by(col(Budget.subject), col(Budget.period))
     )
     return {
@@ -63,6 +63,12 @@ def purses(session: Session, now: datetime) -> dict[str, Purse]:
         )
         for row in rows
     }
+
+
+def is_around(window: type[BudgetWindow], now: datetime) -> ColumnElement[bool]:
+    """Whether a moment is in a window. The one of a budget for good has no other before it: also where a clock that
+    went ahead made it and was set back since, its money is not granted a second time."""
+    return (col(window.ends_at) > now) & ((col(window.starts_at) <= now) | (col(window.ends_at) == NEVER))
 
 
 def balance(session: Session, budget: Budget | Row[Any], present: BudgetWindow | Row[Any]) -> Balance:
@@ -101,8 +107,7 @@ def charged_lately(session: Session, budget_ids: Collection[str], span: timedelt
             .join(present, col(present.budget_id) == BudgetWindow.budget_id)
             .where(
                 col(BudgetWindow.budget_id).in_(ids),
-                col(present.ends_at) > now,
-                col(present.starts_at) <= now,
+                is_around(present, now),
                 lately.c.at >= col(present.starts_at),
             )
             .group_by(col(BudgetWindow.budget_id))

@@ -14,7 +14,7 @@ from service.domain.budget import Period, carried, following, window
 from service.store import alerts, organisation, runs
 from service.store.batches import batches
 from service.store.ids import new_id
-from service.store.standings import balance
+from service.store.standings import balance, is_around
 from service.store.tables import Budget, BudgetWindow, Run, Team
 
 
@@ -57,7 +57,7 @@ def are_any_lacking(session: Session, now: datetime) -> bool:
 def _lacking(now: datetime) -> SelectOfScalar[Budget]:
     has_window = (
         select(BudgetWindow.id)
-        .where(BudgetWindow.budget_id == Budget.id, BudgetWindow.ends_at > now, BudgetWindow.starts_at <= now)
+        .where(BudgetWindow.budget_id == Budget.id, is_around(BudgetWindow, now))
         .correlate(Budget)
         .exists()
     )
@@ -106,9 +106,7 @@ def look_again(session: Session, *budgets: Budget) -> None:
 def _present(session: Session, budgets: Sequence[Budget], now: datetime) -> dict[str, BudgetWindow]:
     found = {}
     for ids in batches(budget.id for budget in budgets):
-        around = select(BudgetWindow).where(
-            col(BudgetWindow.budget_id).in_(ids), BudgetWindow.ends_at > now, BudgetWindow.starts_at <= now
-        )
+        around = select(BudgetWindow).where(col(BudgetWindow.budget_id).in_(ids), is_around(BudgetWindow, now))
         found.update({present.budget_id: present for present in session.exec(around)})
     return found
 

@@ -78,6 +78,19 @@ def test_what_a_total_budget_has_spent_does_not_come_back(world: World) -> None:
         world.enqueue()
 
 
+def test_a_clock_that_went_ahead_does_not_grant_a_total_budget_twice(world: World) -> None:
+    world.clock.turn(hours=12)
+    grant(world, CEILING + 100, period="total")
+    world.until_end(world.enqueue(seconds=30))
+    world.clock.turn(hours=-12)
+    with pytest.raises(ExceedsBudget):
+        world.enqueue()
+    admit.run_once(world.gate)
+    with world.db.read() as session:
+        budget = session.exec(select(Budget).where(Budget.period == "total")).one()
+        assert len(session.exec(select(BudgetWindow).where(BudgetWindow.budget_id == budget.id)).all()) == 1
+
+
 def test_a_new_window_starts_what_waited_for_it_and_is_told_once(world: World) -> None:
     day = grant(world, CEILING + 100, period="day")
     first = world.enqueue(seconds=30)
