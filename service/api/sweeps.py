@@ -76,16 +76,7 @@ def patch_sweep(sweep_id: str, body: SweepPatch, caller: Member, app: App) -> Re
     """Its cap, how many of its runs are active at once, its name. A cap below what is spent and reserved stops nothing
     that runs: nothing more starts. Members change their own sweeps, leads all of their team's."""
 
-    def work(session: Session) -> dict[str, Any]:
-        origin, sweep = _own(session, caller, sweep_id)
-        template.rename(session, origin, body.name)
-        origin.max_concurrent_runs = body.max_parallel or origin.max_concurrent_runs
-        session.add(origin)
-        if body.max_cost_usd is not None:
-            _grant(session, origin, to_micro_usd(body.max_cost_usd), caller, app.now())
-        session.flush()
-        return table(session, origin, sweep)
-
+    work = partial(_patch, sweep_id=sweep_id, body=body, caller=caller, now=app.now())
     return JSONResponse(audited.write(app, caller, work, wakes=("admit",)))
 
 
@@ -133,6 +124,17 @@ def _create(session: Session, body: SweepCreate, caller: Caller, app: State, now
         if sweep.factor is not None:
             _refuse_unevaluated(run)
         session.add(SweepPoint(sweep=sweep.id, number=number, run_id=run["id"], parameters=values))
+    session.flush()
+    return table(session, origin, sweep)
+
+
+def _patch(session: Session, sweep_id: str, body: SweepPatch, caller: Caller, now: datetime) -> dict[str, Any]:
+    origin, sweep = _own(session, caller, sweep_id)
+    template.rename(session, origin, body.name)
+    origin.max_concurrent_runs = body.max_parallel or origin.max_concurrent_runs
+    session.add(origin)
+    if body.max_cost_usd is not None:
+        _grant(session, origin, to_micro_usd(body.max_cost_usd), caller, now)
     session.flush()
     return table(session, origin, sweep)
 

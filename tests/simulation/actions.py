@@ -17,12 +17,17 @@ from tests.simulation.drawing import (
     draw_owner,
     draw_period,
     draw_rules,
+    draw_schedule,
+    draw_sweep,
     draw_terms,
 )
 from tests.simulation.leads import Leads
+from tests.simulation.origins import Origins
 from tests.simulation.people import People, Promise
 from tests.simulation.threads import STEPS
 from tests.simulation.world import World
+
+MOST_SCHEDULES = 2
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Actions:
     world: World
     people: People
     leads: Leads
+    origins: Origins
     backups: list[Backup] = field(default_factory=list)
 
     def one_step(self) -> None:
@@ -69,6 +75,19 @@ class Actions:
         """Somebody wants a run stopped."""
         if run_id := self._some_run():
             self.people.cancel(run_id)
+
+    def schedule(self) -> None:
+        """Runs are to come by themselves, but not of more than a few schedules: each goes on for ever."""
+        world = self.world
+        if len(self.origins.scheduled()) < MOST_SCHEDULES:
+            team, user = world.chance.choice(world.mood.teams), world.chance.choice(USERS)
+            self.origins.schedule(team, user, draw_schedule(world.chance, world.clock.wall()))
+
+    def sweep(self) -> None:
+        """A run for each of a few points."""
+        world = self.world
+        team, user = world.chance.choice(world.mood.teams), world.chance.choice(USERS)
+        self.origins.sweep(team, user, draw_sweep(world.chance, world.clock.wall()))
 
     def money(self) -> None:
         """More money, or less than is reserved; none any more; or some for once."""
@@ -135,6 +154,7 @@ class Actions:
         backup = self.backups[-1] if chance.random() < 0.6 else chance.choice(self.backups)
         if chance.random() < 0.8:
             backup.put_back(self.world, self.people)
+            self.origins.forget()
         else:
             backup.start_elsewhere(self.world)
 
@@ -151,6 +171,8 @@ WEIGHTS: dict[str, float] = {
     "wait": 16,
     "submit": 20,
     "repeat": 4,
+    "schedule": 1,
+    "sweep": 2,
     "cancel": 5,
     "money": 4,
     "limit": 2,

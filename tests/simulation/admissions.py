@@ -13,12 +13,12 @@ from tests.simulation.trace import demand
 from tests.simulation.truth import Truth
 
 ADMITTED = (
-    "SELECT r.id, r.team, r.requested_by, r.flavor, r.namespace, lower(r.output_repo), a.admitted_at,"
-    " a.price_per_minute_micro_usd, a.timeout_seconds FROM run r"
+    "SELECT r.id, r.team, r.requested_by, r.flavor, r.namespace, lower(r.output_repo), r.origin,"
+    " a.admitted_at, a.price_per_minute_micro_usd, a.timeout_seconds FROM run r"
     " JOIN attempt a ON a.run_id = r.id AND a.attempt = r.attempt WHERE a.submission = ?"
 )
 ACTIVE = (
-    "SELECT id, team, requested_by, flavor, namespace, lower(output_repo) FROM run"
+    "SELECT id, team, requested_by, flavor, namespace, lower(output_repo), origin FROM run"
     " WHERE state IN ('submitting', 'starting', 'running')"
 )
 HELD = (
@@ -37,6 +37,7 @@ FAMILY = (
     " WHEN 'release' THEN -e.amount_micro_usd ELSE 0 END) FROM ledger_entry e JOIN run o ON o.id = e.run_id"
     " WHERE o.id = p.id OR o.parent = p.id) FROM run r JOIN run p ON p.id = coalesce(r.parent, r.id) WHERE r.id = ?"
 )
+OF_ORIGIN = "SELECT max_concurrent_runs FROM origin WHERE id = ?"
 OF_TEAM = "SELECT max_concurrent_runs, max_concurrent_runs_per_user FROM team WHERE name = ?"
 
 
@@ -50,6 +51,7 @@ class Admitted:
     flavor: str
     namespace: str
     output_repo: str | None
+    origin: str | None
     at: str
     price: int
     timeout: int
@@ -82,7 +84,7 @@ class Admissions:
             cap is None or committed <= cap, 4, f"{run.id}: {head} and its children take {committed} of a cap of {cap}"
         )
         mine = books.windows_of(database, submission)
-        above = books.windows_above(database, run.team, run.user, run.at)
+        above = books.windows_above(database, run.team, run.user, run.origin, run.at)
         demand(mine == above, 4, f"{run.id} counts in {sorted(mine)}, the open windows above it are {sorted(above)}")
         demand(
             any(standings[window].name.startswith(run.team) for window in mine),
@@ -115,6 +117,9 @@ class Admissions:
             f"team {run.team}": (sum(row[1] == run.team for row in active), of_team),
             f"user {run.user}": (sum(row[1:3] == (run.team, run.user) for row in active), per_user),
         }
+        if run.origin is not None:
+            (most,) = database.execute(OF_ORIGIN, (run.origin,)).fetchone()
+            taken[run.origin] = (sum(row[6] == run.origin for row in active), most)
         for whose, (count, limit) in taken.items():
             demand(limit is None or count <= limit, 5, f"{run.id} was admitted: {count} of {limit} runs of {whose}")
         writers = [row[0] for row in active if run.output_repo is not None and row[5] == run.output_repo]

@@ -61,12 +61,14 @@ def windows_of(database: sqlite3.Connection, submission: str) -> set[str]:
     return {row[0] for row in database.execute(query, (submission,))}
 
 
-def windows_above(database: sqlite3.Connection, team: str, user: str, at: str) -> set[str]:
-    """The windows that were open at a moment, of every budget in force above a user's runs."""
+def windows_above(database: sqlite3.Connection, team: str, user: str, origin: str | None, at: str) -> set[str]:
+    """The windows that were open at a moment, of every budget in force above a user's runs, or those of what makes
+    them."""
     rows = database.execute(
         "SELECT w.id FROM budget_window w JOIN budget b ON b.id = w.budget_id"
-        " WHERE b.ended_at IS NULL AND b.subject IN ('organisation', ?, ?) AND w.starts_at <= ? AND w.ends_at > ?",
-        (team, f"{team}/{user}", at, at),
+        " WHERE b.ended_at IS NULL AND b.subject IN ('organisation', ?, ?, ?)"
+        " AND (w.starts_at <= ? OR b.period = 'total') AND w.ends_at > ?",
+        (team, f"{team}/{user}", f"{team}/{origin}", at, at),
     )
     return {row[0] for row in rows}
 

@@ -66,6 +66,45 @@ def draw_body(chance: Random, others: Sequence[str], now: datetime) -> dict[str,
     return body
 
 
+def draw_template(chance: Random, now: datetime) -> dict[str, Any]:
+    """A run that is made more than once: without what is of one run, and without secrets, which a template has not."""
+    of_one = ("after", "start_before", "secrets")
+    return {name: value for name, value in draw_body(chance, (), now).items() if name not in of_one}
+
+
+def draw_schedule(chance: Random, now: datetime) -> dict[str, Any]:
+    """One that is due now and then while the story lasts."""
+    asked: dict[str, Any] = {
+        "run": draw_template(chance, now),
+        "every": chance.choice((120, 600, 3_600)),
+        "overlap": chance.choice(("skip", "queue", "cancel_previous")),
+        "misfire": chance.choice(("skip", "run_once")),
+    }
+    if chance.random() < 0.5:
+        period = chance.choice(("day", "month", "total"))
+        asked["budget"] = {"limit_usd": chance.randint(2_000, 20_000) / 1_000_000, "period": period}
+    return asked
+
+
+def draw_sweep(chance: Random, now: datetime) -> dict[str, Any]:
+    """Two to four points, whose jobs say losses; the cap is enough for one of them, for some, or for all."""
+    run = draw_template(chance, now)
+    run["env"] |= {"SANDBOX_LOG": "\n".join(f"{{'eval_loss': {{{{loss}}}}, 'step': {step}}}" for step in (1, 2, 3))}
+    run.pop("output_repo", None)
+    run.pop("then", None)
+    losses = chance.sample(range(1, 9), chance.randint(2, 4))
+    asked: dict[str, Any] = {
+        "run": run,
+        "points": [{"loss": loss} for loss in losses],
+        "max_cost_usd": chance.choice((2_000, 6_000, 100_000)) / 1_000_000,
+    }
+    if chance.random() < 0.5:
+        asked["max_parallel"] = chance.randint(1, 3)
+    if chance.random() < 0.7:
+        asked["early_stopping"] = {"factor": chance.choice((2, 3))}
+    return asked
+
+
 def draw_follow_up(chance: Random) -> dict[str, Any]:
     """What goes on from a run's model; a merge is refused of a script that has not published one yet."""
     kind = chance.choice(("smoke_test", "smoke_test", "evaluate", "merge_lora"))

@@ -17,6 +17,7 @@ from tests.factories import make_credentials
 from tests.simulation.actions import ASIDE, WEIGHTS, Actions, act
 from tests.simulation.drawing import draw_limit, draw_owner, draw_period, draw_terms
 from tests.simulation.leads import Leads
+from tests.simulation.origins import Origins
 from tests.simulation.people import People
 from tests.simulation.process import NAMESPACE, TEAM_CONTROL_TOKEN, TEAM_JOB_TOKEN
 from tests.simulation.trace import Violation
@@ -73,7 +74,7 @@ def tell(seed: int, steps: int = STEPS, replicas: int = 1) -> Outcome:
 
 def _tell(seed: int, world: World, steps: int) -> Outcome:
     violation = None
-    actions = Actions(world, People(world), Leads(world))
+    actions = Actions(world, People(world), Leads(world), Origins(world))
     try:
         _begin(world, actions.leads)
         world.weather.aside = partial(_act_aside, actions)
@@ -81,8 +82,8 @@ def _tell(seed: int, world: World, steps: int) -> Outcome:
         for world.trace.step in range(1, steps + 1):
             act(actions, WEIGHTS)
             world.look()
-        drain(world, actions.leads)
-        judge(world, actions.people)
+        drain(world, actions.leads, actions.origins)
+        judge(world, actions.people, actions.origins)
     except Violation as error:
         violation = error
         world.note(f"VIOLATION {error}")

@@ -9,6 +9,7 @@ from service.store.budgets import Owner, Terms
 from tests.simulation import reckoning
 from tests.simulation.endings import check_endings
 from tests.simulation.leads import Leads
+from tests.simulation.origins import Origins
 from tests.simulation.people import People
 from tests.simulation.trace import demand
 from tests.simulation.world import World
@@ -19,15 +20,16 @@ SHORT_MS = 50_000
 LONG_MS = (300_000, 1_200_000, 3_600_000, 7_200_000)
 DAY_MS = 24 * 3_600_000
 PLENTY = Terms(10**12)
-BUDGETS = "SELECT team, user, period FROM budget WHERE ended_at IS NULL ORDER BY id"
+BUDGETS = "SELECT team, user, origin, period FROM budget WHERE ended_at IS NULL ORDER BY id"
 
 
-def drain(world: World, leads: Leads) -> None:
+def drain(world: World, leads: Leads, origins: Origins) -> None:
     """No more faults, cuts or want of money: in a bounded number of rounds every run and every job has ended."""
     world.note("from here on nothing goes wrong")
     world.weather.is_calm = True
     world.faults()
     _let_go(world, leads)
+    origins.let_go()
     for round_ in range(MOST_ROUNDS):
         _pass(world)
         if _is_over(world):
@@ -40,10 +42,11 @@ def drain(world: World, leads: Leads) -> None:
     _pass(world)
 
 
-def judge(world: World, people: People) -> None:
+def judge(world: World, people: People, origins: Origins) -> None:
     """All that can be said only at the end."""
     people.check_answers()
     people_repeat(people)
+    origins.check()
     database = world.witness.database
     world.truth.check_owners(database)
     check_endings(world.witness.runs, world.truth.jobs, world.core.hub, database)
@@ -65,8 +68,8 @@ def people_repeat(people: People) -> None:
 
 def _let_go(world: World, leads: Leads) -> None:
     """Money and slots for everyone, and nothing held back."""
-    for team, user, period in world.witness.database.execute(BUDGETS).fetchall():
-        leads.budget(Owner(team, user), Period(period), PLENTY)
+    for team, user, origin, period in world.witness.database.execute(BUDGETS).fetchall():
+        leads.budget(Owner(team, user, origin), Period(period), PLENTY)
     leads.organisation(max_concurrent_runs=None, max_concurrent_runs_by_flavor={}, max_concurrent_runs_by_namespace={})
     leads.pause_queue(False)
     for team in world.mood.teams:
