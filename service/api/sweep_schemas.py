@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from service.api.schedule_schemas import Name
 from service.domain.body import Body, Usd
@@ -32,7 +40,12 @@ def _one_value(value: Any) -> Any:
 Argument = Annotated[
     str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")
 ]
-Value = Annotated[Any, AfterValidator(_one_value)]
+ONE = [{"type": kind} for kind in ("string", "number", "boolean")]
+Value = Annotated[
+    Any,
+    AfterValidator(_one_value),
+    WithJsonSchema({"anyOf": [*ONE, {"type": "array", "items": {"anyOf": ONE}}]}),
+]
 
 
 class EarlyStopping(Body):
