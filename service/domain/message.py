@@ -37,6 +37,9 @@ SIGNS = {
     "budget.threshold_reached": "⚠️",
     "budget.exhausted": "⛔",
     "budget.overrun": "⚠️",
+    "schedule.refused": "⚠️",
+    "trigger.refused": "⚠️",
+    "sweep.ended": "🏁",
     "endpoint.disabled": "⚠️",
 }
 
@@ -62,6 +65,10 @@ def message_of(event_type: str, data: Mapping[str, Any], public_url: str | None)
             headline, lines = _budget(event_type, data)
         case "endpoint":
             headline, lines = _endpoint(data)
+        case "schedule" | "trigger" as kind:
+            headline, lines = f"The {kind} {data.get('name')} made no run", [str(data.get("message") or "")]
+        case "sweep":
+            headline, lines = _sweep(data)
         case "webhook":
             headline, lines = "A test message of tunegate", ["Events of this endpoint arrive here."]
         case _:
@@ -125,6 +132,17 @@ def _endpoint(data: Mapping[str, Any]) -> tuple[str, list[str]]:
         str(data.get("because") or ""),
         since,
     ]
+
+
+def _sweep(data: Mapping[str, Any]) -> tuple[str, list[str]]:
+    points = ", ".join(f"{count} {state}" for state, count in (data.get("states") or {}).items())
+    lines = [f"Points: {points}", f"Cost: {_usd(data.get('charged_usd'))}"]
+    if (best := data.get("best")) is not None:
+        values = ", ".join(f"{name} {value}" for name, value in (best.get("parameters") or {}).items())
+        lines.insert(0, f"The best, with a loss of {best.get('eval_loss')}: point {best.get('number')} ({values})")
+        lines.insert(1, str(best.get("output_repo") or ""))
+    how = "was cancelled" if data.get("state") == "cancelled" else "has ended"
+    return f"The sweep {data.get('name')} {how}", lines
 
 
 def _other(event_type: str, data: Mapping[str, Any]) -> str:
