@@ -61,7 +61,7 @@ def test_other_events_in_words() -> None:
     assert "Cost: estimated at $1.00, at most $3.05" in approval.lines
     assert message_of("run.succeeded", {**RUN, "kind": "pilot"}, None).headline == "The pilot run_01ABC succeeded"
     budget = {"budget": "research/month", "percent": 80, "charged_usd": 4, "reserved_usd": 0, "limit_usd": 5}
-    refused = message_of("schedule.refused", {"name": "nightly", "team": "research", "message": "bob is shut out"}, None)
+    refused = message_of("schedule.refused", {"name": "nightly", "message": "bob is shut out"}, None)
     assert (refused.headline, refused.lines) == ("The schedule nightly made no run", ("bob is shut out",))
     best = {"number": 4, "eval_loss": 1.25, "parameters": {"learning_rate": 1e-5}, "output_repo": "acme/swept-4"}
     swept = {"name": "rates", "states": {"succeeded": 3, "cancelled": 1}, "charged_usd": 1.5, "best": best}

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.simulation import world
+from tests.simulation import actions, world
 from tests.simulation.broken_rules import Broken
 from tests.simulation.mood import Mood, draw_mood
 from tests.simulation.story import tell
@@ -41,6 +41,9 @@ def break_rule(broken: Broken) -> Violation | None:
     with pytest.MonkeyPatch.context() as patch:
         # trouble in every world: it is the broken rules that are looked for here
         patch.setattr(world, "draw_mood", partial(stormy, broken=broken))
+        if broken.restores:  # two of the things that must come together are rare
+            for name in ("make_backup", "restore"):
+                patch.setitem(actions.WEIGHTS, name, 3 * actions.WEIGHTS[name])
         broken.rule(patch)
         for seed in (broken.first, *range(1, MOST_SEEDS)):
             if (violation := tell(seed, replicas=broken.replicas).violation) is not None:
