@@ -7,10 +7,12 @@ algorithms with a public key; `none` and shared secrets would let anyone write a
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -150,12 +152,18 @@ class Issuer:
         known.places, known.keys, known.read_at = places, keys, now
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """The certificates that count. Reading them takes longer than a call to an issuer that is near."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def _call(method: str, url: str, **kwargs: Any) -> dict[str, Any]:
     """A JSON object that the issuer answers; raises IssuerDown for anything else, and NotAuthenticated for a refusal
     (400, 401) of what was posted. Redirects are not followed: the secret would go along."""
     try:
         with (
-            httpx2.Client(follow_redirects=False, timeout=TIMEOUT_SECONDS, trust_env=False) as client,
+            httpx2.Client(follow_redirects=False, timeout=TIMEOUT_SECONDS, trust_env=False, verify=_tls()) as client,
             client.stream(method, url, headers={"accept": "application/json"}, **kwargs) as answer,
         ):
             content = b""
