@@ -240,6 +240,8 @@ def _matches(signature: Signature, raised: Raised, chain: Chain) -> tuple[str, s
     for text in (*raised.message, *own_frames):
         if (found := signature.pattern.search(text)) and not is_quoted(text, *found.span()):
             return text.strip(), _what(signature, found, whole)
+    if len(raised.message) == 1:  # that was the whole
+        return None
     if (found := signature.pattern.search(whole)) and not is_quoted(whole, *found.span()):
         return raised.message[0], _what(signature, found, whole)
     return None
