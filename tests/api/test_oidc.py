@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
@@ -20,7 +19,7 @@ from service.domain.grants import granted, read_grant
 from service.flow import archive, notify
 from tests.api.conftest import Api
 from tests.api.test_sign_in import Browser
-from tests.issuer import add_user, consent, id_token, running_issuer
+from tests.issuer import add_user, ask, consent, id_token, running_issuer
 
 GRANTS = ("ml=research:member", "ml-leads=research:lead", "vision=other:viewer", "platform=admin")
 USERS = {
@@ -51,13 +50,19 @@ def issuer() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def tokens(issuer: str) -> dict[str, str]:
+    """One for everybody, which holds for an hour."""
+    return {email: id_token(issuer, email) for email in (*USERS, "una@acme.com", "uwe@acme.com")}
+
+
 @pytest.fixture
 def real_time() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def oidc(api: Api, issuer: str, real_time: Clock) -> Api:
+def oidc(api: Api, issuer: str, tokens: dict[str, str], real_time: Clock) -> Api:
     terms = Terms(
         issuer=issuer,
         client_id="tunegate",
@@ -69,8 +74,7 @@ def oidc(api: Api, issuer: str, real_time: Clock) -> Api:
         grants=tuple(map(read_grant, GRANTS)),
     )
     api.app.state.tunegate = replace(api.app.state.tunegate, issuer=Issuer(terms, real_time))
-    for email in (*USERS, "una@acme.com", "uwe@acme.com"):
-        api.keys[email] = id_token(issuer, email)
+    api.keys |= tokens
     return api
 
 
@@ -129,7 +133,7 @@ def test_a_forged_token_is_refused(oidc: Api, issuer: str, kind: str) -> None:
     def part(value: Any) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
-    public = json.dumps(httpx2.get(f"{issuer}/jwks").json()["keys"][0])
+    public = json.dumps(ask("GET", f"{issuer}/jwks").json()["keys"][0])
     forged = {
         "none": f"{part({'alg': 'none'})}.{part(claims)}.",
         "hs256": jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(public.encode())),
