@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from service.store import queue as queue_store
 from service.store.db import Database
 from service.store.runs import RunFilter
 from service.store.tables import Run
-from tests.conftest import Clock
+from tests.conftest import Clock, Templates, opened
 
 TEAMS = 200
 SHORT, LONG = TEAMS, 20_000
@@ -121,46 +122,56 @@ def _walk(node: dict[str, Any]) -> Iterator[str]:
         yield from _walk(below)
 
 
+def fill_short(db: Database) -> None:
+    fill(db, Clock().now, TEAMS, SHORT)
+    analyze(db)
+
+
+def grow(db: Database) -> None:
+    queue(db, Clock().now, TEAMS, range(SHORT, LONG))
+    analyze(db)
+
+
 @pytest.fixture
-def short(db: Database, clock: Clock) -> Database:
+def short(templates: Templates, tmp_path: Path) -> Iterator[Database]:
     """A short queue: a run for each team."""
-    fill(db, clock.now, TEAMS, SHORT)
-    analyze(db)
-    return db
+    templates.make("short_queue", fill_short)
+    with opened(templates.copy("short_queue", tmp_path / "short")) as db:
+        yield db
 
 
-def grow(db: Database, clock: Clock) -> None:
-    queue(db, clock.now, TEAMS, range(SHORT, LONG))
-    analyze(db)
+@pytest.fixture
+def long(templates: Templates, short: Database, tmp_path: Path) -> Iterator[Database]:
+    """The same, grown to a long one."""
+    templates.make("long_queue", grow, like="short_queue")
+    with opened(templates.copy("long_queue", tmp_path / "long")) as db:
+        yield db
 
 
-def test_a_longer_queue_costs_no_statement_and_no_row_more(short: Database, clock: Clock) -> None:
+def test_a_longer_queue_costs_no_statement_and_no_row_more(short: Database, long: Database, clock: Clock) -> None:
     before = measure(short, clock.now)
-    grow(short, clock)
-    after = measure(short, clock.now)
+    after = measure(long, clock.now)
     assert before.admitted == after.admitted == SLOTS
     assert len(after.sent) == len(before.sent)
     assert before.work > 0
     assert after.work <= before.work * 1.3, "of the ten lanes that move a few more are read"
 
 
-def test_no_statement_of_a_pass_scans_the_queue(short: Database, clock: Clock) -> None:
-    grow(short, clock)
-    first = measure(short, clock.now)
-    assert not scans_of_run(short, first.sent), "ten are admitted, and every head is told why it waits"
-    short.write(lambda session: one_pass(session, clock.now))
-    analyze(short)
-    assert not scans_of_run(short, measure(short, clock.now).sent), "beside ten that are active"
-    short.write(spend_all)
-    spent = measure(short, clock.now)
+def test_no_statement_of_a_pass_scans_the_queue(long: Database, clock: Clock) -> None:
+    first = measure(long, clock.now)
+    assert not scans_of_run(long, first.sent), "ten are admitted, and every head is told why it waits"
+    long.write(lambda session: one_pass(session, clock.now))
+    analyze(long)
+    assert not scans_of_run(long, measure(long, clock.now).sent), "beside ten that are active"
+    long.write(spend_all)
+    spent = measure(long, clock.now)
     assert spent.admitted == 0
-    assert not scans_of_run(short, spent.sent), "no team has money"
+    assert not scans_of_run(long, spent.sent), "no team has money"
 
 
-def test_looking_for_what_is_due_costs_no_more_in_a_longer_queue(short: Database, clock: Clock) -> None:
+def test_looking_for_what_is_due_costs_no_more_in_a_longer_queue(short: Database, long: Database, clock: Clock) -> None:
     before = measure(short, clock.now, look_for_what_is_due)
-    grow(short, clock)
-    after = measure(short, clock.now, look_for_what_is_due)
+    after = measure(long, clock.now, look_for_what_is_due)
     assert before.admitted == after.admitted == 0, "nothing is due"
     assert after.work <= before.work * 1.05
 
@@ -191,13 +202,11 @@ def look_at_the_queue(session: Session, now: datetime) -> int:
     return len(first)
 
 
-def test_looking_at_a_longer_queue_takes_no_more_statements(short: Database, clock: Clock) -> None:
+def test_looking_at_a_longer_queue_takes_no_more_statements(short: Database, long: Database, clock: Clock) -> None:
     queue(short, clock.now, TEAMS, range(TEAMS, 3 * TEAMS))
     analyze(short)
     before = measure(short, clock.now, look_at_the_queue)
-    queue(short, clock.now, TEAMS, range(3 * TEAMS, LONG))
-    analyze(short)
-    after = measure(short, clock.now, look_at_the_queue)
+    after = measure(long, clock.now, look_at_the_queue)
     assert before.admitted == after.admitted == 50
     assert len(after.sent) <= len(before.sent)
     if short.is_sqlite:  # as far as it goes with the queue, it is sums over an index
