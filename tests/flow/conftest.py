@@ -177,7 +177,7 @@ class World:
             self.pass_all()
             if all(self.run(run_id).finished_at is not None for run_id in run_ids):
                 return
-            self.clock.turn(**(turn or {"seconds": 5}))
+            self.clock.turn(**(turn or {"seconds": 15}))
         raise AssertionError([self.show(run_id) for run_id in run_ids])
 
     def run(self, run_id: str) -> Run:
