@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Dialect, Engine, event
 
@@ -21,9 +22,6 @@ from service import log
 from service.migrate import migrate
 from service.store.db import Database
 from tests.postgres import Cluster
-from tests.served import served
-
-__all__ = ["served"]
 
 # Every line is made, and none shown: a log call that fails is a failing test.
 LOG = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the tests run
@@ -150,13 +148,19 @@ def share_compiled(engine: Engine) -> None:
     engine.update_execution_options(compiled_cache=COMPILED)
 
 
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
+def open_quickly(url: str) -> Database:
     """A database as the service opens it, which does not wait for the disk: no test takes the machine's power away."""
     database = Database(url)
     if database.is_sqlite:
         event.listen(database.engine, "connect", lambda raw, _record: raw.execute("PRAGMA synchronous=OFF"))
     share_compiled(database.engine)
+    return database
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """The same, and closed at the end."""
+    database = open_quickly(url)
     yield database
     database.close()
 
@@ -165,3 +169,10 @@ def opened(url: str) -> Iterator[Database]:
 def db(database_url: str) -> Iterator[Database]:
     with opened(database_url) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    """One event loop for all tests of a process, as a service has: to begin one is a third of a short request."""
+    with start_blocking_portal() as portal:
+        yield portal

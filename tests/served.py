@@ -1,4 +1,4 @@
-"""One service over one sandbox for all tests of the client and of the command: each makes runs of its own."""
+"""One service over one sandbox for all tests of a folder, gone when they are done: each makes runs of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.sandbox.serve import Options, SandboxServer
 from tests.processes import Service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service with a team that has money."""
     folder = tmp_path_factory.mktemp("served")

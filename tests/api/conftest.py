@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from anyio.from_thread import BlockingPortal
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -29,7 +30,12 @@ class Api:
         self.app = app
         self.world = world
         self.keys: dict[str, str | None] = {"admin": ADMIN_KEY, "nobody": None, "stranger": "tg_unknown"}
+        self.portal: BlockingPortal | None = None
         self._client = TestClient(app, raise_server_exceptions=False)
+
+    def run_on(self, portal: BlockingPortal) -> None:
+        """Let this event loop answer all requests; without one, each has one of its own."""
+        self._client.portal = self.portal = portal
 
     def add_key(self, caller: str, team: str, role: str) -> None:
         answer = self("POST", f"/teams/{team}/keys", as_="admin", json={"name": caller, "role": role})
@@ -105,7 +111,8 @@ def database_url(templates: Templates, keys: dict[str, str | None], tmp_path: Pa
 
 
 @pytest.fixture
-def api(world: World, keys: dict[str, str | None]) -> Api:
+def api(world: World, keys: dict[str, str | None], portal: BlockingPortal) -> Api:
     api = opened_to(world)
+    api.run_on(portal)
     api.keys |= keys
     return api

@@ -21,6 +21,7 @@ class Browser:
 
     def __init__(self, api: Api) -> None:
         self._client = TestClient(api.app, base_url="https://testserver", follow_redirects=False)
+        self._client.portal = api.portal
         self.cookies = self._client.cookies
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:

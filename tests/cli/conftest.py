@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.client import Tunegate
 from tests.processes import ADMIN_KEY, Service
+from tests.served import served
+
+__all__ = ["served"]
 
 
 class Command:

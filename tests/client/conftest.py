@@ -8,6 +8,9 @@ import pytest
 
 from service.client import Tunegate
 from tests.processes import ADMIN_KEY, Service
+from tests.served import served
+
+__all__ = ["served"]
 
 
 @pytest.fixture

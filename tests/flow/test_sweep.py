@@ -23,8 +23,8 @@ from service.flow.clone import body_of
 from service.flow.gate import Start
 from service.store import budgets, organisation, standings, strays, windows
 from service.store.budgets import Owner
-from service.store.db import Database
 from service.store.tables import BudgetWindow, Stray
+from tests.conftest import open_quickly
 from tests.factories import make_budget
 from tests.flow.conftest import World
 
@@ -400,7 +400,7 @@ class Backup:
         self.world.gate = replace(self.world.gate, boot="restored", start=Start())
 
     def _open(self) -> None:
-        self.world.db = Database(self.url)
+        self.world.db = open_quickly(self.url)
         self.world.gate = replace(self.world.gate, db=self.world.db)
 
 

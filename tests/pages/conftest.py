@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.client.conftest import client
+from tests.client.conftest import client, served
 
-__all__ = ["client"]
+__all__ = ["client", "served"]

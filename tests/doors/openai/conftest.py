@@ -58,6 +58,7 @@ class Door:
 
     def client(self, as_: str = "member", **options: Any) -> OpenAI:
         http = TestClient(self.api.app, base_url="http://testserver/v1", raise_server_exceptions=False)
+        http.portal = self.api.portal
         http.event_hooks = {"request": [self.sent.append], "response": []}
         return OpenAI(
             base_url="http://testserver/v1",
