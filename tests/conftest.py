@@ -82,7 +82,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster | None]:
     if not request.config.getoption("--postgres"):
         yield None
         return
-    with Cluster() as cluster:
+    with Cluster(in_memory=True) as cluster:
         yield cluster
 
 

@@ -142,7 +142,7 @@ def test_the_hf_command_does_what_the_page_says(tmp_path: Path) -> None:
 def test_a_database_that_was_backed_up_comes_back(tmp_path: Path) -> None:
     inside = [line.partition("docker compose exec -T postgres ")[2] for line in lines("sh")]
     dump, restore = (line for line in inside if line)
-    with Cluster() as cluster:
+    with Cluster(in_memory=True) as cluster:
         url = cluster.create("tunegate")
         migrate(url)
         at = urlsplit(url)

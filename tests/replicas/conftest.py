@@ -18,7 +18,7 @@ from tests.processes import Service
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with Cluster() as started:
+    with Cluster(in_memory=True) as started:
         yield started
 
 
