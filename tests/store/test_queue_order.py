@@ -16,6 +16,8 @@ from tests.conftest import Clock
 from tests.factories import make_run, make_team
 
 TEAMS = ("alpha", "beta", "gamma", "delta")
+# Of the runs whose position is asked for alone, each a few statements.
+SAMPLED = 4
 
 
 def fill(session: Session, clock: Clock, seed: int, number: int = 90) -> None:
@@ -47,7 +49,8 @@ def test_every_runs_position_is_where_the_order_has_it(db: Database, clock: Cloc
             assert queue.of_team(session, team, 0, 1_000) == mine
             assert queue.ready(session, team) == len(mine)
             some = queue.positions(session, team, mine, clock.now)
-            assert some == {run_id: queue.positions(session, team, [run_id], clock.now)[run_id] for run_id in mine}
+            for run_id in {*mine[::SAMPLED], *mine[-1:]}:
+                assert queue.positions(session, team, [run_id], clock.now) == {run_id: some[run_id]}
             found |= some
         assert found == expected
         held = queue.held(session, None, 0, 1_000)
@@ -64,7 +67,7 @@ def test_far_back_in_a_long_queue_a_position_is_about_right(
     with db.read() as session:
         ordered = [*queue.in_order(session, clock.now)]
         places: dict[str, list[int]] = {team: [] for team in TEAMS}
-        for place, (run_id, team) in enumerate(ordered, 1):
+        for place, (run_id, team) in [*enumerate(ordered, 1)][::SAMPLED]:
             reckoned = queue.positions(session, team, [run_id], clock.now)[run_id]
             assert abs(reckoned - place) <= 40
             places[team].append(reckoned)
