@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -152,12 +153,19 @@ def test_evaluations_are_points_of_their_own_at_the_step_they_were_made() -> Non
     assert reader.progress.eval_loss == evals[-1][1]
 
 
-@pytest.mark.parametrize("name", ["lora", "full300", "trackio", "fail-nan-loss", "push-500", "gen300"])
-@given(st.data())
-def test_portions_do_not_matter(name: str, data: st.DataObject) -> None:
+@cache
+def read_whole(name: str) -> tuple[list[LogLine], Reader]:
+    """The lines of a recorded log, and who has read them at once."""
     lines = lines_of(recorded(name))
     whole = Reader(Hints(logging_steps=5))
     whole.read(lines)
+    return lines, whole
+
+
+@pytest.mark.parametrize("name", ["lora", "full300", "trackio", "fail-nan-loss", "push-500", "gen300"])
+@given(st.data())
+def test_portions_do_not_matter(name: str, data: st.DataObject) -> None:
+    lines, whole = read_whole(name)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(lines)), max_size=4)))
     kept, points = None, []
     for begin, end in zip([0, *cuts], [*cuts, len(lines)], strict=True):
