@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from threading import Thread
 
 from fastapi import FastAPI
 
@@ -16,7 +15,6 @@ from service.api import (
     burn_down,
     callbacks,
     checkpoints,
-    contract,
     deliveries,
     diff,
     document,
@@ -53,7 +51,6 @@ from service.api import (
 from service.api.edge import Edge
 from service.api.origins import open_to
 from service.api.policy import EveryAnswer
-from service.api.problems import Problem
 from service.api.rates import RateLimits
 from service.api.state import State
 from service.doors import hf, openai
@@ -138,17 +135,17 @@ def create_app(
         description=DESCRIPTION,
         lifespan=_life(on_start, on_stop),
         redirect_slashes=False,
+        openapi_url=None,  # api/document.py answers there
         docs_url=None,
         redoc_url=None,
-        responses={422: {"model": Problem, "description": "Unprocessable"}},
     )
     app.state.tunegate = state
-    contract.install(app)
     _protect(app, origins)
     problems.install(app)
     idempotency.install(app)
     for module in OF_A_WORKER if is_worker else (*RESOURCES, *PAGES):
-        app.include_router(module.router)
+        # as they are: included ones FastAPI makes a second time, all of them before the first answer
+        app.router.routes.extend(module.router.routes)
     document.install(app)
     if not is_worker:
         pages.install(app)
@@ -162,10 +159,8 @@ def _life(
     on_start: Callable[[], None], on_stop: Callable[[], None]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         on_start()
-        # what many requests need done, beside those that do not (api/contract.py)
-        Thread(target=app.openapi, name="document", daemon=True).start()
         yield
         on_stop()
 

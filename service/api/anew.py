@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Member
+from service.api.contract import Routes
 from service.api.idempotency import IdempotencyKey, Keyed, as_submitter, carried_out, keyed
 from service.api.problems import responses
 from service.api.runs import own, visible
@@ -25,7 +26,7 @@ from service.flow.rescue import rescue
 from service.store import runs, teams
 from service.store.describe import describe_run
 
-router = APIRouter(tags=["runs"], route_class=Keyed)
+router = Routes("runs", route_class=Keyed)
 
 
 @router.post(

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel
 
 from service.api.auth import Lead
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
@@ -25,7 +26,7 @@ from service.store import audit
 from service.store.audit import Narrowed
 from service.store.tables import AuditEntry
 
-router = APIRouter(tags=["audit"])
+router = Routes("audit")
 CSV, LINES = "text/csv", "application/x-ndjson"
 FORMATS = {"json": "application/json", "csv": CSV, "ndjson": LINES}
 COLUMNS = ("id", "at", "actor", "role", "via", "key_id", "address", "user_agent", "action", "object", "team", "changes")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api import audited
 from service.api.auth import Admin
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.state import App
 from service.api.usage_schemas import ImportObject
@@ -18,7 +19,7 @@ from service.domain.statement import read_statement
 from service.flow.billing import tell
 from service.store import billing
 
-router = APIRouter(tags=["usage"])
+router = Routes("usage")
 CSV = "text/csv"
 EXAMPLE = "job_id,cost_usd\n6925d0f1c0ffee0123456789,0.334\n"
 

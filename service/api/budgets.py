@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Admin, Caller, Viewer
+from service.api.contract import Routes
 from service.api.money_schemas import BudgetObject, BudgetPut, GrantCreate
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -27,7 +28,7 @@ from service.store import budgets, standings, users, windows
 from service.store.budgets import Owner, Terms
 from service.store.tables import Budget, BudgetWindow
 
-router = APIRouter(tags=["budgets"])
+router = Routes("budgets")
 OfPeriod = Annotated[Period, Query(description="Which of the owner's budgets")]
 
 # The forecast's rate is taken from so much of the past, or from the window's start if that is later.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api.auth import Viewer
 from service.api.budgets import ORGANISATION, OfPeriod, OwnerOf, budget_of
+from service.api.contract import Routes
 from service.api.money_schemas import BurnDownObject
 from service.api.problems import responses
 from service.api.state import App, State
@@ -20,7 +20,7 @@ from service.domain.money import to_usd
 from service.store import organisation, standings, teams, windows
 from service.store.budgets import Owner
 
-router = APIRouter(tags=["budgets"])
+router = Routes("budgets")
 
 
 @router.get(

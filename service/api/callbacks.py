@@ -6,15 +6,16 @@ import asyncio
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import Body, Path
 from fastapi.responses import Response
 
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.state import App
 from service.domain.progress.report import REPORT
 from service.flow import callback
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 @router.post(

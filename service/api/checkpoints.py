@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlmodel import Session
@@ -14,6 +14,7 @@ from sqlmodel import Session
 from service.api import audited
 from service.api.attempt_schemas import CheckpointObject
 from service.api.auth import Caller, Member, Viewer
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import own
@@ -26,7 +27,7 @@ from service.store import saved
 from service.store.describe import describe_run
 from service.store.tables import Run
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 class BucketObject(BaseModel):

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
 from service.api import audited
 from service.api.auth import Caller, Lead
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
@@ -24,7 +25,7 @@ from service.flow.ping import ping
 from service.store import deliveries
 from service.store.tables import Delivery, Endpoint, Event
 
-router = APIRouter(tags=["webhooks"])
+router = Routes("webhooks")
 HELD = "an earlier event of the same subject has not been delivered yet"
 MOST_IN_LISTS = 1024
 DeliveryState = Literal["pending", "delivered", "failed"]

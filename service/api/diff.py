@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App
 from service.domain.fingerprint import differences
 from service.store.describe import describe_runs
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 INPUTS = (
     "recipe",
     "pins",

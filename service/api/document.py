@@ -10,7 +10,8 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from service.api.problems import MEDIA_TYPE
 
@@ -40,7 +41,8 @@ LINKS: tuple[tuple[tuple[str, str], str, str, str, str], ...] = (
 
 
 def install(app: FastAPI) -> None:
-    """Complete the document once, when it is first asked for: half a second's work."""
+    """Complete the document once, when it is first asked for: half a second's work, and several MiB. So it is done in a
+    thread, where FastAPI's own route would keep all other requests waiting."""
     made, making = app.openapi, Lock()
 
     def openapi() -> dict[str, Any]:
@@ -49,7 +51,11 @@ def install(app: FastAPI) -> None:
                 _complete(made())
         return made()
 
+    def answer(_request: Request) -> JSONResponse:
+        return JSONResponse(openapi())
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/openapi.json", answer, include_in_schema=False)
 
 
 def _complete(document: dict[str, Any]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import Body, Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import model_validator
 from sqlmodel import Session
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.estimate_schemas import EstimateObject
 from service.api.examples import RUN_EXAMPLES
 from service.api.idempotency import as_submitter
@@ -37,7 +38,7 @@ from service.flow.weigh import weigh
 from service.hub.faults import HubFault
 from service.store import credentials, flavors
 
-router = APIRouter(tags=["estimates"])
+router = Routes("estimates")
 
 
 class EstimateRequest(RunRequest):

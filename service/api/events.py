@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.followers import FeedFollower, Interest, RunFollower, event_json, position_of
 from service.api.pages import MAX_DIGITS, After, Limit, Page, decode_number, encode, page_json, page_of
 from service.api.problems import responses
@@ -19,7 +20,7 @@ from service.domain.errors import Invalid
 from service.domain.event_pattern import EventPattern
 from service.store import events
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
 LastEventId = Annotated[str | None, Header(description="Go on after this event of a stream")]
 

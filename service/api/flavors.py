@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.schemas import FlavorObject
@@ -14,7 +14,7 @@ from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.store import flavors
 
-router = APIRouter(tags=["flavors"])
+router = Routes("flavors")
 
 
 @router.get("/flavors", response_model=Page[FlavorObject], summary="Hardware and prices", responses=responses())

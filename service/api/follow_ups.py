@@ -6,11 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from sqlmodel import Session
 
 from service.api.auth import Caller, Member
+from service.api.contract import Routes
 from service.api.idempotency import IdempotencyKey, as_submitter, carried_out, keyed
 from service.api.problems import responses
 from service.api.runs import own, visible
@@ -26,7 +27,7 @@ from service.store import idempotency
 from service.store.describe import describe_run
 from service.store.tables import Run
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 @router.post(

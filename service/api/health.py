@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import structlog
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import func
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
+from service.api.contract import Routes
 from service.api.schemas import Readiness
 from service.api.state import App, State
 from service.domain.run import RunState
@@ -22,7 +22,7 @@ from service.store import flavors
 from service.store.tables import Run
 
 log = structlog.get_logger()
-router = APIRouter(tags=["health"])
+router = Routes("health")
 
 
 # Who asks whether this replica is well does not wait long for the answer.

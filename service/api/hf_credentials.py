@@ -7,12 +7,13 @@ from functools import partial
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Body
+from fastapi import Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Admin, Caller, Lead
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.secret_schemas import CredentialsObject, CredentialsPut, TokensObject
 from service.api.state import App, State
@@ -27,7 +28,7 @@ from service.store.credentials import Brought
 from service.store.tables import TeamCredential
 
 log = structlog.get_logger()
-router = APIRouter(tags=["secrets"])
+router = Routes("secrets")
 SHOWN = 5
 EXAMPLES: Any = {
     "own organisation": {

@@ -7,10 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header
+from fastapi import Body, Header
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.state import App
 from service.api.trigger_schemas import Hinted
@@ -19,7 +20,7 @@ from service.domain.hub_hook import tells_of
 from service.store import origins, topics, triggers
 from service.store.tables import Trigger
 
-router = APIRouter(tags=["triggers"])
+router = Routes("triggers")
 PAYLOAD = {"event": {"action": "update", "scope": "repo.content"}, "repo": {"type": "dataset", "name": "acme/chats"}}
 
 

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Admin, Anybody, Caller, Lead, Viewer
+from service.api.contract import Routes
 from service.api.key_schemas import AdminKeyCreate, KeyCreate, KeyObject, KeyRotate, Me, NewKeyObject
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -24,7 +25,7 @@ from service.store import audit, keys, topics
 from service.store.keys import Terms
 from service.store.tables import ApiKey
 
-router = APIRouter(tags=["keys"])
+router = Routes("keys")
 AnyRotation = Annotated[KeyRotate, Body(default_factory=KeyRotate)]
 
 

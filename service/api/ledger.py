@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.runs import visible
@@ -15,7 +15,7 @@ from service.domain.moment import iso
 from service.domain.money import to_usd
 from service.store import ledger
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 @router.get(

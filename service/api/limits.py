@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import true
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Admin, Caller, Lead, Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.state import App
 from service.api.team_schemas import (
@@ -29,7 +29,7 @@ from service.domain.errors import Invalid
 from service.store import changes, credentials, flavors, organisation, runs
 from service.store.tables import Organisation, Team
 
-router = APIRouter(tags=["limits"])
+router = Routes("limits")
 
 
 @router.get(

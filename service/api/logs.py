@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App, State
@@ -22,7 +23,7 @@ from service.store import logs, runs
 from service.store.logs import Numbered, Wanted
 from service.store.tables import Attempt
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 PORTION = 2_000
 MOST_LINES = 100_000

@@ -3,12 +3,12 @@ that say how the process itself is."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from service.api.auth import Admin
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.state import App, State
 from service.domain.budget import Balance
@@ -17,7 +17,7 @@ from service.store import gauges
 from service.store.gauges import Backlog, BilledTotals, Held, OpenRuns
 from service.store.tables import Budget
 
-router = APIRouter(tags=["metrics"])
+router = Routes("metrics")
 
 
 @router.get(

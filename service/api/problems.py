@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -200,13 +201,22 @@ def fault_kind(error: RequestValidationError | ValidationError) -> type[Invalid]
 
 def _methods(request: Request) -> set[str]:
     """All methods of the address, whichever of its routes takes them."""
-    paths: Mapping[str, Any] = request.app.openapi()["paths"]
-    return {method.upper() for path, methods in paths.items() if _fits(path, request.url.path) for method in methods}
+    return {
+        method
+        for one in _described(request)
+        if _fits(one.path_format, request.url.path)
+        for method in one.methods or ()
+    }
+
+
+def _described(request: Request) -> Iterator[APIRoute]:
+    """The routes that the document has."""
+    return (one for one in request.app.routes if isinstance(one, APIRoute) and one.include_in_schema)
 
 
 def _nearest(request: Request) -> str:
     path = "/" + request.url.path.strip("/").lower()
-    known: Mapping[str, Any] = request.app.openapi()["paths"]
+    known = list(dict.fromkeys(one.path_format for one in _described(request)))
     fits = [one for one in known if _fits(one, path)] or get_close_matches(path, known, n=1)
     return f"Did you mean {fits[0]}?" if fits else "GET /openapi.json lists all addresses."
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode_number, encode, page_json
 from service.api.problems import responses
 from service.api.queue_schemas import ExplanationObject, QueueItem
@@ -22,7 +22,7 @@ from service.flow import explain
 from service.store import organisation, queue, runs
 from service.store.describe import describe_runs
 
-router = APIRouter(tags=["queue"])
+router = Routes("queue")
 
 
 @router.get("/queue", response_model=Page[QueueItem], summary="The order in which runs start", responses=responses(422))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.domain.trl.flags import described
 from service.domain.trl.schema import recipe_schema
 
-router = APIRouter(tags=["recipes"])
+router = Routes("recipes")
 
 
 class SchemaResponse(JSONResponse):

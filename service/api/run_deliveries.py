@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import visible
@@ -20,7 +20,7 @@ from service.domain.moment import iso, iso_or_none
 from service.store import deliveries
 from service.store.tables import Delivery, Endpoint, Event
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 
 
 class SentObject(BaseModel):

@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import Body, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
 from service.api import audited
 from service.api.auth import Caller, Member, Viewer
+from service.api.contract import Routes
 from service.api.examples import RUN_EXAMPLES
 from service.api.idempotency import Keyed, SubmitterOf, carried_out
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
@@ -29,7 +30,7 @@ from service.store.describe import describe_run, describe_runs
 from service.store.runs import RunFilter
 from service.store.tables import Run
 
-router = APIRouter(tags=["runs"], route_class=Keyed)
+router = Routes("runs", route_class=Keyed)
 
 
 @router.post(

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited, template
 from service.api.auth import Caller, Member, Viewer
+from service.api.contract import Routes
 from service.api.limits import checked_zone
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -25,7 +25,7 @@ from service.flow import schedule as step
 from service.store import origins, schedules
 from service.store.tables import Origin, Schedule
 
-router = APIRouter(tags=["schedules"])
+router = Routes("schedules")
 KIND = "schedule"
 SHOWN_TIMES = 5
 

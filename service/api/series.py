@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from service.api.auth import Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App
@@ -16,7 +17,7 @@ from service.domain.errors import NotFound
 from service.domain.moment import iso
 from service.store import metrics
 
-router = APIRouter(tags=["runs"])
+router = Routes("runs")
 Kind = Literal["train", "eval", "summary", "machine"]
 
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col
 
 from service.api import audited
 from service.api.auth import Admin, Caller, Lead, Member, Viewer
+from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import held, mine, own
 from service.api.schemas import RunObject
@@ -36,7 +37,7 @@ from service.store import cancels, changes, flavors, holds, organisation, runs
 from service.store.describe import describe_run
 from service.store.tables import Run, Team
 
-router = APIRouter(tags=["steering"])
+router = Routes("steering")
 NEEDED = {"approval": "needed"}
 AnyDecision = Annotated[Decision, Body(default_factory=Decision)]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import JSONResponse, Response
 
 from service.api.auth import Admin
+from service.api.contract import Routes
 from service.api.money_schemas import StrayObject
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -18,7 +19,7 @@ from service.domain.stray import Kind
 from service.store import strays
 from service.store.tables import Stray
 
-router = APIRouter(tags=["strays"])
+router = Routes("strays")
 
 
 @router.get("/strays", response_model=Page[StrayObject], summary="List stray jobs", responses=responses(403, 422))

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Path
+from fastapi import Path
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Lead, Member
+from service.api.contract import Routes
 from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.secret_schemas import SecretObject, SecretPut
@@ -25,7 +26,7 @@ from service.store import changes, team_secrets, teams
 from service.store.tables import TeamSecret
 
 log = structlog.get_logger()
-router = APIRouter(tags=["secrets"])
+router = Routes("secrets")
 SHOWN = 5
 SecretNamed = Annotated[str, Path(description="Letters, digits, '.', '_' and '-'; at most 64", examples=["wandb"])]
 

@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Admin, Caller, Viewer
+from service.api.contract import Routes
 from service.api.pages import Page, page_json
 from service.api.problems import responses
 from service.api.state import App
@@ -22,7 +23,7 @@ from service.store import audit, holds, teams
 from service.store.budgets import ORGANISATION
 from service.store.tables import Team
 
-router = APIRouter(tags=["teams"])
+router = Routes("teams")
 
 
 @router.post(

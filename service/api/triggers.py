@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited, template
 from service.api.auth import Caller, Member, Viewer
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
@@ -22,7 +22,7 @@ from service.flow import trigger as step
 from service.store import origins, triggers
 from service.store.tables import Origin, Trigger
 
-router = APIRouter(tags=["triggers"])
+router = Routes("triggers")
 KIND = "trigger"
 ANY_REVISION = "0" * 40
 

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api.auth import Caller, Viewer
+from service.api.contract import Routes
 from service.api.limits import checked_zone
 from service.api.problems import responses
 from service.api.state import App
@@ -28,7 +29,7 @@ from service.domain.usage import Spending, Sum, dimensions, grouped, total, wast
 from service.store import organisation, usage
 from service.store.tables import Team
 
-router = APIRouter(tags=["usage"])
+router = Routes("usage")
 CSV = "text/csv"
 
 # Every charge of the period is read: a service that has run for years has more than one answer should hold.

@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Lead
+from service.api.contract import Routes
 from service.api.key_schemas import UserObject, UserPut
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
@@ -23,7 +24,7 @@ from service.domain.moment import iso
 from service.store import audit, users
 from service.store.tables import User
 
-router = APIRouter(tags=["teams"])
+router = Routes("teams")
 
 
 @router.get(

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Annotated, Any
 
 from cryptography.fernet import InvalidToken
-from fastapi import APIRouter, Body, Query
+from fastapi import Body, Query
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited
 from service.api.auth import Caller, Lead
+from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import held
@@ -29,7 +30,7 @@ from service.store import audit, teams, webhooks
 from service.store.sealed_address import Address, seal, unseal
 from service.store.tables import Endpoint
 
-router = APIRouter(tags=["webhooks"])
+router = Routes("webhooks")
 
 
 @router.post(

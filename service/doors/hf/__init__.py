@@ -14,5 +14,5 @@ from service.doors.hf.refusals import HubErrors
 def install(app: FastAPI) -> None:
     """Open the door. After all other routes: what is not served of the Hub is told by its address."""
     for part in (account, submitting, reading, following, elsewhere):
-        app.include_router(part.router)
+        app.router.routes.extend(part.router.routes)
     app.add_middleware(HubErrors)

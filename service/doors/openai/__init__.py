@@ -11,5 +11,5 @@ from service.doors.openai.answers import OpenAiAnswers
 def install(app: FastAPI) -> None:
     """Open the door. It is no part of the OpenAPI document."""
     for part in (files, jobs, elsewhere):
-        app.include_router(part.router)
+        app.router.routes.extend(part.router.routes)
     app.add_middleware(OpenAiAnswers)
