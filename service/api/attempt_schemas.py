@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from service.api.watch_schemas import MachineObject, WarningObject
+from service.api.wire import Wire
 
 
-class HubJob(BaseModel):
+class HubJob(Wire):
     """A Hugging Face Job of ours."""
 
     id: str
     url: str | None
 
 
-class RepairSetting(BaseModel):
+class RepairSetting(Wire):
     """A setting by its field in the request."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -27,7 +28,7 @@ class RepairSetting(BaseModel):
     after: Any = Field(alias="to")
 
 
-class RepairObject(BaseModel):
+class RepairObject(Wire):
     """Another try, and the most and the likely price of that try alone."""
 
     change: str
@@ -36,14 +37,14 @@ class RepairObject(BaseModel):
     expected_usd: float | None
 
 
-class CheckpointObject(BaseModel):
+class CheckpointObject(Wire):
     """A whole checkpoint: the step after which it was written."""
 
     step: int
     size_bytes: int
 
 
-class CheckpointsObject(BaseModel):
+class CheckpointsObject(Wire):
     """What a run keeps to go on from."""
 
     asked: Literal["auto", "on", "off"]
@@ -56,7 +57,7 @@ class CheckpointsObject(BaseModel):
     deleted_at: datetime | None
 
 
-class AttemptObject(BaseModel):
+class AttemptObject(Wire):
     """One job submitted for a run."""
 
     attempt: int

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel
 
 from service.api.auth import Lead
 from service.api.contract import Routes
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
+from service.api.wire import Wire
 from service.domain.access import Role
 from service.domain.body import AwareMoment
 from service.domain.errors import Invalid
@@ -32,7 +32,7 @@ FORMATS = {"json": "application/json", "csv": CSV, "ndjson": LINES}
 COLUMNS = ("id", "at", "actor", "role", "via", "key_id", "address", "user_agent", "action", "object", "team", "changes")
 
 
-class AuditObject(BaseModel):
+class AuditObject(Wire):
     """One change. `action` is the route, `object` what was changed, `changes` what came of it, with what was before and
     after where that is known."""
 

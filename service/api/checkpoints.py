@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlmodel import Session
 
 from service.api import audited
@@ -20,6 +20,7 @@ from service.api.problems import responses
 from service.api.runs import own
 from service.api.schemas import RunObject
 from service.api.state import App
+from service.api.wire import Wire
 from service.domain.errors import Conflict
 from service.domain.moment import iso
 from service.domain.run import RunState
@@ -30,7 +31,7 @@ from service.store.tables import Run
 router = Routes("runs")
 
 
-class BucketObject(BaseModel):
+class BucketObject(Wire):
     """A bucket of checkpoints. `kept_until`: null while its run goes on."""
 
     bucket: str

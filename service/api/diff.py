@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.auth import Viewer
 from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App
+from service.api.wire import Wire
 from service.domain.fingerprint import differences
 from service.store.describe import describe_runs
 
@@ -29,7 +30,7 @@ SETTINGS = ("flavor", "timeout_seconds", "max_cost_usd", "output_repo")
 OUTCOMES = ("state", "reason", "cost", "progress", "output", "attempt")
 
 
-class DifferenceObject(BaseModel):
+class DifferenceObject(Wire):
     """A field that is not the same; null where it is not there. Volumes go by where they are mounted, secrets by their
     names and those of the team's secrets that they refer to."""
 
@@ -39,7 +40,7 @@ class DifferenceObject(BaseModel):
     lines: list[str] | None = Field(description="Of a text with several lines: those that differ, as a unified diff")
 
 
-class DiffObject(BaseModel):
+class DiffObject(Wire):
     """`same_fingerprint`: the same inputs, to the commit; null until both runs have been through preflight.
     `settings`: what no fingerprint counts, but for the number of the flavor's GPUs."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from service.api.wire import Wire
 
 
-class Range(BaseModel):
+class Range(Wire):
     """Half of such trainings stay below `p50`, nine of ten below `p90`."""
 
     p50: float
@@ -20,14 +22,14 @@ class CostRange(Range):
     ceiling: float
 
 
-class CalibrationObject(BaseModel):
+class CalibrationObject(Wire):
     """The team's own finished runs of this model family and flavor that the time was corrected by."""
 
     runs: int
     within_p90: float | None = Field(description="The share of them that ended within the p90 they were told")
 
 
-class FlavorEstimateObject(BaseModel):
+class FlavorEstimateObject(Wire):
     """One flavor; null is what is not known."""
 
     flavor: str
@@ -42,7 +44,7 @@ class FlavorEstimateObject(BaseModel):
     calibration: CalibrationObject
 
 
-class MemoryObject(BaseModel):
+class MemoryObject(Wire):
     """The peak of one training step and the terms whose sum it is, in GiB."""
 
     peak_gib: float
@@ -50,7 +52,7 @@ class MemoryObject(BaseModel):
     terms_gib: dict[str, float]
 
 
-class ChangeObject(BaseModel):
+class ChangeObject(Wire):
     """The smallest change with which the training would fit the flavor that was asked for."""
 
     args: dict[str, Any]
@@ -59,7 +61,7 @@ class ChangeObject(BaseModel):
     message: str
 
 
-class SplitObject(BaseModel):
+class SplitObject(Wire):
     """The batch split otherwise, with the same effective batch, on the flavor that was asked for or chosen."""
 
     args: dict[str, int]
@@ -67,14 +69,14 @@ class SplitObject(BaseModel):
     vram_gib: float | None
 
 
-class ChoiceObject(BaseModel):
+class ChoiceObject(Wire):
     """What `"flavor": "auto"` would take, and why."""
 
     flavor: str | None
     reason: str
 
 
-class PilotEstimateObject(BaseModel):
+class PilotEstimateObject(Wire):
     """The pilot of the body, a run of its own before the run: its cost is not in the run's."""
 
     flavor: str
@@ -87,7 +89,7 @@ class PilotEstimateObject(BaseModel):
     cost_usd: CostRange | None
 
 
-class EstimateObject(BaseModel):
+class EstimateObject(Wire):
     """Flavors cheapest first. `recipe` is what would be stored, with what a preset filled in."""
 
     flavors: list[FlavorEstimateObject]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.team_schemas import Name
+from service.api.wire import Wire
 from service.domain.access import Role, Scope, UserName
 from service.domain.body import AwareMoment, Body
 
@@ -42,7 +43,7 @@ class KeyRotate(Body):
     )
 
 
-class KeyObject(BaseModel):
+class KeyObject(Wire):
     """A key without its secret. `last_used_at` is noted once a minute."""
 
     id: str
@@ -66,7 +67,7 @@ class NewKeyObject(KeyObject):
     key: str = Field(examples=["tg_…"])
 
 
-class Me(BaseModel):
+class Me(Wire):
     """Whom the service takes the caller for."""
 
     user: str
@@ -77,7 +78,7 @@ class Me(BaseModel):
     scopes: list[Scope] | None
 
 
-class UserObject(BaseModel):
+class UserObject(Wire):
     """Somebody, or something, of a team. `shut_out`: nothing that they send is taken."""
 
     team: str

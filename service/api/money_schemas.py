@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from service.api.wire import Wire
 from service.domain.body import Body, Usd, UsdChange
 from service.domain.budget import DEFAULT_THRESHOLDS
 from service.domain.stray import Action, Kind
@@ -54,7 +55,7 @@ class GrantCreate(Body):
         return amount
 
 
-class ForecastObject(BaseModel):
+class ForecastObject(Wire):
     """Where spending leads at the rate of the last seven days (or of the window, if that is shorter)."""
 
     per_day_usd: float
@@ -62,7 +63,7 @@ class ForecastObject(BaseModel):
     ends_at: datetime | None = Field(description="When the money is spent; null if it lasts")
 
 
-class BudgetObject(BaseModel):
+class BudgetObject(Wire):
     """A budget and its present window: `remaining` = limit + carried + granted − reserved − charged, and less
     `outside_usd` where the organisation counts it."""
 
@@ -88,7 +89,7 @@ class BudgetObject(BaseModel):
     forecast: ForecastObject
 
 
-class BurnDownStep(BaseModel):
+class BurnDownStep(Wire):
     """From `from` up to but not at `to`."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -98,7 +99,7 @@ class BurnDownStep(BaseModel):
     charged_usd: float
 
 
-class BurnDownObject(BaseModel):
+class BurnDownObject(Wire):
     """How the present window was spent; steps in which nothing was charged are left out."""
 
     window_start: datetime
@@ -107,14 +108,14 @@ class BurnDownObject(BaseModel):
     data: list[BurnDownStep]
 
 
-class StrayJobObject(BaseModel):
+class StrayJobObject(Wire):
     """The job on Hugging Face."""
 
     id: str
     url: str
 
 
-class StrayObject(BaseModel):
+class StrayObject(Wire):
     """A job that nobody here asked for. Dollars are to now while it runs; `cost_usd` null: its price is not known."""
 
     id: str

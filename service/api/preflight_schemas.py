@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from service.api.wire import Wire
 
 
-class CheckObject(BaseModel):
+class CheckObject(Wire):
     """One check. `unknown`: the Hub did not say, which is never taken for failed."""
 
     check: str
@@ -18,7 +20,7 @@ class CheckObject(BaseModel):
     remedy: str | None
 
 
-class PreflightObject(BaseModel):
+class PreflightObject(Wire):
     """What was found of everything that the run names, before any money was held for it."""
 
     outcome: Literal["passed", "failed", "unknown"]
@@ -26,7 +28,7 @@ class PreflightObject(BaseModel):
     checks: list[CheckObject]
 
 
-class MeasuredObject(BaseModel):
+class MeasuredObject(Wire):
     """What a pilot showed on its flavor, and what the run's own steps come to by it; null was not to be seen."""
 
     flavor: str
@@ -39,7 +41,7 @@ class MeasuredObject(BaseModel):
     expected_minutes: float | None
 
 
-class Cost(BaseModel):
+class Cost(Wire):
     """Dollars; null is unknown. `metered_usd` follows from Hugging Face's running time and ticks while the job runs;
     `billed_usd` is what Hugging Face says that it billed, null until it is known of every attempt that ran."""
 
@@ -50,7 +52,7 @@ class Cost(BaseModel):
     billed_usd: float | None
 
 
-class FollowUpObject(BaseModel):
+class FollowUpObject(Wire):
     """A child run that goes on from the run's model. `cost` is its own, beside the run's."""
 
     run_id: str
@@ -61,7 +63,7 @@ class FollowUpObject(BaseModel):
     cost: Cost | None
 
 
-class PilotObject(BaseModel):
+class PilotObject(Wire):
     """The child run that goes before; `measured` is null until it has passed, or where nothing was to be seen. `cost`
     is its own, beside the run's."""
 

@@ -12,11 +12,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from service.api.wire import Wire
 from service.api.wording import words_for
 from service.domain.errors import BrokenRule, DatabaseAway, Invalid, ServiceError
 from service.domain.follow_up import FOLLOW_UPS
@@ -34,7 +35,7 @@ TAG_AFTER = {"recipe": 1, "then": 2}
 VERBS = ("takes ", "needs ", "is missing", "has a ", "is no ")
 
 
-class FieldError(BaseModel):
+class FieldError(Wire):
     """One rule that one field broke."""
 
     field: str
@@ -42,7 +43,7 @@ class FieldError(BaseModel):
     remedy: str | None
 
 
-class Problem(BaseModel):
+class Problem(Wire):
     """RFC 9457. `type` is stable and names the `code`; further members carry numbers, such as `need_usd`."""
 
     type: str = Field(examples=["urn:tunegate:problem:exceeds_budget"])

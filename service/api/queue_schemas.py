@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from service.api.wire import Wire
 
 
-class QueueItem(BaseModel):
+class QueueItem(Wire):
     """A queued run in its place."""
 
     run_id: str
@@ -20,7 +22,7 @@ class QueueItem(BaseModel):
     earliest_start: datetime | None = Field(description="By upper bounds; null where it is further off than is looked")
 
 
-class GateObject(BaseModel):
+class GateObject(Wire):
     """One gate: what there is (`have`) and what the run needs, in slots or dollars."""
 
     gate: str
@@ -34,14 +36,14 @@ class GateObject(BaseModel):
     )
 
 
-class HelpObject(BaseModel):
+class HelpObject(Wire):
     """A change, tried by the rules themselves, and what it would bring."""
 
     change: str
     effect: str
 
 
-class ExplanationObject(BaseModel):
+class ExplanationObject(Wire):
     """Why a run is where it is."""
 
     run_id: str

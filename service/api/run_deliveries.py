@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.auth import Viewer
 from service.api.contract import Routes
@@ -14,6 +14,7 @@ from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App
+from service.api.wire import Wire
 from service.domain.access import Role
 from service.domain.endpoint import Kind, without_query
 from service.domain.moment import iso, iso_or_none
@@ -23,7 +24,7 @@ from service.store.tables import Delivery, Endpoint, Event
 router = Routes("runs")
 
 
-class SentObject(BaseModel):
+class SentObject(Wire):
     """One event of a run for one endpoint, without what was sent: that is in the endpoint's own log."""
 
     id: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.api.money_schemas import BudgetPut
+from service.api.wire import Wire
 from service.domain.body import Body
 from service.domain.duration import Seconds
 from service.domain.errors import BrokenRule
@@ -82,7 +83,7 @@ class SchedulePatch(_Timed):
         return self
 
 
-class LastTime(BaseModel):
+class LastTime(Wire):
     """The last time that a schedule came to, and what came of it."""
 
     planned_at: datetime
@@ -91,7 +92,7 @@ class LastTime(BaseModel):
     run_id: str | None
 
 
-class ScheduleObject(BaseModel):
+class ScheduleObject(Wire):
     """A schedule."""
 
     id: str = Field(examples=["sch_0199d1f2c0de"])

@@ -5,25 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.attempt_schemas import AttemptObject, CheckpointsObject, HubJob, RepairObject
 from service.api.preflight_schemas import Cost, FollowUpObject, PilotObject, PreflightObject
 from service.api.use_schemas import UseObject
 from service.api.watch_schemas import ProgressObject, WarningObject
 from service.api.webhook_schemas import RunEndpointObject
+from service.api.wire import Wire
 from service.domain.guards import Guards
 from service.domain.repair import Retry
 
 
-class OutputFile(BaseModel):
+class OutputFile(Wire):
     """A file of the model's commit."""
 
     path: str
     size_bytes: int | None
 
 
-class OutputCheck(BaseModel):
+class OutputCheck(Wire):
     """One check of what was published. `unknown`: the Hub did not say, which is never taken for failed."""
 
     check: str = Field(examples=["commit", "weights", "shards", "config", "tokenizer"])
@@ -32,7 +33,7 @@ class OutputCheck(BaseModel):
     remedy: str | None
 
 
-class Output(BaseModel):
+class Output(Wire):
     """Where the model is. `revision` is the commit that this run made, or the one that held the same files already;
     `verified`: the run succeeded, no check failed."""
 
@@ -45,7 +46,7 @@ class Output(BaseModel):
     use: UseObject | None = Field(description="Once the model is verified")
 
 
-class FailureObject(BaseModel):
+class FailureObject(Wire):
     """Why a run failed."""
 
     cause: str
@@ -64,7 +65,7 @@ class FailureObject(BaseModel):
     not_repaired: str | None = Field(default=None, description="Why `retry` did not make that try")
 
 
-class ApprovalObject(BaseModel):
+class ApprovalObject(Wire):
     """That a run needs approval, or what came of it and by whom."""
 
     state: Literal["needed", "granted", "refused", "expired"]
@@ -74,7 +75,7 @@ class ApprovalObject(BaseModel):
     comment: str | None
 
 
-class RunObject(BaseModel):
+class RunObject(Wire):
     """A run."""
 
     id: str
@@ -140,7 +141,7 @@ class RunObject(BaseModel):
     cancel_requested_at: datetime | None
 
 
-class EventObject(BaseModel):
+class EventObject(Wire):
     """A change of a run. `sequence` counts a run's events without gaps; `position` orders all events, once stamped."""
 
     id: str
@@ -151,7 +152,7 @@ class EventObject(BaseModel):
     data: dict[str, Any]
 
 
-class LedgerEntryObject(BaseModel):
+class LedgerEntryObject(Wire):
     """Money that moved, with its arithmetic: amount = price per minute x minutes."""
 
     kind: Literal["reserve", "charge", "release", "overrun", "stray"]
@@ -164,7 +165,7 @@ class LedgerEntryObject(BaseModel):
     at: datetime
 
 
-class FlavorObject(BaseModel):
+class FlavorObject(Wire):
     """Hugging Face hardware with its price."""
 
     name: str
@@ -175,7 +176,7 @@ class FlavorObject(BaseModel):
     hardware: dict[str, Any]
 
 
-class Readiness(BaseModel):
+class Readiness(Wire):
     """Whether requests can be served, and how the parts stand."""
 
     ready: bool

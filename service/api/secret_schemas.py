@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from service.api.wire import Wire
 from service.domain.body import Body
 from service.domain.errors import BrokenRule
 from service.domain.form import Form
@@ -50,7 +51,7 @@ class CredentialsPut(Body):
         return self
 
 
-class TokenLook(BaseModel):
+class TokenLook(Wire):
     """What Hugging Face says of a token; the token itself is never shown. `warnings` name what it may do beyond what it
     needs."""
 
@@ -59,7 +60,7 @@ class TokenLook(BaseModel):
     warnings: list[str]
 
 
-class TokensObject(BaseModel):
+class TokensObject(Wire):
     """What is known of a control token and a job token. `problems`: why they do not do any more."""
 
     control: TokenLook
@@ -91,7 +92,7 @@ class SecretPut(Body):
         return value
 
 
-class SecretObject(BaseModel):
+class SecretObject(Wire):
     """A secret of a team's, without its value."""
 
     name: str

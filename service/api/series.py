@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.auth import Viewer
 from service.api.contract import Routes
 from service.api.problems import responses
 from service.api.runs import visible
 from service.api.state import App
+from service.api.wire import Wire
 from service.domain.errors import NotFound
 from service.domain.moment import iso
 from service.store import metrics
@@ -21,7 +22,7 @@ router = Routes("runs")
 Kind = Literal["train", "eval", "summary", "machine"]
 
 
-class PointObject(BaseModel):
+class PointObject(Wire):
     """Numbers by the names that the log gives them. `not_finite`: those that were NaN or infinite."""
 
     kind: Kind
@@ -31,7 +32,7 @@ class PointObject(BaseModel):
     not_finite: list[str]
 
 
-class SeriesObject(BaseModel):
+class SeriesObject(Wire):
     """Points in the order in which they came."""
 
     data: list[PointObject]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from service.api.money_schemas import Comment
+from service.api.wire import Wire
 from service.domain.approval import EXPIRES_AFTER
 from service.domain.body import Body, Usd
 from service.domain.clear_text import ClearBody
@@ -32,14 +33,14 @@ class TeamStop(Body):
     pause: bool = Field(False, description="Also pause the team, so that nothing starts afterwards")
 
 
-class StopObject(BaseModel):
+class StopObject(Wire):
     """How many runs were asked to end, and whether the team is paused."""
 
     runs: int
     paused: bool
 
 
-class PauseObject(BaseModel):
+class PauseObject(Wire):
     """Whether runs may start."""
 
     paused: bool
@@ -123,7 +124,7 @@ class ApprovalRulesPut(Body):
     expires_after: Seconds = Field(int(EXPIRES_AFTER.total_seconds()), description="Not approved by then: cancelled")
 
 
-class ApprovalRulesObject(BaseModel):
+class ApprovalRulesObject(Wire):
     """A team's rules."""
 
     cost_over_usd: float | None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from service.api.wire import Wire
 from service.domain.body import Body
 from service.domain.form import Form
 
@@ -28,7 +29,7 @@ class TeamCreate(Body):
     name: TeamName
 
 
-class ArchiveObject(BaseModel):
+class ArchiveObject(Wire):
     """Whether a team is open; `archiving` until its last run has ended."""
 
     state: Literal["open", "archiving", "archived"]
@@ -36,7 +37,7 @@ class ArchiveObject(BaseModel):
     by: str | None
 
 
-class TeamObject(BaseModel):
+class TeamObject(Wire):
     """A team. `paused`: none of its runs starts."""
 
     name: str
@@ -73,7 +74,7 @@ class LimitsPut(Body):
     max_concurrent_runs_per_user: Slots | None = None
 
 
-class LimitsObject(BaseModel):
+class LimitsObject(Wire):
     """A team's limits."""
 
     max_concurrent_runs: int | None
@@ -94,7 +95,7 @@ class OrganisationPatch(Body):
     )
 
 
-class OrganisationObject(BaseModel):
+class OrganisationObject(Wire):
     """What holds for all teams together. `paused`: the whole queue is, and no run starts."""
 
     paused: bool

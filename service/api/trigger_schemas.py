@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from service.api.money_schemas import BudgetPut
 from service.api.schedule_schemas import OVERLAP, Name
+from service.api.wire import Wire
 from service.domain.body import Body
 from service.domain.duration import Seconds
 from service.domain.hub_name import RepoId
@@ -49,7 +50,7 @@ class TriggerPatch(Body):
     paused: bool | None = None
 
 
-class LastLook(BaseModel):
+class LastLook(Wire):
     """The last time that the repository was read, and what came of it."""
 
     at: datetime
@@ -59,7 +60,7 @@ class LastLook(BaseModel):
     run_id: str | None
 
 
-class TriggerObject(BaseModel):
+class TriggerObject(Wire):
     """A trigger."""
 
     id: str = Field(examples=["trg_0199d1f2c0de"])
@@ -87,7 +88,7 @@ class NewTriggerObject(TriggerObject):
     secret: str
 
 
-class Hinted(BaseModel):
+class Hinted(Wire):
     """Whether what was told leads to a look at the repository."""
 
     accepted: bool

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from service.api.wire import Wire
 
 
-class UsageSum(BaseModel):
+class UsageSum(Wire):
     """What some charges come to."""
 
     runs: int = Field(
@@ -29,7 +31,7 @@ class UsageGroup(UsageSum):
     model_config = ConfigDict(extra="allow")
 
 
-class WasteOutcome(BaseModel):
+class WasteOutcome(Wire):
     """The money of one outcome."""
 
     outcome: str = Field(examples=["useful", "timed_out", "cancelled", "output_missing", "failed:cuda_oom"])
@@ -38,7 +40,7 @@ class WasteOutcome(BaseModel):
     runs: int
 
 
-class WasteObject(BaseModel):
+class WasteObject(Wire):
     """What made no run succeed; `outcomes` has the most money first."""
 
     wasted_usd: float
@@ -46,7 +48,7 @@ class WasteObject(BaseModel):
     outcomes: list[WasteOutcome]
 
 
-class UsageObject(BaseModel):
+class UsageObject(Wire):
     """What was spent from `from` up to but not at `to`. The groups' money adds up to the total, and that to the
     ledger's charges."""
 
@@ -60,7 +62,7 @@ class UsageObject(BaseModel):
     waste: WasteObject
 
 
-class ImportObject(BaseModel):
+class ImportObject(Wire):
     """What came of a statement's rows."""
 
     rows: int

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from service.api.wire import Wire
 
 
-class EndpointForObject(BaseModel):
+class EndpointForObject(Wire):
     """The cheapest instance of Inference Endpoints that is known to hold the model, and the command that makes it."""
 
     command: str
@@ -18,7 +20,7 @@ class EndpointForObject(BaseModel):
     read_on: date = Field(description="When the price was read there")
 
 
-class UseObject(BaseModel):
+class UseObject(Wire):
     """How the model is used. What is null has its reason in `why_not`."""
 
     python: str | None

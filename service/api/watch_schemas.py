@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from service.api.wire import Wire
 
 
-class MachineObject(BaseModel):
+class MachineObject(Wire):
     """What a job used, at the moments that were looked at; of several GPUs, the one that used most."""
 
     samples: int
@@ -18,7 +20,7 @@ class MachineObject(BaseModel):
     gpu_utilization_mean: float | None = Field(description="Percent")
 
 
-class ProgressObject(BaseModel):
+class ProgressObject(Wire):
     """What the training log last said."""
 
     step: int | None
@@ -38,7 +40,7 @@ class ProgressObject(BaseModel):
     dashboard: str | None = Field(None, description="Where the job's log says that its charts are")
 
 
-class WarningObject(BaseModel):
+class WarningObject(Wire):
     """What a guard found of a running job. `ended_at`: it was no longer so, as where the pace picked up."""
 
     guard: Literal["nan", "divergence", "stall", "timeout", "cost"]
@@ -53,7 +55,7 @@ class WarningObject(BaseModel):
     ended_at: datetime | None
 
 
-class LogLineObject(BaseModel):
+class LogLineObject(Wire):
     """One line of a job's log. `number` counts from 0, and leaves out what was let go of a log that is too long."""
 
     number: int
@@ -61,7 +63,7 @@ class LogLineObject(BaseModel):
     line: str
 
 
-class LogObject(BaseModel):
+class LogObject(Wire):
     """A job's log, as far as it was taken in."""
 
     data: list[LogLineObject]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from service.api.wire import Wire
 from service.domain.body import AwareMoment, Body
 from service.domain.endpoint import EndpointSpec, Events, Kind, Url, check_of_run
 from service.domain.errors import BrokenRule
@@ -59,7 +60,7 @@ class RedeliverSince(Body):
     include_delivered: bool = Field(False, description="Also what arrived")
 
 
-class RunEndpointObject(BaseModel):
+class RunEndpointObject(Wire):
     """An endpoint of a run's own, as everybody of the team may see it: the address without its query."""
 
     id: str
@@ -69,7 +70,7 @@ class RunEndpointObject(BaseModel):
     disabled_at: datetime | None
 
 
-class EndpointObject(BaseModel):
+class EndpointObject(Wire):
     """An endpoint without its secret. The address of a channel is shown without its path, which is a secret too."""
 
     id: str
@@ -92,7 +93,7 @@ class NewEndpointObject(EndpointObject):
     secret: str | None
 
 
-class RequestObject(BaseModel):
+class RequestObject(Wire):
     """What was sent, or will be. No signature is shown; in lists the body is clipped."""
 
     method: Literal["POST", "SMTP"]
@@ -101,7 +102,7 @@ class RequestObject(BaseModel):
     body: str
 
 
-class DeliveryObject(BaseModel):
+class DeliveryObject(Wire):
     """One event for one endpoint, and what the last try brought."""
 
     id: str
@@ -122,7 +123,7 @@ class DeliveryObject(BaseModel):
     request: RequestObject
 
 
-class RedeliveredObject(BaseModel):
+class RedeliveredObject(Wire):
     """What will be sent again."""
 
     deliveries: int

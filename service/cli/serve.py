@@ -22,7 +22,8 @@ def serve(
     import gc
     import sys
 
-    # What start-up makes lives as long as the process: the collector need not look at it, now or later.
+    # What start-up makes lives as long as the process: the collector need not look at it, now or later. Little of it is
+    # garbage; to look for that would take as long as the slowest import.
     gc.disable()
 
     from sqlalchemy.exc import SQLAlchemyError
@@ -44,7 +45,6 @@ def serve(
         typer.echo(f"TUNEGATE_ADMIN_KEY is short: {SHORT_KEY} random characters or more are hard to guess.", err=True)
     if settings.admin_key is None:
         typer.echo(f"The admin's key is in {settings.home / 'admin.key'}.", err=True)
-    gc.collect()
     gc.freeze()
     gc.enable()
     # A thread that waits for the interpreter lock gets it this soon; by default another one that computes keeps it for

@@ -1,6 +1,6 @@
-"""The only user of huggingface_hub: headers, error classes and repository calls are its own; the Jobs endpoints are
-read here as raw JSON, because its JobInfo drops `cancelReason` and `timeout`, and a paid job must not be lost to a
-field that it cannot parse.
+"""Hugging Face: headers and error classes are huggingface_hub's own; the Jobs endpoints are read here as raw JSON,
+because its JobInfo drops `cancelReason` and `timeout`, and a paid job must not be lost to a field that it cannot parse.
+So are repositories; what is committed to them goes by its HfApi (`readme.py`, `datasets.py`).
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from datetime import datetime
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from huggingface_hub.hf_api import RepoSibling
-from huggingface_hub.utils import hf_raise_for_status
+from huggingface_hub.utils import hf_raise_for_status, set_client_factory
 
 from service.domain.job import JobSpec
-from service.domain.output import File
 from service.domain.volume import Volume
 from service.hub.buckets import Buckets
 from service.hub.datasets import Datasets
 from service.hub.faults import HubRefused, HubUnavailable, HubUnclear, connection_fault, create_fault, refusal
 from service.hub.lookup import Lookup
-from service.hub.models import Job, RepoState, bills_from_json, job_from_json
+from service.hub.models import Job, RepoState, bills_from_json, job_from_json, repo_from_json
 from service.hub.outputs import Outputs
-from service.hub.paths import JOB_ID, job_path, jobs_path
+from service.hub.paths import JOB_ID, job_path, jobs_path, model_path
 from service.hub.readme import Readme
 from service.hub.session import UNREADABLE, HubSession, check, read_json
 from service.hub.streams import Streams
@@ -77,7 +74,6 @@ class HubClient:
         self.streams = Streams(session, control_token)
         self.lookup = Lookup(session, control_token, job_token, self._datasets_server)
         self.tokens = Tokens(session, control_token, job_token)
-        self._repos = HfApi(endpoint=self.endpoint, token=job_token)
         self.buckets = Buckets(session, job_token)
         self.datasets = Datasets(session, job_token)
 
@@ -190,9 +186,9 @@ class HubClient:
         """A model repository at a revision, its head by default, as the job's token sees it; None where there is
         none."""
         try:
-            info = self._repos.model_info(
-                repo, revision=revision, files_metadata=True, token=self.job_token, timeout=self.timeout_seconds
-            )
+            answer = self._session.send("GET", model_path(repo, revision), self.job_token, follow=True)
+            hf_raise_for_status(answer)
+            return repo_from_json(answer.json())
         except RepositoryNotFoundError:
             return None
         except HfHubHTTPError as error:
@@ -201,11 +197,8 @@ class HubClient:
             raise refusal(error) from None
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
-        except UNREADABLE as error:  # the library's own validation, or an answer that it cannot read
+        except UNREADABLE as error:  # what is no repository's name, or an answer that cannot be read
             raise HubUnavailable(f"the repository could not be read ({type(error).__name__})") from None
-        if info.sha is None:
-            return None
-        return RepoState(info.sha, tuple(map(_file, info.siblings or ())))
 
     def job_token_may_start_jobs(self, namespace: str) -> bool:
         """Whether the token that jobs are given could start jobs itself. Raises HubFault."""
@@ -214,10 +207,6 @@ class HubClient:
     def repo_url(self, repo: str, revision: str) -> str:
         """A model's page at a commit."""
         return f"{self.endpoint}/{repo}/tree/{revision}"
-
-
-def _file(sibling: RepoSibling) -> File:
-    return File(sibling.rfilename, sibling.size, sibling.blob_id if sibling.lfs is None else sibling.lfs.sha256)
 
 
 def _job_body(spec: JobSpec) -> dict[str, Any]:

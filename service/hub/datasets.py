@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from service.hub.faults import HubRefused, HubUnavailable, connection_fault, refusal
 from service.hub.session import UNREADABLE, HubSession, check, headers
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 T = TypeVar("T")
 KIND = "dataset"
@@ -36,12 +38,11 @@ class Datasets:
     def __init__(self, session: HubSession, job_token: str) -> None:
         self._session = session
         self._job_token = job_token
-        self._repos = HfApi(endpoint=session.endpoint, token=job_token)
 
     def make(self, repo: str) -> Head:
         """A private repository, if it is not there already, and what it holds. Raises HubRefused where there is one
         that others may read."""
-        _told(lambda: self._repos.create_repo(repo, repo_type=KIND, private=True, exist_ok=True))
+        _told(lambda: self._repos().create_repo(repo, repo_type=KIND, private=True, exist_ok=True))
         head, is_private = self._state(repo)
         if not is_private:
             raise HubRefused(f"the dataset {repo} is there already, and is not private")
@@ -56,10 +57,12 @@ class Datasets:
     ) -> str:
         """One commit on top of `parent` with these files, and without those; its sha. Refused by the Hub where the
         repository has moved on meanwhile."""
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
         put = [CommitOperationAdd(name, file) for name, file in files.items()]
         gone = [CommitOperationDelete(name) for name in without]
         made = _told(
-            lambda: self._repos.create_commit(
+            lambda: self._repos().create_commit(
                 repo, [*put, *gone], repo_type=KIND, commit_message=title, parent_commit=parent
             )
         )
@@ -67,7 +70,7 @@ class Datasets:
 
     def delete(self, repo: str) -> None:
         """With all that it holds; one that is gone needs no deleting."""
-        _told(lambda: self._repos.delete_repo(repo, repo_type=KIND, missing_ok=True))
+        _told(lambda: self._repos().delete_repo(repo, repo_type=KIND, missing_ok=True))
 
     def read(self, repo: str, sha: str, name: str, most: int) -> Iterator[bytes]:
         """A file's content at a commit, in parts, `most` bytes at most. Redirects are followed: files lie elsewhere,
@@ -89,8 +92,15 @@ class Datasets:
         except httpx2.HTTPError as error:
             raise connection_fault(error) from None
 
+    def _repos(self) -> HfApi:
+        from huggingface_hub import HfApi  # 7 MiB, and a tenth of a second of each start
+
+        return HfApi(endpoint=self._session.endpoint, token=self._job_token)
+
     def _state(self, repo: str) -> tuple[Head, bool]:
-        info = _told(lambda: self._repos.dataset_info(repo, files_metadata=True, timeout=self._session.timeout_seconds))
+        info = _told(
+            lambda: self._repos().dataset_info(repo, files_metadata=True, timeout=self._session.timeout_seconds)
+        )
         if info.sha is None:
             raise HubUnavailable("a repository without a commit")
         return Head(info.sha, {one.rfilename: one.size for one in info.siblings or ()}), bool(info.private)

@@ -81,6 +81,18 @@ class RepoState:
     files: tuple[File, ...]
 
 
+def repo_from_json(answer: Any) -> RepoState | None:
+    """From what the Hub says of a repository; None where it has no commit."""
+    if answer["sha"] is None:
+        return None
+    return RepoState(answer["sha"], tuple(map(_file, answer.get("siblings") or ())))
+
+
+def _file(sibling: Mapping[str, Any]) -> File:
+    lfs = sibling.get("lfs")
+    return File(sibling["rfilename"], sibling.get("size"), sibling.get("blobId") if lfs is None else lfs["sha256"])
+
+
 @dataclass(frozen=True)
 class MachineUse:
     """What a job uses at one moment. GPU numbers are of the one that uses most: bytes, and utilization in percent;

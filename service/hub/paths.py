@@ -1,8 +1,12 @@
-"""Paths of the Jobs API. Namespace and id come from outside: "../" in them would reach other endpoints by the token."""
+"""Paths of the Hub. Namespace, id and repository come from outside: "../" in them would reach other endpoints by the
+token."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
+
+from huggingface_hub.utils import validate_repo_id
 
 from service.hub.faults import HubRefused
 
@@ -22,3 +26,10 @@ def job_path(namespace: str, job_id: str) -> str:
     if not JOB_ID.fullmatch(job_id):
         raise HubRefused(f"'{job_id}' is no job id")
     return f"{jobs_path(namespace)}/{job_id}"
+
+
+def model_path(repo: str, revision: str | None) -> str:
+    """A model's repository with its files, at its head where no revision is named. Raises ValueError for no name."""
+    validate_repo_id(repo)
+    at = "" if revision is None else f"/revision/{quote(revision, safe='')}"
+    return f"/api/models/{repo}{at}?blobs=true"

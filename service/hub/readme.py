@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from service.hub.faults import HubUnavailable, connection_fault, refusal
@@ -18,7 +17,6 @@ class Readme:
     def __init__(self, session: HubSession, job_token: str) -> None:
         self._session = session
         self._job_token = job_token
-        self._repos = HfApi(endpoint=session.endpoint, token=job_token)
 
     def read(self, repo: str, sha: str) -> str:
         """The README at a commit; empty where there is none. Raises HubFault."""
@@ -34,8 +32,10 @@ class Readme:
 
     def write(self, repo: str, text: str, parent: str, title: str) -> None:
         """One commit on top of `parent`. Raises HubFault."""
+        from huggingface_hub import CommitOperationAdd, HfApi  # 7 MiB, and a tenth of a second of each start
+
         try:
-            self._repos.create_commit(
+            HfApi(endpoint=self._session.endpoint, token=self._job_token).create_commit(
                 repo,
                 [CommitOperationAdd(README, text.encode())],
                 commit_message=title,

@@ -50,6 +50,10 @@ class HubSession:
         self.trouble: str | None = None
         self._clock = clock
         self._transport = transport
+        # a proxy of the environment sees nothing of TLS, and every token of plain http
+        self._trust_env = endpoint.startswith("https://")
+        # one for all clients: each would read all certificates
+        self._tls = httpx2.create_ssl_context(trust_env=self._trust_env)
         self.http = self.new_http(follow_redirects=False)
         # streams are held for hours: each has a connection of its own, so that no other call waits for one of them; who
         # reads them bounds them
@@ -71,8 +75,8 @@ class HubSession:
             transport=self._transport,
             limits=limits,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # a proxy of the environment sees nothing of TLS, and every token of plain http
-            trust_env=self.endpoint.startswith("https://"),
+            verify=self._tls,
+            trust_env=self._trust_env,
         )
 
     def now(self) -> datetime:
