@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx2
 
-from service.cli.demo_parts import free_port
-
 ADMIN_KEY = "tg_the_admin_key_of_the_tests"
 START_SECONDS = 60  # on a machine that is busy otherwise; it is one or two
+# Below those that a system gives to outgoing connections, of which one may have taken it until a service listens.
+PORTS = range(20_000, 32_000)
 
 
 class Service:
@@ -42,7 +45,7 @@ class Service:
         }
         self._http = httpx2.Client(timeout=10, trust_env=False)
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()  # kept over restarts, as whoever waits expects it
+        self.port = own_port()  # kept over restarts, as whoever waits expects it
         self.keys = {"admin": ADMIN_KEY}
 
     def __enter__(self) -> Service:
@@ -126,3 +129,11 @@ class Service:
                 return run
             time.sleep(0.05)
         raise AssertionError(f"{run}\n{self.log[-3000:]}")
+
+
+def own_port() -> int:
+    """A port of loopback that nobody has, and that nobody gets by chance."""
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
