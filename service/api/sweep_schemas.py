@@ -131,7 +131,7 @@ class RungObject(BaseModel):
     reached: int = Field(description="How many points have come so far")
 
 
-class PointObject(BaseModel):
+class SweepPointObject(BaseModel):
     """A point of a sweep: its run, how well it did, and what it cost."""
 
     number: int
@@ -189,4 +189,4 @@ class SweepTable(SweepObject):
     """A sweep with its points, in their order."""
 
     rungs: list[RungObject]
-    points: list[PointObject]
+    points: list[SweepPointObject]

@@ -19,7 +19,10 @@ from service.client.async_resources import (
     AsyncKeys,
     AsyncQueue,
     AsyncRuns,
+    AsyncSchedules,
+    AsyncSweeps,
     AsyncTeams,
+    AsyncTriggers,
     AsyncUsageReport,
     AsyncWebhooks,
 )
@@ -56,6 +59,9 @@ class AsyncTunegate:
         self._http = httpx2.AsyncClient(trust_env=not self._address.is_loopback, follow_redirects=False)
         self.runs = AsyncRuns(self)
         self.queue = AsyncQueue(self)
+        self.schedules = AsyncSchedules(self)
+        self.triggers = AsyncTriggers(self)
+        self.sweeps = AsyncSweeps(self)
         self.events = AsyncEvents(self)
         self.teams = AsyncTeams(self)
         self.keys = AsyncKeys(self)

@@ -70,3 +70,8 @@ def path(*parts: str) -> str:
 def given(**fields: Any) -> dict[str, Any]:
     """A body with what is not None: left out is not the same as null."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def nothing(_answer: Any) -> None:
+    """What is made of an answer without a body."""
+    return

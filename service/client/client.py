@@ -21,7 +21,10 @@ from service.client.resources import (
     Keys,
     Queue,
     Runs,
+    Schedules,
+    Sweeps,
     Teams,
+    Triggers,
     UsageReport,
     Webhooks,
 )
@@ -55,6 +58,9 @@ class Tunegate:
         self._http = httpx2.Client(trust_env=not self._address.is_loopback, follow_redirects=False)
         self.runs = Runs(self)
         self.queue = Queue(self)
+        self.schedules = Schedules(self)
+        self.triggers = Triggers(self)
+        self.sweeps = Sweeps(self)
         self.events = Events(self)
         self.teams = Teams(self)
         self.keys = Keys(self)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 
-from service.client import run_calls, team_calls
+from service.client import origin_calls, run_calls, team_calls
 from service.client.answers import Event
 from service.client.call import Call
 from service.client.run import Run
@@ -98,6 +98,43 @@ class Queue(Resource):
     list = Listed(run_calls.queue)
     pause = Answered(team_calls.pause_queue)
     resume = Answered(team_calls.resume_queue)
+
+
+class Schedules(Resource):
+    """`client.schedules`."""
+
+    list = Listed(origin_calls.schedules)
+    get = Answered(origin_calls.schedule)
+    create = Answered(origin_calls.create_schedule)
+    change = Answered(origin_calls.change_schedule)
+    pause = Answered(origin_calls.pause_schedule)
+    resume = Answered(origin_calls.resume_schedule)
+    run = AnsweredRun(origin_calls.run_schedule)
+    remove = Answered(origin_calls.remove_schedule)
+
+
+class Triggers(Resource):
+    """`client.triggers`."""
+
+    list = Listed(origin_calls.triggers)
+    get = Answered(origin_calls.trigger)
+    create = Answered(origin_calls.create_trigger)
+    change = Answered(origin_calls.change_trigger)
+    pause = Answered(origin_calls.pause_trigger)
+    resume = Answered(origin_calls.resume_trigger)
+    run = Answered(origin_calls.run_trigger)
+    rotate_secret = Answered(origin_calls.rotate_trigger_secret)
+    remove = Answered(origin_calls.remove_trigger)
+
+
+class Sweeps(Resource):
+    """`client.sweeps`."""
+
+    list = Listed(origin_calls.sweeps)
+    get = Answered(origin_calls.sweep)
+    create = Answered(origin_calls.create_sweep)
+    change = Answered(origin_calls.change_sweep)
+    cancel = Answered(origin_calls.cancel_sweep)
 
 
 class Events(Resource):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from service.client.call import Call, given, path
+from service.client.call import Call, given, nothing, path
 from service.client.records import (
     Budget,
     Delivery,
@@ -137,7 +137,7 @@ def rotate_key(key_id: str, team: str | None = None, *, overlap_hours: float | N
 
 def revoke_key(key_id: str, team: str | None = None) -> Call[None]:
     """DELETE /teams/{team}/keys/{id}."""
-    return Call("DELETE", path(*_owner(team), "keys", key_id), _nothing)
+    return Call("DELETE", path(*_owner(team), "keys", key_id), nothing)
 
 
 def budgets() -> Call[Budget]:
@@ -158,7 +158,7 @@ def set_budget(team: str | None = None, *, limit_usd: float, user: str | None = 
 
 def remove_budget(team: str | None = None, *, user: str | None = None, period: str | None = None) -> Call[None]:
     """DELETE /teams/{team}/budget."""
-    return Call("DELETE", path(*_owner(team), "budget"), _nothing, query={"user": user, "period": period})
+    return Call("DELETE", path(*_owner(team), "budget"), nothing, query={"user": user, "period": period})
 
 
 def grant(
@@ -221,7 +221,7 @@ def change_webhook(endpoint_id: str, **fields: Any) -> Call[Endpoint]:
 
 def remove_webhook(endpoint_id: str) -> Call[None]:
     """DELETE /webhooks/{id}."""
-    return Call("DELETE", path("webhooks", endpoint_id), _nothing)
+    return Call("DELETE", path("webhooks", endpoint_id), nothing)
 
 
 def rotate_webhook_secret(endpoint_id: str, *, overlap_hours: int | None = None) -> Call[NewEndpoint]:
@@ -260,10 +260,6 @@ def anything(method: str, address: str, body: Any = None, **query: Any) -> Call[
 
 def _owner(team: str | None) -> tuple[str, ...]:
     return ("organisation",) if team is None else ("teams", team)
-
-
-def _nothing(_answer: Any) -> None:
-    return None
 
 
 def _spent(

@@ -27,5 +27,6 @@ def test_the_blocks_of_the_clients_page_run_in_their_order(client: Tunegate, ser
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "succeeded 0.000167 None" in ran.stdout
     assert "1 1 step 2" in ran.stdout
+    assert "\n1 {'seed': 1} succeeded 1.5 0.000167 True\n2 {'seed': 2} succeeded 1.5 0.000167 False\n" in ran.stdout
     assert "unknown_flavor flavor" in ran.stdout
     assert ran.stdout.endswith("hello\nsucceeded\n400\n")
