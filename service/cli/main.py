@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import budget, queue, runs, submit, teams, webhooks
+from service.cli import budget, queue, runs, schedules, submit, sweeps, teams, triggers, webhooks
 from service.cli.backup import backup, restore
 from service.cli.claim import claim
 from service.cli.demo import demo
@@ -60,6 +60,9 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
 }  # fmt: skip
 GROUPS = {
     "queue": (RUNS, queue.app),
+    "sweeps": (RUNS, sweeps.app),
+    "schedules": (RUNS, schedules.app),
+    "triggers": (RUNS, triggers.app),
     "budget": (MONEY, budget.app),
     "teams": (TEAM, teams.app),
     "keys": (TEAM, teams.keys_app),

@@ -139,8 +139,8 @@ def read_file(name: str) -> dict[str, Any]:
         raise NotMapped(f"{name} cannot be read: {error}", "Name a file of YAML or JSON.") from None
     except yaml.YAMLError as error:
         raise NotMapped(f"{name} is neither YAML nor JSON: {error}", "Correct it there.") from None
-    if not isinstance(found, dict):
-        raise NotMapped(f"{name} holds no fields", "Write the fields of POST /runs, `recipe:` and so on.")
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found):
+        raise NotMapped(f"{name} holds no fields", "Write the fields of the request by their names, `run:` and so on.")
     return found
 
 

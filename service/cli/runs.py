@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -152,7 +152,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "state", state(run.state) + (f" ({run.reason})" if run.reason else "")
     yield "what", plain(run.message) if run.message else None
     yield "team", f"{plain(run.team)}, by {plain(run.requested_by)}"
-    yield "recipe", plain(_recipe(run))
+    yield "recipe", plain(recipe_of(run.recipe))
     yield "flavor", f"{run.flavor}, for {duration(run.timeout_seconds)} at most"
     yield "cost", _cost(run)
     if (progress := run.progress) is not None and progress.step is not None:
@@ -187,12 +187,12 @@ def with_price(repair: Repair) -> str:
     return repair.change if repair.ceiling_usd is not None else f"{repair.change}; its price is not known yet"
 
 
-def _recipe(run: Run) -> str:
-    recipe = run.recipe
+def recipe_of(recipe: dict[str, Any]) -> str:
+    """What a recipe trains, in a few words."""
     if recipe.get("kind") == "trl_sft":
-        return f"{recipe['model_name_or_path']} on {recipe['dataset_name']}"
+        return f"{recipe['model_name_or_path']} on {recipe.get('dataset_name')}"
     if recipe.get("kind") == "script":
-        return " ".join([recipe.get("url") or "a script", *recipe.get("args", ())])
+        return " ".join([recipe.get("url") or "a script", *map(str, recipe.get("args") or ())])
     return str(recipe.get("kind"))
 
 

@@ -47,6 +47,9 @@ def _type(served: Service, here: Path) -> None:
         "training",
         '"max_steps": 200',
         "it did not succeed",
+        "point 3, eval loss 0.25: rate=4",
+        "30 2 * * 1-5, in Europe/Berlin",
+        "paused by laptop",
     ):
         assert told in ran.stdout + ran.stderr, told
     assert (here / "usage.csv").read_text().startswith("day,")
