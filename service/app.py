@@ -54,7 +54,19 @@ from service.api.policy import EveryAnswer
 from service.api.rates import RateLimits
 from service.api.state import State
 from service.doors import hf, openai
-from service.web import actions, documentation, money, new_run, pages, run_diff, run_list, run_page, sign_in
+from service.web import (
+    actions,
+    automation,
+    documentation,
+    money,
+    new_run,
+    pages,
+    run_diff,
+    run_list,
+    run_page,
+    sign_in,
+    sweep_page,
+)
 from service.web import queue as queue_page
 from service.web.admin import endpoints, organisation, overview, records, team
 
@@ -108,6 +120,8 @@ PAGES = (
     run_list,
     run_page,
     run_diff,
+    automation,
+    sweep_page,
     money,
     new_run,
     overview,

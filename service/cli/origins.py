@@ -48,7 +48,7 @@ def id_of(listed: Iterable[Schedule | Trigger | Sweep], beginning: str, name: st
 
 def came(last: LastTime | LastLook | None) -> str:
     """What came of the last time."""
-    return "-" if last is None else f"{last.outcome}: {last.message or last.run_id}"
+    return "nothing yet" if last is None else f"{last.outcome}, {last.message or last.run_id}"
 
 
 def trains(run: dict[str, Any]) -> str:

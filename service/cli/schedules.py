@@ -29,8 +29,8 @@ def schedules(ctx: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_list(one.raw for one in found)
         return
-    rows = [[one.id, plain(one.name), _next(one), plain(came(one.last))] for one in found]
-    print_table(["schedule", "name", "next", "last"], rows, "There is no schedule.")
+    rows = [[one.id, _next(one), plain(f"{one.name}: {came(one.last)}")] for one in found]
+    print_table(["schedule", "next", "name, and what came of the last time"], rows, "There is no schedule.")
 
 
 @app.command()

@@ -43,6 +43,12 @@ def best_of(found: Sweep) -> str | None:
     )
 
 
+def whole_of(found: Sweep) -> str:
+    """A sweep in a few words, in colours."""
+    best = "" if found.best is None else f"; {plain(best_of(found))}"
+    return f"{state(found.state)}, {points_of(found)}{best}"
+
+
 def points_of(found: Sweep) -> str:
     """How many points there are in each state."""
     return ", ".join(f"{count} {name}" for name, count in found.states.items())

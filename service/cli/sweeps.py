@@ -11,8 +11,8 @@ import typer
 from service.cli import exits
 from service.cli.origins import FileArgument, NameArgument, fields_of, id_of
 from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
-from service.cli.show import ceiling, dollars, plain, print_json, print_list, print_table, state
-from service.cli.sweep_table import best_of, line_of, points_of, print_sweep
+from service.cli.show import ceiling, dollars, plain, print_json, print_list, print_table
+from service.cli.sweep_table import line_of, points_of, print_sweep, whole_of
 
 if TYPE_CHECKING:
     from service.client.origin_records import SweepTable
@@ -38,11 +38,10 @@ def sweeps(
         print_list(one.raw for one in found)
         return
     rows = [
-        [one.id, plain(one.name), state(one.state), points_of(one), dollars(one.cost.charged_usd),
-         dollars(one.cost.max_cost_usd), plain(best_of(one) or "-")]
+        [one.id, dollars(one.cost.charged_usd), dollars(one.cost.max_cost_usd), f"{plain(one.name)}: {whole_of(one)}"]
         for one in found
-    ]  # fmt: skip
-    print_table(["sweep", "name", "state", "points", "charged $", "of $", "best"], rows, "There is no sweep.")
+    ]
+    print_table(["sweep", "charged $", "of $", "name, points and the best"], rows, "There is no sweep.")
 
 
 @app.command()
@@ -82,7 +81,7 @@ def cancel(name: NameArgument, as_json: JsonOption = False) -> None:
     """Ask all of its runs to end; it has ended once each of them has."""
     with connect() as client:
         found = client.sweeps.cancel(id_of(client.sweeps.list(), BEGINNING, name))
-    print_json(found.raw) if as_json else typer.echo(f"{found.id}  {found.state}  {points_of(found)}")
+    print_json(found.raw) if as_json else typer.echo(f"{found.id}  {found.name}  {points_of(found)}")
 
 
 def _followed(found: SweepTable, as_json: bool) -> SweepTable:

@@ -31,8 +31,8 @@ def triggers(ctx: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         print_list(one.raw for one in found)
         return
-    rows = [[one.id, plain(one.name), plain(one.repo), _next(one), plain(came(one.last))] for one in found]
-    print_table(["trigger", "name", "repository", "next look", "last"], rows, "There is no trigger.")
+    rows = [[one.id, _next(one), plain(f"{one.name}, of {one.repo}: {came(one.last)}")] for one in found]
+    print_table(["trigger", "next look", "name, repository, and what came of the last"], rows, "There is no trigger.")
 
 
 @app.command()

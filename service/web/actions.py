@@ -11,14 +11,19 @@ from starlette.datastructures import FormData, UploadFile
 
 from service.api.same_site import COOKIE, refuse_foreign
 from service.domain.errors import NotAllowed, NotFound
-from service.web import admin_actions, money_actions, run_actions
+from service.web import admin_actions, money_actions, origin_actions, run_actions
 from service.web.action import Action
 from service.web.inside import Refusal
 from service.web.pages import Looking, Visit, own_path
 
 router = APIRouter(include_in_schema=False)
 WHERE = "/ui/do"
-ACTIONS: dict[str, Action] = {**run_actions.ACTIONS, **money_actions.ACTIONS, **admin_actions.ACTIONS}
+ACTIONS: dict[str, Action] = {
+    **run_actions.ACTIONS,
+    **origin_actions.ACTIONS,
+    **money_actions.ACTIONS,
+    **admin_actions.ACTIONS,
+}
 
 
 @router.post(WHERE + "/{name}")

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from service.web.origin_words import trains
 from service.web.record_words import changed, entered, outcome, outcome_means, period
-from service.web.run_words import about, confidence, gate, linked, name_of, place_in_line, setting, short, state_word
+from service.web.run_words import (
+    about,
+    confidence,
+    gate,
+    linked,
+    name_of,
+    place_in_line,
+    setting,
+    short,
+    state_word,
+)
 from service.web.wording import address, data, duration, moment, number, sentence, share, signed, size, span, usd, words
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -19,6 +30,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "name_of": name_of,
     "about": about,
     "short": short,
+    "trains": trains,
     "linked": linked,
     "place_in_line": place_in_line,
     "data": data,

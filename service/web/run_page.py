@@ -11,6 +11,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, Response
 
+from service.web.automation import origin_of
 from service.web.pages import Looking, Visit
 from service.web.run_chart import in_words, loss_chart, machine_chart
 from service.web.run_course import course_of
@@ -38,7 +39,7 @@ async def run_page(
     steps."""
     path = f"/runs/{quote(run_id, safe='')}"
     run = await visit.api.get(path)
-    events, ledger, sent, log, series, machine, why = await asyncio.gather(
+    events, ledger, sent, log, series, machine, why, origin = await asyncio.gather(
         visit.api.get(f"{path}/events", limit=MOST_EVENTS),
         visit.api.get(f"{path}/ledger"),
         visit.api.get_or_none(f"{path}/deliveries", limit=20),
@@ -46,6 +47,7 @@ async def run_page(
         _series(visit, path, run["attempt"]),
         visit.api.get(f"{path}/metrics", kind="machine", points=200),
         _why(visit, path, run),
+        origin_of(visit, run),
     )
     now, points = visit.app.now(), series.get(run["attempt"], ())
     course = course_of(run, points)
@@ -54,6 +56,7 @@ async def run_page(
         "run.html",
         run=run,
         why=why,
+        origin=origin,
         headline=headline(run, why, course, now),
         course=course,
         by=over,

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from service.web.origin_words import path_of
 from service.web.wording import moment, words
 
 # A waiting run says what for (the pill), each other run its state.
@@ -26,8 +27,11 @@ WAITS = {
     "cancel_requested": "being cancelled",
 }
 
-# what sentences of the API name: a run's id, a time as domain/moment.py writes it
-TOLD = re.compile(r"(?P<run>run_[0-9A-HJKMNP-TV-Z]{26})|(?P<day>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d(?::\d\d)?) UTC")
+# what sentences of the API name: the id of a run or of what made it, a time as domain/moment.py writes it
+TOLD = re.compile(
+    r"(?P<id>(?P<kind>run|sch|trg|swp)_[0-9A-HJKMNP-TV-Z]{26})"
+    r"|(?P<day>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d(?::\d\d)?) UTC"
+)
 
 ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
 
@@ -92,18 +96,19 @@ def short(run_id: str) -> str:
 
 
 def linked(text: str | None) -> Markup:
-    """A sentence of the API, in which the ids of runs lead to them and times are told in the reader's zone, as all
+    """A sentence of the API, in which ids lead to what has them and times are told in the reader's zone, as all
     others of a page."""
     whole = str(text or "")
     pieces, at = [], 0
     for found in TOLD.finditer(whole):
-        pieces += [escape(whole[at : found.start()]), _run(found[0]) if found["run"] else _time(found)]
+        pieces += [escape(whole[at : found.start()]), _link(found) if found["id"] else _time(found)]
         at = found.end()
     return Markup("").join([*pieces, escape(whole[at:])])
 
 
-def _run(run_id: str) -> Markup:
-    return Markup('<a class="run" href="/ui/runs/{0}" title="{0}">{1}</a>').format(run_id, short(run_id))
+def _link(found: re.Match[str]) -> Markup:
+    path = f"/ui/runs/{found['id']}" if found["kind"] == "run" else path_of(found["id"])
+    return Markup('<a class="run" href="{}" title="{}">{}</a>').format(path, found["id"], short(found["id"]))
 
 
 def _time(found: re.Match[str]) -> Markup:

@@ -46,7 +46,11 @@ def test_a_sweep_is_made_followed_and_shown(tunegate: Command, here: Path) -> No
     assert re.search(r"^best +point 2, eval loss 0\.5: lr=0\.5 *$", out, re.M)
     assert "a script {{lr}}, on cpu-basic" in out
     assert tunegate.json("sweeps", "show", sweep_id)["best"]["number"] == 2
-    assert re.search(rf"^{sweep_id} +rates +ended +2 succeeded", tunegate("sweeps"), re.M)
+    assert re.search(
+        rf"^{sweep_id} +0\.000334 +0\.01\d* +rates: ended, 2 succeeded; point 2, eval loss 0\.5: lr=0\.5",
+        tunegate("sweeps"),
+        re.M,
+    )
     assert tunegate.json("sweeps", "-n", "1")["data"][0]["id"] == sweep_id
     tunegate("sweeps", "cancel", sweep_id, code=3)
 
@@ -65,7 +69,9 @@ def test_a_schedule_by_its_name(tunegate: Command, here: Path) -> None:
     (here / "nightly.json").write_text(json.dumps(SCHEDULE))
     schedule_id, name, *_ = tunegate("schedules", "make", "nightly.json").split()
     assert name == "nightly"
-    assert re.search(rf"^{schedule_id} +nightly +\d{{4}}-\d\d-\d\d 0[01]:30 UTC +- *$", tunegate("schedules"), re.M)
+    assert re.search(
+        rf"^{schedule_id} +\d{{4}}-\d\d-\d\d 0[01]:30 UTC +nightly: nothing yet *$", tunegate("schedules"), re.M
+    )
     out = tunegate("schedules", "show", "nightly")
     assert "30 2 * * *, in Europe/Berlin" in out
     assert len(re.findall(r"\d 0[01]:30 UTC", out)) == 5
@@ -88,7 +94,7 @@ def test_a_trigger_and_its_secret(tunegate: Command, here: Path) -> None:
     assert hook is not None
     other = tunegate("triggers", "rotate-secret", "new chats").strip()
     assert other not in (secret, "")
-    assert re.search(rf"^{hook[1]} +new chats +acme/tiny-chat-data +- +- *$", tunegate("triggers"), re.M)
+    assert re.search(rf"^{hook[1]} +- +new chats, of acme/tiny-chat-data: nothing yet *$", tunegate("triggers"), re.M)
     assert hook[0] in tunegate("triggers", "show", "new chats")
     assert tunegate("triggers", "run", hook[1]) == "acme/tiny-chat-data is looked at now.\n"
     assert re.search(r"^next look +\d{4}-\d\d-\d\d", tunegate("triggers", "show", "new chats"), re.M)
@@ -102,7 +108,7 @@ def test_what_came_of_the_last_time() -> None:
     at = {"planned_at": "2026-11-30T01:30:00Z"}
     began = LastTime.of({**at, "outcome": "started", "message": None, "run_id": "run_1"})
     skipped = LastTime.of({**at, "outcome": "skipped", "message": "run_1 has not ended", "run_id": None})
-    assert [came(None), came(began), came(skipped)] == ["-", "started: run_1", "skipped: run_1 has not ended"]
+    assert [came(None), came(began), came(skipped)] == ["nothing yet", "started, run_1", "skipped, run_1 has not ended"]
 
 
 @pytest.mark.parametrize(
