@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from service.domain.moment import iso
+from service.web.inside import Refusal
 from service.web.origin_words import PATH, part_of, path_of
 from service.web.pages import Looking, Visit
 
@@ -48,14 +49,19 @@ def may_change(visit: Visit, origin: Mapping[str, Any]) -> bool:
 
 
 async def origin_of(visit: Visit, run: Mapping[str, Any]) -> dict[str, str] | None:
-    """What made a run by itself: its kind, its name and its page. One that was removed has its id alone."""
+    """What made a run by itself: its kind, its name and its page. One that was removed, or that the caller may not see,
+    has its id alone."""
     if (origin_id := run["origin"]) is None:
         return None
     part = part_of(origin_id)
-    found = await visit.api.get_or_none(f"/{part}/{origin_id}")
-    if found is None:
-        return {"kind": f"a {part.removesuffix('s')} that was removed", "name": origin_id, "path": ""}
-    return {"kind": found["object"], "name": found["name"], "path": path_of(origin_id)}
+    kind = part.removesuffix("s")
+    try:
+        found = await visit.api.get(f"/{part}/{origin_id}")
+    except Refusal as refusal:
+        if refusal.status not in (403, 404):
+            raise
+        return {"kind": f"{kind}{', removed' if refusal.status == 404 else ''}", "name": origin_id, "path": ""}
+    return {"kind": kind, "name": found["name"], "path": path_of(origin_id)}
 
 
 def _next(schedules: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

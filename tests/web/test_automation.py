@@ -65,7 +65,7 @@ def test_a_schedule_has_its_next_time_and_what_came_of_the_last(api: Api) -> Non
     told = Visitor(api).html(f"/ui/runs/{run_id}")
     assert f'<dt>made by</dt><dd><a href="/ui/automation#{other["id"]}">often</a> <small>schedule</small></dd>' in told
     api("DELETE", f"/schedules/{other['id']}")
-    assert f"made by {other['id']} a schedule that was removed" in Visitor(api).text(f"/ui/runs/{run_id}")
+    assert f"made by {other['id']} schedule, removed" in Visitor(api).text(f"/ui/runs/{run_id}")
 
 
 def test_a_schedule_is_paused_resumed_and_run_by_its_buttons(api: Api) -> None:
