@@ -25,9 +25,9 @@ from service.domain.errors import Conflict, Invalid, NotAllowed, NotFound
 from service.domain.request import RunRequest
 from service.domain.run import RunState, how_it_ended
 from service.flow.enqueue import enqueue
-from service.store import cancels, runs, teams
+from service.store import cancels, run_list, runs, teams
 from service.store.describe import describe_run, describe_runs
-from service.store.runs import RunFilter
+from service.store.run_list import RunFilter
 from service.store.tables import Run
 
 router = Routes("runs", route_class=Keyed)
@@ -62,6 +62,9 @@ def list_runs(
     team: Annotated[str | None, Query(description="For admins")] = None,
     label: Annotated[list[str] | None, Query(description="name=value; repeat for several, all must match")] = None,
     output_repo: Annotated[str | None, Query(max_length=200, description="owner/name, or the name alone")] = None,
+    origin: Annotated[
+        str | None, Query(max_length=64, description="Id of the schedule, trigger or sweep that made them")
+    ] = None,
     created_after: AwareMoment | None = None,
     created_before: AwareMoment | None = None,
     limit: Limit = 50,
@@ -75,9 +78,10 @@ def list_runs(
         created_after=created_after,
         created_before=created_before,
         output_repo=output_repo,
+        origin=origin,
     )
     with app.gate.db.read() as session:
-        rows = runs.page(session, narrowed, decode(after), limit + 1)
+        rows = run_list.page(session, narrowed, decode(after), limit + 1)
         shown, has_more, following = page_of(rows, limit, lambda run: run.id)
         data = describe_runs(session, shown, app.now())
     return JSONResponse(page_json(data, has_more, following))

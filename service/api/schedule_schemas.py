@@ -59,7 +59,8 @@ class ScheduleCreate(_Timed):
     @model_validator(mode="after")
     def _has_one_time(self) -> Self:
         if (self.cron is None) == (self.every is None):
-            raise BrokenRule("give one of 'cron' and 'every'", 'Add "cron": "30 2 * * *" or "every": "6h".', at="cron")
+            remedy = "Leave the other out." if self.cron else 'Add "cron": "30 2 * * *" or "every": "6h".'
+            raise BrokenRule("give one of 'cron' and 'every'", remedy, at="cron")
         return self
 
 

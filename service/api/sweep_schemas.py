@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     StringConstraints,
     WithJsonSchema,
@@ -16,9 +15,10 @@ from pydantic import (
 )
 
 from service.api.schedule_schemas import Name
+from service.api.wire import Wire
 from service.domain.body import Body, Usd
 from service.domain.errors import BrokenRule
-from service.domain.grid import MOST_POINTS, first_twice, points_of
+from service.domain.grid import MOST_POINTS, RESERVED, first_twice, points_of
 
 TEMPLATE = (
     "A body of POST /runs. In its texts, but for a script's source, {{point}} (its number), {{sweep}} (the sweep's id) "
@@ -90,15 +90,23 @@ class SweepCreate(Body):
     @model_validator(mode="after")
     def _has_points(self) -> Self:
         if (self.grid is None) == (self.points is None):
-            raise BrokenRule(
-                "give one of 'grid' and 'points'", 'Add "grid": {"learning_rate": [1e-5, 5e-5]}, say.', at="grid"
-            )
+            remedy = "Leave the other out." if self.grid else 'Add "grid": {"learning_rate": [1e-5, 5e-5]}, say.'
+            raise BrokenRule("give one of 'grid' and 'points'", remedy, at="grid")
         if (same := first_twice(self.asked())) is not None:
             raise BrokenRule(
                 f"points {same[0]} and {same[1]} are the same",
                 "Name each once: a second run of the same would cost as much and tell nothing.",
                 at="grid" if self.points is None else f"points.{same[1] - 1}",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        for index, point in enumerate(self.asked()):
+            if taken := RESERVED & point.keys():
+                name = min(taken)
+                at = f"grid.{name}" if self.points is None else f"points.{index}.{name}"
+                raise BrokenRule(f"'{name}' is filled in by the service", "Give the argument another name.", at=at)
         return self
 
     def asked(self) -> list[dict[str, Any]]:
@@ -114,7 +122,7 @@ class SweepPatch(Body):
     max_parallel: int | None = Field(None, ge=1, le=MOST_POINTS)
 
 
-class SweepMoney(BaseModel):
+class SweepMoney(Wire):
     """The sweep's cap, and what of it is held, spent and left."""
 
     max_cost_usd: float
@@ -123,7 +131,7 @@ class SweepMoney(BaseModel):
     remaining_usd: float
 
 
-class RungObject(BaseModel):
+class RungObject(Wire):
     """After so many evaluations so many points go on."""
 
     evaluations: int
@@ -131,7 +139,7 @@ class RungObject(BaseModel):
     reached: int = Field(description="How many points have come so far")
 
 
-class SweepPointObject(BaseModel):
+class SweepPointObject(Wire):
     """A point of a sweep: its run, how well it did, and what it cost."""
 
     number: int
@@ -151,7 +159,7 @@ class SweepPointObject(BaseModel):
     is_best: bool = Field(description="The lowest loss of those that have succeeded so far")
 
 
-class BestPoint(BaseModel):
+class BestPoint(Wire):
     """The point whose model evaluated best."""
 
     number: int
@@ -162,7 +170,7 @@ class BestPoint(BaseModel):
     revision: str | None
 
 
-class SweepObject(BaseModel):
+class SweepObject(Wire):
     """A sweep. `best` names the best point so far; once it has ended, the best of all."""
 
     id: str = Field(examples=["swp_0199d1f2c0de"])
@@ -170,13 +178,14 @@ class SweepObject(BaseModel):
     name: str
     state: Literal["running", "ended", "cancelled"]
     is_terminal: bool
+    message: str = Field(description="How far it is, and which point is the best; or why none can be named")
     team: str
     owner: str = Field(description="The user whose runs they are")
     run: dict[str, Any]
     max_parallel: int | None
     early_stopping: EarlyStopping | None
     cost: SweepMoney
-    budget: str = Field(description="Its cap as a budget, as GET /budgets lists it")
+    budget: str = Field(description="Its cap as a budget, as GET /budgets lists it while the sweep goes on")
     states: dict[str, int] = Field(description="How many points are in each state")
     best: BestPoint | None
     created_at: datetime

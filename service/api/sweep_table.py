@@ -10,7 +10,7 @@ from service.api import template
 from service.domain.halving import rungs
 from service.domain.moment import iso_or_none
 from service.domain.money import to_usd
-from service.flow.compare import best_json, best_of, halving_of, states_of
+from service.flow.compare import best_json, best_of, halving_of, said, states_of
 from service.store import sweeps
 from service.store.run_money import RunMoney
 from service.store.sweeps import Pair
@@ -48,6 +48,7 @@ def _told(session: Session, origin: Origin, sweep: Sweep, pairs: list[Pair]) -> 
         **template.shown(origin),
         "state": "running" if sweep.ended_at is None else over,
         "is_terminal": sweep.ended_at is not None,
+        "message": said(pairs, sweep.ended_at is not None),
         "max_parallel": origin.max_concurrent_runs,
         "early_stopping": None if halving is None else {"factor": halving.factor, "first_evaluation": halving.first},
         "cost": {

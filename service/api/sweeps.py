@@ -6,30 +6,30 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session
 
 from service.api import audited, template
 from service.api.auth import Caller, Member, Viewer
+from service.api.contract import Routes
+from service.api.idempotency import IdempotencyKey as IdempotencyKeyHeader
+from service.api.idempotency import keyed
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
+from service.api.sweep_points import make_points, refuse_unplaced
 from service.api.sweep_schemas import SweepCreate, SweepObject, SweepPatch, SweepTable
 from service.api.sweep_table import summary, table
 from service.domain.budget import Period
-from service.domain.errors import Conflict, Invalid
-from service.domain.grid import Values, place_in, unplaced
-from service.domain.money import to_micro_usd
-from service.domain.placeholders import as_text
-from service.domain.recipe import read
-from service.domain.trl_sft import TrlSft
-from service.flow.origin import Occasion
-from service.store import budgets, origins, sweeps
+from service.domain.errors import Conflict, IdempotencyConflict, Invalid
+from service.domain.money import dollars, to_micro_usd
+from service.flow.enqueue import Submitter
+from service.store import audit, budgets, idempotency, origins, sweeps, teams
 from service.store.budgets import Owner, Terms
-from service.store.tables import Budget, Origin, Sweep, SweepPoint
+from service.store.tables import Budget, IdempotencyKey, Origin, Sweep
 
-router = APIRouter(tags=["sweeps"])
+router = Routes("sweeps")
 KIND = "sweep"
 
 
@@ -40,14 +40,21 @@ KIND = "sweep"
     summary="Make a sweep",
     responses=responses(403, 404, 409, 422),
 )
-def create_sweep(body: SweepCreate, caller: Member, app: App) -> Response:
+def create_sweep(
+    body: SweepCreate, caller: Member, app: App, request: Request, idempotency_key: IdempotencyKeyHeader = None
+) -> Response:
     """A run for each point, all at once or none: what one of them would be refused for refuses the sweep. They wait in
     the queue as any run does; together they never cost more than `max_cost_usd`, and what one gives back the next may
     use. A point that it does not reach any more is cancelled (`sweep_spent`). While a sweep goes on, its name is taken
-    in the team: a request that is sent again makes no second one."""
-    work = partial(_create, body=body, caller=caller, app=app, now=app.now())
-    made = audited.write(app, caller, work, wakes=("prepare", "preflight"))
-    return JSONResponse(made, 201, headers={"Location": f"/sweeps/{made['id']}"})
+    in the team."""
+    said = {"sweep": body.model_dump(mode="json")}
+    who = keyed(request, app, Submitter(caller.team_or(body.team), caller.name), idempotency_key, said)
+    work = partial(_create, body=body, caller=caller, app=app, now=app.now(), who=who)
+    made, is_replay = audited.write(app, caller, work, wakes=("prepare", "preflight"))
+    headers = {"Location": f"/sweeps/{made['id']}"}
+    if is_replay:
+        return JSONResponse(made, 200, headers={**headers, "Idempotent-Replayed": "true"})
+    return JSONResponse(made, 201, headers=headers)
 
 
 @router.get("/sweeps", response_model=Page[SweepObject], summary="List sweeps", responses=responses(422))
@@ -73,8 +80,8 @@ def read_sweep(sweep_id: str, caller: Viewer, app: App) -> Response:
     "/sweeps/{sweep_id}", response_model=SweepTable, summary="Change a sweep", responses=responses(403, 404, 409, 422)
 )
 def patch_sweep(sweep_id: str, body: SweepPatch, caller: Member, app: App) -> Response:
-    """Its cap, how many of its runs are active at once, its name. A cap below what is spent and reserved stops nothing
-    that runs: nothing more starts. Members change their own sweeps, leads all of their team's."""
+    """Its cap, how many of its runs are active at once (null: as the limits let), its name. A cap that would not reach
+    a point that waits is refused. Members change their own sweeps, leads all of their team's."""
 
     work = partial(_patch, sweep_id=sweep_id, body=body, caller=caller, now=app.now())
     return JSONResponse(audited.write(app, caller, work, wakes=("admit",)))
@@ -99,13 +106,20 @@ def cancel_sweep(sweep_id: str, caller: Member, app: App) -> Response:
     return JSONResponse(audited.write(app, caller, work))
 
 
-def _create(session: Session, body: SweepCreate, caller: Caller, app: State, now: datetime) -> dict[str, Any]:
-    for index, values in enumerate(body.asked()):
-        for name in values:
-            if (remedy := unplaced(body.run, name)) is not None:
-                field = f"grid.{name}" if body.points is None else f"points.{index}.{name}"
-                raise Invalid(f"nothing in the run takes '{name}'", field=field, remedy=remedy)
+def _create(
+    session: Session, body: SweepCreate, caller: Caller, app: State, now: datetime, who: Submitter | None = None
+) -> tuple[dict[str, Any], bool]:
+    """The sweep, and whether it is the one of an earlier request under the same key."""
+    key = None if who is None else who.idempotency_key
+    team = caller.team_or(body.team)
+    teams.lock(session, team)  # a request that comes twice at once is looked at one after the other
+    if who is not None and key is not None and (found := idempotency.find(session, team, key)) is not None:
+        audit.leave_out(session)
+        return _replayed(session, found, who), True
+    refuse_unplaced(body)
     origin = template.create(session, KIND, "swp", body, caller, now)
+    if who is not None and key is not None:
+        idempotency.claim(session, team, key, who.body_hmac, origin.id, now)
     origin.max_concurrent_runs = body.max_parallel
     budget = _grant(session, origin, to_micro_usd(body.max_cost_usd), caller, now)
     sweep = Sweep(id=origin.id, budget=budget.id)
@@ -113,58 +127,41 @@ def _create(session: Session, body: SweepCreate, caller: Caller, app: State, now
         sweep.factor, sweep.first_evaluation = body.early_stopping.factor, body.early_stopping.first_evaluation
     session.add(sweep)
     session.flush()
-    taken: dict[str, int] = {}
-    for number, values in enumerate(body.asked(), 1):
-        try:
-            run = template.made(session, origin, _occasion(origin, number, values), app)
-            _refuse_alike(run, number, taken)
-        except Invalid as error:
-            error.extra["point"] = {"number": number, "parameters": values}
-            raise
-        if sweep.factor is not None:
-            _refuse_unevaluated(run)
-        session.add(SweepPoint(sweep=sweep.id, number=number, run_id=run["id"], parameters=values))
+    make_points(session, origin, sweep, body, app)
     session.flush()
-    return table(session, origin, sweep)
+    return table(session, origin, sweep), False
+
+
+def _replayed(session: Session, found: IdempotencyKey, who: Submitter) -> dict[str, Any]:
+    pair = origins.get(session, Sweep, found.run_id)
+    if pair is None or found.body_hmac != who.body_hmac:
+        raise IdempotencyConflict(
+            f"this Idempotency-Key made {found.run_id} from another body", remedy="Use a new key for a new sweep."
+        )
+    return table(session, *pair)
 
 
 def _patch(session: Session, sweep_id: str, body: SweepPatch, caller: Caller, now: datetime) -> dict[str, Any]:
     origin, sweep = _own(session, caller, sweep_id)
     template.rename(session, origin, body.name)
-    origin.max_concurrent_runs = body.max_parallel or origin.max_concurrent_runs
+    if "max_parallel" in body.model_fields_set:
+        origin.max_concurrent_runs = body.max_parallel
     session.add(origin)
     if body.max_cost_usd is not None:
+        _refuse_ending(session, sweep, to_micro_usd(body.max_cost_usd))
         _grant(session, origin, to_micro_usd(body.max_cost_usd), caller, now)
     session.flush()
     return table(session, origin, sweep)
 
 
-def _occasion(origin: Origin, number: int, values: Values) -> Occasion:
-    texts = {"point": str(number), "sweep": origin.id, **{name: as_text(value) for name, value in values.items()}}
-    recipe = origin.template.get("recipe")
-    places = {} if not isinstance(recipe, dict) else {name: place_in(recipe, name) for name in values}
-    settled = {place: values[name] for name, place in places.items() if place is not None}
-    return Occasion(f"point {number}", texts, settled)
-
-
-def _refuse_alike(run: dict[str, Any], number: int, taken: dict[str, int]) -> None:
-    """Raise Invalid where two points would publish into one repository: the later model would replace the earlier."""
-    repo = (run["output"] or {}).get("repo")
-    if repo is not None and (other := taken.setdefault(repo, number)) != number:
+def _refuse_ending(session: Session, sweep: Sweep, limit: int) -> None:
+    """Raise Invalid for a cap that would not reach a point that waits: it would be ended for good."""
+    spent, need = sweeps.purse(session, sweep).charged, sweeps.dearest_waiting(session, sweep.id)
+    if limit < spent + need and need:
         raise Invalid(
-            f"points {other} and {number} would publish into the same repository",
-            field="run.output_repo",
-            remedy=f'Write "{repo}-{{{{point}}}}", say: the number of each point is filled in.',
-        )
-
-
-def _refuse_unevaluated(run: dict[str, Any]) -> None:
-    recipe = read(run["recipe"])
-    if isinstance(recipe, TrlSft) and recipe.flags().get("eval_strategy", "no") == "no":
-        raise Invalid(
-            "points are compared by the loss of evaluations, and the recipe makes none",
-            field="early_stopping",
-            remedy='Add "eval": {"steps": 50} to the recipe, or leave early_stopping out.',
+            f"{dollars(spent)} are spent, and a point that waits may cost {dollars(need)}",
+            field="max_cost_usd",
+            remedy=f"Give at least {dollars(spent + need)}; POST /sweeps/{sweep.id}/cancel ends what waits.",
         )
 
 

@@ -59,7 +59,7 @@ def own(caller: Caller, pair: tuple[Origin, Kind] | None, kind: str, origin_id: 
 def create(session: Session, kind: str, prefix: str, body: Made | SweepCreate, caller: Caller, now: datetime) -> Origin:
     """A new one of the team that it is made for. Raises NotFound, TeamArchived, Conflict and Invalid."""
     team = caller.team_or(body.team)
-    if (found := teams.get(session, team)) is None:
+    if (found := teams.lock(session, team)) is None:  # two of one name at once are made one after the other
         raise NotFound(f"there is no team '{team}'", field="team", remedy="POST /teams makes one.")
     teams.refuse_archived(found)
     origins.refuse_taken(session, team, body.name)
@@ -144,8 +144,19 @@ def made(session: Session, origin: Origin, occasion: Occasion, app: State) -> di
     except BrokenRule as error:
         raise Invalid(error.rule, field="run", remedy=error.remedy) from None
     except Invalid as error:
-        error.field = "run" if error.field is None else f"run.{error.field}"
+        own = f"{origin.team}/{origin.id}/"
+        if str(error.extra.get("budget", "")).startswith(own):
+            error.field = "max_cost_usd" if origin.kind == "sweep" else "budget.limit_usd"
+            error.remedy = f"One run may cost ${error.extra['need_usd']:.6f}: give as much, or make it cheaper."
+        else:
+            error.field = _within_run(error.field)
+        for one in error.extra.get("errors", ()):
+            one["field"] = _within_run(one["field"])
         raise
+
+
+def _within_run(field: str | None) -> str:
+    return "run" if field is None else f"run.{field}"
 
 
 def try_out(session: Session, origin: Origin, occasion: Occasion, app: State) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,8 @@ from service.domain.trl_sft import DEFAULT_RELEASE, TrlSft
 
 MOST_POINTS = 100
 Values = Mapping[str, Any]
+# Placeholders that every point has.
+RESERVED = frozenset({"point", "sweep"})
 # Fields of a recipe that no single value stands for.
 WHOLE = frozenset({"kind", "args", "lora", "quantization", "eval", "filled"})
 
@@ -51,9 +54,12 @@ def place_in(recipe: Mapping[str, Any], name: str) -> str | None:
         return stands_for
     if name in TrlSft.model_fields and name not in WHOLE:
         return name
+    return f"args.{name}" if name in _flags(recipe) else None
+
+
+def _flags(recipe: Mapping[str, Any]) -> Collection[str]:
     version = recipe.get("trl_version", DEFAULT_RELEASE)
-    flags = release(version if version in described() else DEFAULT_RELEASE).flags
-    return f"args.{name}" if name in flags else None
+    return release(version if version in described() else DEFAULT_RELEASE).flags
 
 
 def placed(recipe: Mapping[str, Any], values: Values) -> dict[str, Any]:
@@ -76,5 +82,11 @@ def unplaced(template: Mapping[str, Any], name: str) -> str | None:
     recipe = recipe if isinstance(recipe, dict) else {}
     if place_in(recipe, name) is not None or name in named(template):
         return None
-    written = f"Write {{{{{name}}}}} where it belongs, such as in 'args' or in a label."
-    return f"{TrlSft.suggestion(name)} {written}" if recipe.get("kind") == "trl_sft" else written
+    written = f"Write {{{{{name}}}}} where it belongs, such as in a label."
+    if recipe.get("kind") == "trl_sft":
+        known = [*_flags(recipe), *(TrlSft.model_fields.keys() - WHOLE)]
+        close = get_close_matches(name, known, n=1)
+        return f"Did you mean '{close[0]}'?" if close else f"It is no flag of TRL's, and no field. {written}"
+    if name in named(recipe.get("source")):
+        return f"A script's source is not filled in: have it read its arguments, and add {{{{{name}}}}} to 'args'."
+    return f"Write {{{{{name}}}}} where it belongs, such as in 'args' or 'env'."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from math import nan
+from math import isfinite, nan
 from typing import Any
 
 import structlog
@@ -86,10 +86,11 @@ def take_in(point: SweepPoint, one: MetricPoint, at: set[int]) -> None:
 
 
 def standings(pairs: Sequence[Pair]) -> list[Standing]:
-    """How the points stand at the rungs that they have reached."""
+    """How the points stand at the rungs that they have reached. One that has failed keeps no other from going on."""
     return [
         Standing(point.number, {int(at): nan if loss is None else loss for at, loss in point.losses.items()})
-        for point, _ in pairs
+        for point, row in pairs
+        if row.state not in (RunState.FAILED, RunState.CANCELLED)
     ]
 
 
@@ -106,8 +107,8 @@ def stop_beaten(session: Session, sweep: Sweep, pairs: Sequence[Pair], now: date
 def _why(one: Beaten) -> str:
     after = "its first evaluation" if one.rung.evaluations == 1 else f"{one.rung.evaluations} evaluations"
     best = "the best goes" if one.rung.goes_on == 1 else f"the best {one.rung.goes_on} go"
-    place = f"{one.place} of {one.reached}"
-    return f"point {one.number}: after {after} its loss {one.loss:.6g} is in place {place}, and {best} on"
+    loss = f"its loss {one.loss:.6g}" if isfinite(one.loss) else "its loss, which is no number,"
+    return f"point {one.number}: after {after} {loss} is in place {one.place} of {one.reached}, and {best} on"
 
 
 def _stop_unpaid(session: Session, origin: Origin, sweep: Sweep, pairs: Sequence[Pair], now: datetime) -> None:
@@ -160,6 +161,17 @@ def states_of(pairs: Sequence[Pair]) -> dict[str, int]:
     """How many points are in each state."""
     states = [row.state for _, row in pairs]
     return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def said(pairs: Sequence[Pair], is_over: bool) -> str:
+    """A sentence about how far a sweep is, and whether it can name a best point."""
+    ended = sum(row.state in TERMINAL for _, row in pairs)
+    far = f"{ended} of {len(pairs)} points have ended"
+    if (best := best_of(pairs)) is not None:
+        return f"{far}; the best is point {best[0].number}, with a loss of {best[0].eval_loss:.6g}"
+    if not any(point.evaluations for point, _ in pairs):
+        return f"{far}; none of them has said an eval_loss" + (", so that nothing was compared" if is_over else "")
+    return f"{far}; none of those that said an eval_loss has succeeded" + ("" if is_over else " yet")
 
 
 def best_json(point: SweepPoint, row: Row[Any]) -> dict[str, Any]:

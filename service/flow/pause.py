@@ -22,6 +22,7 @@ from service.store.tables import Attempt, Run
 
 NO_CHECKPOINTS = "it keeps no checkpoints, and would begin anew"
 ENDED = "A run that has ended is submitted anew with POST /runs/{id}/retry."
+WITHOUT = 'Let it run, or cancel it; a run that is submitted with "checkpoints": "on" can be paused.'
 NOT_YET = "no whole checkpoint is there yet, and it would begin anew"
 
 
@@ -32,8 +33,9 @@ def hold(session: Session, run: Run, by: str, now: datetime) -> None:
     if run.state not in (RunState.QUEUED, RunState.STARTING, RunState.RUNNING):
         raise Conflict(f"the run is {run.state}", remedy=_later(run))
     if run.state == RunState.RUNNING and newest_of(run) is None:
-        why = NO_CHECKPOINTS if run.bucket is None else NOT_YET
-        remedy = "Wait for one (it is looked for each ten seconds), or cancel the run."
+        keeps = run.bucket is not None
+        why = NOT_YET if keeps else NO_CHECKPOINTS
+        remedy = "Wait for one (it is looked for each ten seconds), or cancel the run." if keeps else WITHOUT
         raise Conflict(f"pausing it would lose what it has trained: {why}", remedy=remedy)
     if run.state == RunState.RUNNING:
         _refuse_poor(session, run, now)

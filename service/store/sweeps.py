@@ -124,6 +124,20 @@ def purse(session: Session, sweep: Sweep) -> Purse:
     return Purse(limit, reserved, charged)
 
 
+def dearest_waiting(session: Session, sweep_id: str) -> int:
+    """The most that a point which waits may cost, in micro-dollars; 0 where none waits."""
+    most = session.exec(
+        select(func.max(Run.ceiling_micro_usd))
+        .join(SweepPoint, col(SweepPoint.run_id) == Run.id)
+        .where(
+            SweepPoint.sweep == sweep_id,
+            Run.state == RunState.QUEUED.value,
+            col(Run.cancel_requested_at).is_(None),
+        )
+    ).one()
+    return most or 0
+
+
 def money(session: Session, sweep_id: str) -> dict[str, RunMoney]:
     """What each point's run has cost and holds, with its pilot and whatever followed it, by the run's id."""
     head = func.coalesce(Run.parent, Run.id)
@@ -154,7 +168,7 @@ def end(session: Session, origin: Origin, sweep: Sweep, now: datetime) -> None:
     session.add(sweep)
     budget = session.get_one(Budget, sweep.budget)
     if budget.ended_at is None:
-        budgets.end(session, budget, origin.owner, now)
+        budgets.end(session, budget, "a rule", now)
 
 
 def _is_new() -> ColumnElement[bool]:

@@ -72,6 +72,8 @@ def test_a_trial_leaves_nothing_behind(api: Api) -> None:
         ({"run": {**RUN, "on_behalf_of": "ben"}}, "run.on_behalf_of", "cannot be given in a template"),
         ({"run": {**RUN, "secrets": {"KEY": "s3cr3t-value"}}}, "run.secrets.KEY", "a template is kept"),
         ({"run": {**RUN, "timeout": "30d"}}, "run.timeout", "can never hold more"),
+        ({"budget": {"limit_usd": 0.0001}}, "budget.limit_usd", "can never hold more"),
+        ({"run": {**RUN, "recipe": {"kind": "trl_sft"}}}, "run.recipe.model_name_or_path", ""),
     ],
 )  # fmt: skip
 def test_what_cannot_come_true_is_refused_with_its_place(

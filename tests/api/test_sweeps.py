@@ -246,11 +246,12 @@ def test_a_loss_that_is_no_number_is_the_worst(api: Api) -> None:
         ({"max_cost_usd": None}, "max_cost_usd", ""),
         ({"max_parallel": 0}, "max_parallel", ""),
         ({"early_stopping": {"factor": 1}}, "early_stopping.factor", ""),
-        ({"max_cost_usd": 0.0001}, "run.timeout", "can never hold more"),
+        ({"max_cost_usd": 0.0001}, "max_cost_usd", "can never hold more"),
+        ({"points": [{"point": 1, **BETTER}]}, "points.0.point", "is filled in by the service"),
         ({"run": {**RUN, "flavor": "cpu-bsic"}}, "run.flavor", "cpu-bsic"),
         ({"run": {**RUN, "on_behalf_of": "ben"}}, "run.on_behalf_of", "cannot be given in a template"),
         ({"run": {**RUN, "output_repo": "acme/one"}}, "run.output_repo", "into the same repository"),
-        ({"run": TRL, "points": [{"learning_rate": "much"}]}, "run.recipe.args.learning_rate", ""),
+        ({"run": TRL, "points": [{"learning_rate": "much"}]}, "points.0.learning_rate", ""),
         ({"run": TRL, "points": [{"lerning_rate": 1}]}, "points.0.lerning_rate", "nothing in the run takes"),
         ({"run": TRL, "points": [{"learning_rate": 1e-5}], "early_stopping": {}}, "early_stopping", "makes none"),
     ],
@@ -264,12 +265,59 @@ def test_what_cannot_come_true_is_refused_whole_with_its_place(
     told = answer.json()
     assert answer.status_code == 422, told
     assert told["field"] == field, told
+    assert told["errors"][0]["field"] == field
     assert said in told["detail"], told
     assert told["remedy"]
     assert runs(api) == []
     assert api("GET", "/sweeps").json()["data"] == []
     with api.world.db.read() as session:
         assert not [budget for budget in session.exec(select(Budget)) if budget.origin is not None]
+
+
+def test_the_same_request_under_its_key_makes_one_sweep(api: Api) -> None:
+    body = {"name": "losses", "run": RUN, "points": [BETTER, WORSE], "max_cost_usd": 1}
+    key = {"idempotency-key": "sweep-1"}
+    first = api("POST", "/sweeps", json=body, headers=key)
+    again = api("POST", "/sweeps", json=body, headers=key)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json()["id"] == first.json()["id"]
+    until(api, first.json())
+    assert api("POST", "/sweeps", json=body, headers=key).json()["state"] == "ended"
+    other = api("POST", "/sweeps", json={**body, "max_cost_usd": 2}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert api("POST", "/runs", json={**RUN, "env": {}}, headers=key).json()["code"] == "idempotency_key_reused"
+    assert len(runs(api)) == 2
+
+
+def test_a_point_that_has_failed_keeps_no_other_from_going_on(api: Api) -> None:
+    fails = {**RUN, "env": {**RUN["env"], "SANDBOX_EXIT_CODE": "{{code}}", "SANDBOX_RUN_SECONDS": "{{seconds}}"}}
+    points = [{**BETTER, "code": 1, "seconds": 30}, {**WORSE, "code": 0, "seconds": 200}]
+    ended = until(api, make(api, run=fails, points=points, max_parallel=1, early_stopping={}))
+    assert [point["state"] for point in ended["points"]] == ["failed", "succeeded"]
+    assert ended["best"]["number"] == 2
+
+
+def test_a_cap_that_would_end_a_waiting_point_is_refused(api: Api) -> None:
+    made = make(api, max_parallel=1)
+    api.world.pass_all()
+    answer = api("PATCH", f"/sweeps/{made['id']}", json={"max_cost_usd": 0.0005})
+    assert (answer.status_code, answer.json()["field"]) == (422, "max_cost_usd")
+    assert "a point that waits may cost" in answer.json()["detail"]
+    assert api("PATCH", f"/sweeps/{made['id']}", json={"max_parallel": None}).json()["max_parallel"] is None
+
+
+def test_its_runs_are_listed_by_their_origin(api: Api) -> None:
+    made = make(api)
+    api("POST", "/runs", json={**RUN, "env": {}})
+    listed = api("GET", f"/runs?origin={made['id']}").json()["data"]
+    assert {run["id"] for run in listed} == {point["run_id"] for point in made["points"]}
+
+
+def test_a_sweep_says_how_far_it_is_and_why_no_point_is_best(api: Api) -> None:
+    made = make(api)
+    assert made["message"] == "0 of 2 points have ended; none of them has said an eval_loss"
+    assert until(api, made)["message"] == "2 of 2 points have ended; the best is point 1, with a loss of 1.25"
 
 
 def test_a_name_is_taken_while_the_sweep_goes_on(api: Api) -> None:

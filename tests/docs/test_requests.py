@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from service.api.sweep_schemas import SweepCreate
 from service.domain.request import RunRequest
 from tests.docs.pages import Block, blocks
 
-FORMS = {"run": RunRequest}
+FORMS = {"run": RunRequest, "sweep": SweepCreate}
 SHOWN = list(blocks("json"))
 
 

@@ -62,9 +62,10 @@ def test_values_are_placed_beside_what_is_there() -> None:
     ("template", "name", "said"),
     [
         ({"recipe": TRL}, "learning_rate", None),
-        ({"recipe": TRL}, "lr", "learning_rate"),
+        ({"recipe": TRL}, "learning_rat", "Did you mean 'learning_rate'?"),
         ({"recipe": TRL, "labels": {"lr": "{{ lr }}"}}, "lr", None),
-        ({"recipe": {"kind": "script", "source": "{{lr}}"}}, "lr", "{{lr}}"),
+        ({"recipe": TRL}, "nothing_like_it", "It is no flag"),
+        ({"recipe": {"kind": "script", "source": "{{lr}}"}}, "lr", "source is not filled in"),
         ({"recipe": {"kind": "script", "args": ["--lr", "{{lr}}"]}}, "lr", None),
         ({"recipe": 3}, "lr", "{{lr}}"),
     ],

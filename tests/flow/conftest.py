@@ -37,7 +37,7 @@ from service.sandbox import library
 from service.sandbox.core import Sandbox
 from service.sandbox.transport import SandboxTransport
 from service.sandbox.wire import Response
-from service.store import cancels, events, ledger, runs, teams, windows
+from service.store import cancels, events, ledger, run_list, runs, teams, windows
 from service.store.db import Database
 from service.store.describe import describe_run
 from service.store.run_money import money_of
@@ -222,7 +222,7 @@ class World:
         """Sums of entries are the window's sums; a run that ended holds nothing."""
         with self.db.read() as session:
             reserved = charged = 0
-            for run in runs.page(session, runs.RunFilter(team="research"), None, 1000):
+            for run in run_list.page(session, run_list.RunFilter(team="research"), None, 1000):
                 money = money_of(ledger.of_run(session, run.id))
                 assert run.finished_at is None or money.reserved == 0, run.id
                 reserved += money.reserved

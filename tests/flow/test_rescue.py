@@ -10,7 +10,7 @@ from sqlmodel import Session
 from service.domain.errors import Conflict, ExceedsLimit
 from service.flow import watch
 from service.flow.rescue import rescue
-from service.store import runs
+from service.store import run_list, runs
 from tests import published
 from tests.flow.conftest import World
 from tests.flow.test_checkpoints import command, keep, training
@@ -43,7 +43,7 @@ def unpublished(world: World, *, has_model: bool = True, step: int | None = 20, 
 
 def children(world: World, run_id: str) -> list[dict[str, Any]]:
     with world.db.read() as session:
-        found = runs.page(session, runs.RunFilter(team="research"), None, 100)
+        found = run_list.page(session, run_list.RunFilter(team="research"), None, 100)
     return [world.show(one.id) for one in found if one.parent == run_id]
 
 

@@ -54,7 +54,7 @@ class Origins:
         body = SweepCreate.model_validate({"name": f"swept {self._count()}", **fields})
         made = self._make(
             f"sweep for {team}/{user}: {len(body.asked())} points for {body.max_cost_usd} $, {body.early_stopping}",
-            lambda session: sweeps._create(session, body, _member(team, user), self._app(), self._now()),
+            lambda session: sweeps._create(session, body, _member(team, user), self._app(), self._now())[0],
         )
         if made is not None:
             self.swept[made["id"]] = len(body.asked())

@@ -20,14 +20,14 @@ from service.store import (
     idempotency,
     logs,
     metrics,
-    runs,
+    run_list,
     saved,
     standings,
     usage,
     webhooks,
 )
 from service.store.db import Database
-from service.store.runs import RunFilter
+from service.store.run_list import RunFilter
 from tests.conftest import Clock
 from tests.store.test_queue_cost import analyze, measure
 
@@ -43,17 +43,19 @@ ASKED: dict[str, Callable[[Session, datetime], object]] = {
         session, [budget.id for budget in budgets.every(session)], timedelta(days=7), now
     ),
     "burn-down": lambda session, _: standings.charged_in(session, "win_"),
-    "runs of states": lambda session, _: runs.page(session, RunFilter(states=["failed", "cancelled"]), None, 20),
-    "runs of a state that none has": lambda session, _: runs.page(session, RunFilter(states=["running"]), None, 20),
-    "a team's runs of a state": lambda session, _: runs.page(
+    "runs of states": lambda session, _: run_list.page(session, RunFilter(states=["failed", "cancelled"]), None, 20),
+    "runs of a state that none has": lambda session, _: run_list.page(session, RunFilter(states=["running"]), None, 20),
+    "a team's runs of a state": lambda session, _: run_list.page(
         session, RunFilter(team=team_name(3), states=["failed"]), None, 10
     ),
-    "runs of a label that none has": lambda session, _: runs.page(
+    "runs of a label that none has": lambda session, _: run_list.page(
         session, RunFilter(labels=(("project", "none"),)), None, 20
     ),
-    "runs of a label": lambda session, _: runs.page(session, RunFilter(labels=(("project", "project-3"),)), None, 10),
-    "runs of a repository": lambda session, _: runs.page(session, RunFilter(output_repo="model-7"), None, 1),
-    "runs of a repository that none has": lambda session, _: runs.page(
+    "runs of a label": lambda session, _: run_list.page(
+        session, RunFilter(labels=(("project", "project-3"),)), None, 10
+    ),
+    "runs of a repository": lambda session, _: run_list.page(session, RunFilter(output_repo="model-7"), None, 1),
+    "runs of a repository that none has": lambda session, _: run_list.page(
         session, RunFilter(output_repo="acme/none"), None, 20
     ),
     "the feed": lambda session, _: events.feed(session, past.FIRST_POSITION + 500, None, ["*"], 20),

@@ -18,10 +18,10 @@ from benchmarks.filling import fill, queue, spend_all
 from benchmarks.statements import Sent, recorded
 from service.flow import explain
 from service.flow.admit import Pass, admit
-from service.store import checking, heads, holds, runs
+from service.store import checking, heads, holds, run_list
 from service.store import queue as queue_store
 from service.store.db import Database
-from service.store.runs import RunFilter
+from service.store.run_list import RunFilter
 from service.store.tables import Run
 from tests.conftest import Clock, Templates, opened
 
@@ -198,7 +198,7 @@ def look_at_the_queue(session: Session, now: datetime) -> int:
         run = session.get_one(Run, run_id)
         assert queue_store.positions(session, run.team, [run_id], now)
         explain.look(session, SLOTS, now)
-    assert len(runs.page(session, RunFilter(states=["queued", "running"]), None, 50)) == 50
+    assert len(run_list.page(session, RunFilter(states=["queued", "running"]), None, 50)) == 50
     return len(first)
 
 

@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select, update
 
 from service.domain.run import Reason, RunState
-from service.store import events, runs
+from service.store import events, run_list, runs
 from service.store.db import Database
-from service.store.runs import RunFilter
+from service.store.run_list import RunFilter
 from service.store.tables import Event, Run
 from tests.conftest import Clock
 from tests.factories import make_run, make_team
@@ -130,11 +130,11 @@ def test_pages_are_newest_first_and_stable_under_inserts(db: Database, clock: Cl
         clock.turn(seconds=1)
         made.append(db.write(lambda session: make_run(session, clock.now).id))
     with db.read() as session:
-        first = [one.id for one in runs.page(session, RunFilter(), None, 3)]
+        first = [one.id for one in run_list.page(session, RunFilter(), None, 3)]
     clock.turn(seconds=1)
     db.write(lambda session: make_run(session, clock.now))
     with db.read() as session:
-        second = [one.id for one in runs.page(session, RunFilter(), first[-1], 3)]
+        second = [one.id for one in run_list.page(session, RunFilter(), first[-1], 3)]
     assert first + second == made[::-1]
 
 
@@ -143,7 +143,7 @@ def test_filters(db: Database, clock: Clock, run: Run) -> None:
 
     def found(narrowed: RunFilter) -> list[str]:
         with db.read() as session:
-            return [one.id for one in runs.page(session, narrowed, None, 10)]
+            return [one.id for one in run_list.page(session, narrowed, None, 10)]
 
     assert found(RunFilter(labels=(("project", "a.b"),))) == [run.id]
     assert found(RunFilter(labels=(("project", "a.b"), ("x", "2")))) == []

@@ -18,9 +18,9 @@ from service.domain.errors import Invalid
 from service.doors.hf import place
 from service.doors.hf.job import DELETED, STAGES, job_of
 from service.doors.hf.request import NAME, NAME_LABEL
-from service.store import runs
+from service.store import run_list
 from service.store.describe import describe_run, describe_runs
-from service.store.runs import RunFilter
+from service.store.run_list import RunFilter
 
 router = APIRouter(tags=["runs"], include_in_schema=False)
 PAGE = 100
@@ -44,7 +44,7 @@ def list_jobs(
         if stage and not states:
             return JSONResponse([])
         narrowed = RunFilter(team=caller.team, states=states, labels=labels, namespace=namespace)
-        rows = runs.page(session, narrowed, decode(cursor), PAGE + 1)
+        rows = run_list.page(session, narrowed, decode(cursor), PAGE + 1)
         shown, _, following = page_of(rows, PAGE, lambda run: run.id)
         described = describe_runs(session, shown, app.now())
     headers = {}
