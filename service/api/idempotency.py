@@ -21,7 +21,7 @@ from sqlmodel import Session
 from service.api import audited
 from service.api.auth import Caller, Member
 from service.api.edge import json_body
-from service.api.state import App, State, app_of
+from service.api.state import State, app_of
 from service.domain.access import Scope
 from service.domain.errors import Invalid, ServiceError
 from service.flow.enqueue import Submitter, replay
@@ -112,13 +112,13 @@ def _refuse_used(app: State, who: Submitter) -> None:
             raise Replayed(replay(session, found.run_id, found.body_hmac, who.body_hmac, app.now()))
 
 
-async def submitter(request: Request, caller: Member, app: App, idempotency_key: IdempotencyKey = None) -> Submitter:
+async def submitter(request: Request, caller: Member, idempotency_key: IdempotencyKey = None) -> Submitter:
     """Who submits for which team, with the key that came along."""
     body = await json_body(request)
     named = body.get("team")
     _check(request, idempotency_key)
     who = as_submitter(caller, caller.team_or(named if isinstance(named, str) else None))
-    return keyed(request, app, who, idempotency_key, body)
+    return keyed(request, app_of(request), who, idempotency_key, body)
 
 
 def as_submitter(caller: Caller, team: str) -> Submitter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from service.api.auth import AREAS, authenticate
+from service.api.auth import AREAS, Requires
 from service.api.document import ALWAYS, WITH_ANSWER, WITH_BODY
 from service.app import RESOURCES, create_app
 from service.domain.access import Role, scope_of
@@ -96,8 +95,7 @@ def _calls(dependant: Dependant) -> Iterator[Callable[..., Any]]:
 
 def _role(dependant: Dependant) -> Role | None:
     """The least role that a route asks for; None where it asks for none."""
-    inside = (inspect.getclosurevars(one).nonlocals for one in _calls(dependant) if inspect.isfunction(one))
-    found = [one["role"] for one in inside if isinstance(one.get("role"), Role)]
+    found = [one.role for one in _calls(dependant) if isinstance(one, Requires) and one.role is not None]
     return max(found, key=list(Role).index, default=None)
 
 
@@ -143,7 +141,11 @@ def _access(method: str, path: str, tag: str, dependant: Dependant) -> tuple[str
     else:
         role, less = _role(dependant), ""
     if role is None:
-        return ("any key", Role.VIEWER) if authenticate in _calls(dependant) else ("no key", None)
+        return (
+            ("any key", Role.VIEWER)
+            if any(isinstance(one, Requires) for one in _calls(dependant))
+            else ("no key", None)
+        )
     scope = f", scope `{scope_of(AREAS[tag], method == 'get')}`" if tag in AREAS else ""
     return f"role `{role}`{less}{scope}", role
 
