@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlmodel import Session, col, select
 
 from service.domain.job import LABEL_SUBMISSION
-from service.store.db import open_engine
+from service.store.engine import open_engine
 from service.store.tables import Attempt, BudgetWindow, Delivery, LedgerEntry, ReservationWindow, Run
 
 # What an entry adds to a window's reserved and charged sums.

@@ -26,7 +26,7 @@ from benchmarks.processes import bare
 from benchmarks.report import Report
 from service.api.examples import RUN_EXAMPLES
 from service.sandbox.serve import Options, SandboxServer
-from service.store.db import open_engine
+from service.store.engine import open_engine
 from tests.processes import Service
 
 RUN = RUN_EXAMPLES["trl_sft"]["value"]

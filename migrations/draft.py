@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 
 from service.migrate import MIGRATIONS, alembic_config, migrate
-from service.store.db import open_engine
+from service.store.engine import open_engine
 
 
 def draft(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect
 
-from service.store.db import open_engine
+from service.store.engine import open_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -2,8 +2,11 @@
 
 All writes go through `Database.write`: a function from a session to a value. One thread takes whatever is waiting,
 gives each work its own savepoint, commits the group once, and only then resolves the works' futures: an answered
-write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync. Works that only add
-share what they read as well (`store/shared.py`).
+write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync.
+
+Works that only add share what they read as well (`store/shared.py`). One that finds all of it there needs no connection
+and no savepoint: it leaves its rows to the group, which inserts those of all of them together (`store/rows.py`). That
+counts only where nothing goes wrong; else each is given its savepoint, and finds out by itself.
 """
 
 from __future__ import annotations
@@ -15,16 +18,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from service.domain.errors import Busy, OutcomeUnknown
-from service.store import shared
+from service.store import rows, shared
 from service.store.away import is_away
+from service.store.engine import open_engine
 from service.store.news import News
 from service.store.topics import TOLD, Topics
 
@@ -56,6 +59,10 @@ class _Waiting:
     def is_to_be_tried_again(self) -> bool:
         """Whether it lost against a work of another process, and not too often."""
         return is_conflict(self.error) and self.tries < MAX_TRIES
+
+
+class NotTogether(Exception):
+    """What works left to their group could not be inserted: one of them has a row that is not to be."""
 
 
 class GroupLost(Exception):
@@ -126,11 +133,15 @@ class Database:
             if begun:
                 self._write_group(begun)
 
-    def _write_group(self, group: list[_Waiting]) -> None:
+    def _write_group(self, group: list[_Waiting], *, may_leave: bool = True) -> None:
         told: Topics = frozenset()
         try:
-            told = self._commit(group)
+            told = self._commit(group, may_leave)
         except BaseException as error:
+            self._forget_reads()  # what was found or made within may be gone with the transaction
+            if isinstance(error, NotTogether):
+                self._write_group(group, may_leave=False)
+                return
             if len(group) > 1 and (isinstance(error, GroupLost) or is_conflict(error) or self.is_sqlite):
                 # Nothing of the group is in the database. Each work is run again alone, so that one cannot fail others.
                 self._write_each(group)
@@ -155,8 +166,9 @@ class Database:
                 waiting.error = away
                 _resolve(waiting)
 
-    def _commit(self, group: list[_Waiting]) -> Topics:
-        """What the works told that succeeded."""
+    def _commit(self, group: list[_Waiting], may_leave: bool) -> Topics:
+        """What the works told that succeeded. `may_leave`: those that can, leave their rows to the group."""
+        left: list[SQLModel] = []
         if not self.is_sqlite or time.monotonic() >= self._reads_end_at:
             self._forget_reads()
         with self.engine.connect().execution_options(is_writer=True) as connection, _committed(connection):
@@ -166,12 +178,16 @@ class Database:
                 if not waiting.only_adds:
                     self._forget_reads()
                 try:
+                    if may_leave and waiting.only_adds and self._has_left(waiting, left):
+                        continue
+                    self._insert(connection, left)  # the next work may ask for what those before it have added
                     waiting.value = self._run(waiting, connection)
-                except GroupLost:
+                except (GroupLost, NotTogether):
                     raise
                 except BaseException as error:
                     waiting.error = error
                     self._forget_reads()  # what it read may have gone with its savepoint, locks with it
+            self._insert(connection, left)
             told = frozenset().union(*(waiting.told for waiting in group if waiting.error is None))
             self.news.send(connection, told)
         self.changes += not all(waiting.only_adds for waiting in group)
@@ -182,6 +198,33 @@ class Database:
         writer, but for an operator's command beside it: what was read there stands for a moment."""
         self._reads = {}
         self._reads_end_at = time.monotonic() + READS_SECONDS
+
+    def _has_left(self, waiting: _Waiting, left: list[SQLModel]) -> bool:
+        """Run a work that only adds without a connection, where it needs none, and take its rows. False, and nothing
+        counts, where it asks for the database, or fails."""
+        rows_of_work: list[SQLModel] = []
+        with Session(expire_on_commit=False) as session:
+            shared.give(session, self._reads)
+            rows.let_leave(session, rows_of_work)
+            told: set[str] = set()
+            session.info[TOLD] = told
+            try:
+                waiting.value = waiting.work(session)
+                session.flush()  # raises where there is more to write than was left
+            except Exception:
+                return False
+        waiting.told = told
+        left += rows_of_work
+        return True
+
+    def _insert(self, connection: Connection, left: list[SQLModel]) -> None:
+        try:
+            rows.put(connection, left)
+        except Exception as error:
+            if is_away(error):
+                raise
+            raise NotTogether from error
+        left.clear()
 
     def _run(self, waiting: _Waiting, connection: Connection) -> Any:
         session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
@@ -245,30 +288,3 @@ def _first_fault(error: BaseException) -> BaseException:
     while isinstance(error.__context__, DBAPIError):
         error = error.__context__
     return error
-
-
-def open_engine(url: str, *, patient: bool = False) -> Engine:
-    """An engine with this project's settings; a patient one waits for PostgreSQL as long as it takes. The values of a
-    statement are in no error's text, which is logged."""
-    if not url.startswith("sqlite"):
-        from service.store.postgres import open_postgres  # psycopg is not loaded for a file
-
-        return open_postgres(url, patient)
-    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    # isolation_level=None keeps Python's driver from beginning and committing by itself.
-    settings = {"isolation_level": None, "check_same_thread": False, "timeout": 30}
-    engine = create_engine(url, connect_args=settings, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    # A writer takes the lock at once: upgrading a read transaction later fails without waiting (SQLITE_BUSY_SNAPSHOT).
-    is_writer = connection.get_execution_options().get("is_writer", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")

@@ -30,11 +30,13 @@ def of_body(session: Session, team: str, prefix: str, body_hmac: str, since: dat
 def claim(session: Session, team: str, key: str, body_hmac: str, run_id: str, now: datetime) -> IdempotencyKey:
     """Bind a key to a run, unless it is bound already: the binding that holds, which may be an earlier request's.
 
-    Two requests at the same instant meet here: the database lets one insert win, and the other reads it.
+    Two requests at the same instant meet here: the database lets one insert win, and the other reads it. A work that
+    leaves its rows to its group takes the key for free: where it is not, they are not inserted, and it is run again.
     """
     values: dict[str, Any] = {"team": team, "key": key, "body_hmac": body_hmac, "run_id": run_id, "created_at": now}
-    if insert_unless_there(session, IdempotencyKey, values):
-        return rows.new(IdempotencyKey, **values)
+    claimed = rows.new(IdempotencyKey, **values)
+    if rows.leave(session, [claimed]) or insert_unless_there(session, IdempotencyKey, values):
+        return claimed
     found = find(session, team, key)
     assert found is not None
     return found

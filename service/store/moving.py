@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.schema import AddConstraint, DropConstraint
 from sqlmodel import Session, SQLModel
 
-from service.store.db import open_engine
+from service.store.engine import open_engine
 
 BATCH = 1000
 Row = dict[str, Any]

@@ -1,16 +1,20 @@
-"""New rows, inserted at once: several times as fast as a session's flush."""
+"""New rows, inserted at once: several times as fast as a session's flush. A work that only adds leaves its own to its
+group (`store/db.py`), which inserts those of all its works together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Insert
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.orm import class_mapper, make_transient_to_detached
 from sqlmodel import Session, SQLModel
 
 Row = TypeVar("Row", bound=SQLModel)
+LEFT = "rows left to the group"
 
 
 def new(kind: type[Row], **values: Any) -> Row:
@@ -24,12 +28,34 @@ def new(kind: type[Row], **values: Any) -> Row:
 
 
 def insert(session: Session, rows: Sequence[SQLModel]) -> None:
-    """Insert rows of one table that are not the session's, and do not become it."""
-    if not rows:
-        return
-    session.flush()  # what they refer to may be waiting there
-    statement, columns = _statement(type(rows[0]))
-    session.connection().execute(statement, [{name: row.__dict__[name] for name in columns} for row in rows])
+    """Insert rows that are not the session's, and do not become it; or leave them to the group."""
+    if rows and not leave(session, rows):
+        session.flush()  # what they refer to may be waiting there
+        put(session.connection(), rows)
+
+
+def let_leave(session: Session, left: list[SQLModel]) -> None:
+    """Have this session's work leave its rows here instead of inserting them."""
+    session.info[LEFT] = left
+
+
+def leave(session: Session, rows: Iterable[SQLModel]) -> bool:
+    """Leave rows to the group; False, and nothing is done, where the work is to insert them itself."""
+    left: list[SQLModel] | None = session.info.get(LEFT)
+    if left is None:
+        return False
+    left.extend(rows)
+    return True
+
+
+def put(connection: Connection, rows: Iterable[SQLModel]) -> None:
+    """Insert rows of any tables: a statement for each table, after those that it refers to."""
+    by_kind: dict[type[SQLModel], list[SQLModel]] = defaultdict(list)
+    for row in rows:
+        by_kind[type(row)].append(row)
+    for kind in sorted(by_kind, key=_depth):
+        statement, bind = _insertion(kind, connection.dialect)
+        connection.exec_driver_sql(statement, [bind(row.__dict__) for row in by_kind[kind]])
 
 
 def adopt(session: Session, row: SQLModel) -> None:
@@ -48,8 +74,25 @@ def _defaults(kind: type[SQLModel]) -> tuple[dict[str, Any], list[tuple[str, Cal
 
 
 @cache
-def _statement(kind: type[SQLModel]) -> tuple[Insert, tuple[str, ...]]:
-    """What inserts rows of a kind, and the columns that it is given: all but those that the database computes."""
+def _depth(kind: type[SQLModel]) -> int:
+    """A table's place in an order in which each comes after those that it refers to."""
+    return kind.metadata.sorted_tables.index(kind.__table__)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=256)  # for the tables of a few databases
+def _insertion(kind: type[SQLModel], dialect: Dialect) -> tuple[str, Callable[[dict[str, Any]], Any]]:
+    """What inserts a row of a kind, and what makes the driver's parameters of its values: of every column but those
+    that the database computes. SQLAlchemy would ask what each of eighty columns is anew for each row."""
     table: Any = kind.__table__  # type: ignore[attr-defined]
-    columns = [column for column in table.columns if column.computed is None]
-    return table.insert(), tuple(column.key for column in columns)
+    types = {column.key: column.type.dialect_impl(dialect) for column in table.columns if column.computed is None}
+    compiled = table.insert().compile(dialect=dialect, column_keys=list(types))
+    names = compiled.positiontup if compiled.positional else list(types)
+    binds = [(name, types[name].bind_processor(dialect)) for name in names]
+
+    def in_order(values: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple([values[name] if bind is None else bind(values[name]) for name, bind in binds])
+
+    def by_name(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: values[name] if bind is None else bind(values[name]) for name, bind in binds}
+
+    return str(compiled), in_order if compiled.positional else by_name

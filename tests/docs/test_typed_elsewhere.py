@@ -22,7 +22,7 @@ from service.migrate import migrate
 from service.sandbox.serve import Options, SandboxServer
 from service.settings import Settings
 from service.store import teams
-from service.store.db import open_engine
+from service.store.engine import open_engine
 from tests.docs.pages import FENCE, ROOT, Block, blocks, pages
 from tests.postgres import DEBIAN, Cluster
 

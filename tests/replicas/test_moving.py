@@ -15,7 +15,8 @@ from service.migrate import ADVISORY_LOCK, migrate
 from service.sandbox.serve import SandboxServer
 from service.settings import Settings
 from service.store import home, organisation
-from service.store.db import Database, open_engine
+from service.store.db import Database
+from service.store.engine import open_engine
 from service.store.moving import NotMoved, move_all
 from tests.cli.conftest import Command
 from tests.conftest import Clock

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from service.store import home
-from service.store.db import open_engine
+from service.store.engine import open_engine
 from service.store.home import ForeignDatabase, Home
 from tests.simulation.people import People
 from tests.simulation.process import KEY

@@ -17,7 +17,8 @@ from service.flow.gate import Gate, Limits
 from service.hub.client import HubClient
 from service.leader import RENEW_SECONDS, LeaseLeader
 from service.store import home
-from service.store.db import Database, Work, _Waiting, open_engine
+from service.store.db import Database, Work, _Waiting
+from service.store.engine import open_engine
 from service.store.home import Home
 from service.store.news import News
 from service.store.vault import Vault

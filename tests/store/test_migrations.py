@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 from service.migrate import alembic_config, migrate, newest
-from service.store.db import open_engine
+from service.store.engine import open_engine
 from tests.postgres import Cluster
 
 
