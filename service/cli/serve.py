@@ -47,6 +47,8 @@ def serve(
         typer.echo(f"The admin's key is in {settings.home / 'admin.key'}.", err=True)
     gc.freeze()
     gc.enable()
+    # A request makes thousands of objects, few of them in circles; after each 700, the default, most are in use still.
+    gc.set_threshold(10_000, 20, 50)
     # A thread that waits for the interpreter lock gets it this soon; by default another one that computes keeps it for
     # 5 ms, at each of the many statements of a transaction.
     sys.setswitchinterval(0.0005)

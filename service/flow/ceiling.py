@@ -70,7 +70,7 @@ def _above(session: Session, owner: Owner, now: datetime) -> list[tuple[Budget, 
     return once(
         session,
         ("budgets", owner.subject, now.timestamp() // 900),
-        lambda: [(budget, _most_ever(session, budget, now)) for budget in budgets.above(session, owner)],
+        lambda reader: [(budget, _most_ever(reader, budget, now)) for budget in budgets.above(reader, owner)],
     )
 
 

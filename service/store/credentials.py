@@ -35,7 +35,7 @@ def held(session: Session, team: str, *, for_change: bool = False) -> TeamCreden
     """A team's own as they stand now, held until the transaction ends: nobody changes them meanwhile."""
     if for_change:
         return session.get(TeamCredential, team, with_for_update=True, populate_existing=True)
-    return once(session, ("credentials", team), lambda: _shared(session, team))
+    return once(session, ("credentials", team), lambda reader: _shared(reader, team))
 
 
 def _shared(session: Session, team: str) -> TeamCredential | None:

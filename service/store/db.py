@@ -4,7 +4,7 @@ All writes go through `Database.write`: a function from a session to a value. On
 gives each work its own savepoint, commits the group once, and only then resolves the works' futures: an answered
 write is on disk (SQLite WAL with synchronous=FULL), and sixteen waiting writers cost one fsync.
 
-Works that only add share what they read as well (`store/shared.py`). One that finds all of it there needs no connection
+Works that only add share what they read as well (`store/shared.py`). One that asks for nothing else needs no connection
 and no savepoint: it leaves its rows to the group, which inserts those of all of them together (`store/rows.py`). That
 counts only where nothing goes wrong; else each is given its savepoint, and finds out by itself.
 """
@@ -62,7 +62,7 @@ class _Waiting:
 
 
 class NotTogether(Exception):
-    """What works left to their group could not be inserted: one of them has a row that is not to be."""
+    """Works cannot do without savepoints: one of them has a row that is not to be, or met trouble of its own."""
 
 
 class GroupLost(Exception):
@@ -178,7 +178,7 @@ class Database:
                 if not waiting.only_adds:
                     self._forget_reads()
                 try:
-                    if may_leave and waiting.only_adds and self._has_left(waiting, left):
+                    if may_leave and waiting.only_adds and self._has_left(waiting, connection, left):
                         continue
                     self._insert(connection, left)  # the next work may ask for what those before it have added
                     waiting.value = self._run(waiting, connection)
@@ -199,18 +199,20 @@ class Database:
         self._reads = {}
         self._reads_end_at = time.monotonic() + READS_SECONDS
 
-    def _has_left(self, waiting: _Waiting, left: list[SQLModel]) -> bool:
-        """Run a work that only adds without a connection, where it needs none, and take its rows. False, and nothing
-        counts, where it asks for the database, or fails."""
+    def _has_left(self, waiting: _Waiting, connection: Connection, left: list[SQLModel]) -> bool:
+        """Run a work that only adds with a session that has no connection, and take its rows. False, and nothing
+        counts, where it asks for more than what all read alike, or fails."""
         rows_of_work: list[SQLModel] = []
         with Session(expire_on_commit=False) as session:
-            shared.give(session, self._reads)
+            shared.give(session, self._reads, connection)
             rows.let_leave(session, rows_of_work)
             told: set[str] = set()
             session.info[TOLD] = told
             try:
                 waiting.value = waiting.work(session)
                 session.flush()  # raises where there is more to write than was left
+            except DBAPIError as error:
+                raise NotTogether from error  # what is read for all has no savepoint
             except Exception:
                 return False
         waiting.told = told
@@ -228,7 +230,8 @@ class Database:
 
     def _run(self, waiting: _Waiting, connection: Connection) -> Any:
         session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
-        shared.give(session, self._reads if waiting.only_adds else None)
+        if waiting.only_adds:
+            shared.give(session, self._reads, connection)
         session.info[TOLD] = waiting.told
         try:
             value = waiting.work(session)

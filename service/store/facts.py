@@ -22,7 +22,7 @@ def known(
     """What is known of these to those who use a team's own tokens as they are now (None: the service's); with
     `good_at`, only what may still be relied on then. What others' tokens may read says nothing here."""
     key = ("facts", credentials, good_at, *(subject.name for subject in subjects))
-    return once(session, key, lambda: _known(session, credentials, subjects, good_at))
+    return once(session, key, lambda reader: _known(reader, credentials, subjects, good_at))
 
 
 def _known(

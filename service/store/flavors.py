@@ -121,4 +121,4 @@ def fresh_price(session: Session, name: str, now: datetime) -> int | None:
 
 
 def _one(session: Session, name: str) -> Flavor | None:
-    return once(session, ("flavor", name), lambda: session.get(Flavor, name))
+    return once(session, ("flavor", name), lambda reader: reader.get(Flavor, name))

@@ -16,7 +16,7 @@ HELD = "organisation"
 
 def read(session: Session) -> Organisation:
     """As it stands; the defaults where nobody has set anything yet."""
-    return once(session, THE_ONE, lambda: session.get(Organisation, THE_ONE) or Organisation(**_defaults()))
+    return once(session, THE_ONE, lambda reader: reader.get(Organisation, THE_ONE) or Organisation(**_defaults()))
 
 
 def lock(session: Session) -> Organisation:

@@ -59,8 +59,8 @@ def put(connection: Connection, rows: Iterable[SQLModel]) -> None:
 
 
 def adopt(session: Session, row: SQLModel) -> None:
-    """A row that was just inserted is the session's from now on, as if it had flushed it: changes of it are written. One
-    that was left to the group needs nothing for that: it is inserted as it is in the end."""
+    """A row that was just inserted is the session's from now on, as if it had flushed it: changes of it are written.
+    One that was left to the group needs nothing for that: it is inserted as it is in the end."""
     if LEFT in session.info:
         return
     make_transient_to_detached(row)

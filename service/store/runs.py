@@ -61,7 +61,7 @@ def line_up(session: Session, run: Run) -> None:
     lane = {"team": run.team, "user": run.requested_by, "flavor": run.flavor, "namespace": run.namespace}
     name = "/".join([*lane.values(), *(["own"] if run.credentials else []), *([run.origin] if run.origin else [])])
     row = {"name": name, **lane, "credentials": run.credentials, "origin": run.origin or ""}
-    once(session, ("lane", name), lambda: insert_unless_there(session, Lane, row))
+    once(session, ("lane", name), lambda reader: insert_unless_there(reader, Lane, row))
     run.lane = name
     run.rank = rank(run.created_at, run.priority)
 

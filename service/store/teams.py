@@ -27,7 +27,7 @@ ARCHIVE = "archive"
 
 def get(session: Session, name: str) -> Team | None:
     """One team."""
-    return once(session, ("team", name), lambda: session.get(Team, name))
+    return once(session, ("team", name), lambda reader: reader.get(Team, name))
 
 
 def lock(session: Session, name: str) -> Team | None:

@@ -25,7 +25,7 @@ def reasons(session: Session, runs: Sequence[Run]) -> dict[str, Why]:
         return told
     above = organisation.read(session)
     names = {run.team for run in queued}
-    paused = once(session, ("paused", *sorted(names)), lambda: _paused_teams(session, names))
+    paused = once(session, ("paused", *sorted(names)), lambda reader: _paused_teams(reader, names))
     firsts = _firsts(session, {run.lane for run in queued if run.is_ready})
     for run in queued:
         if above.paused_at is not None:
