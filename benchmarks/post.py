@@ -22,7 +22,7 @@ from sqlmodel import Session, text
 from benchmarks.bare import BODY
 from benchmarks.databases import database
 from benchmarks.load import Driven, drive, request
-from benchmarks.processes import bare
+from benchmarks.processes import bare, cpu_seconds
 from benchmarks.report import Report
 from service.api.examples import RUN_EXAMPLES
 from service.sandbox.serve import Options, SandboxServer
@@ -49,7 +49,7 @@ def main() -> None:
         with _service(folder, url) as service, bare() as echo:
             key, requests = _requests(service)
             for clients in given.clients:
-                _measure(report, given, clients, echo, service.port, requests, answered)
+                _measure(report, given, clients, echo, service, requests, answered)
             print(f"  (as {key[:8]}…)")
         _look_for(report, url, answered)
     report.write()
@@ -60,7 +60,7 @@ def _measure(
     given: argparse.Namespace,
     clients: int,
     echo: int,
-    port: int,
+    service: Service,
     requests: Iterator[bytes],
     answered: list[str],
 ) -> None:
@@ -68,10 +68,12 @@ def _measure(
     statuses: Counter[int] = Counter()
     plain: list[Driven] = []
     runs: list[Driven] = []
+    used = cpu_seconds(service.pid)
     for _ in range(given.rounds):
         plain.append(drive(echo, repeat(request("POST", "/echo", BODY)), clients, given.seconds))
-        runs.append(drive(port, requests, clients, given.seconds, lambda _status, body: bodies.append(body)))
+        runs.append(drive(service.port, requests, clients, given.seconds, lambda _status, body: bodies.append(body)))
         statuses += runs[-1].statuses
+    used = cpu_seconds(service.pid) - used
     answered += [json.loads(body)["id"] for body in bodies]
     ratio = statistics.median(b.per_second / a.per_second for a, b in zip(plain, runs, strict=True))
     tails = statistics.median(b.percentile(99) / a.percentile(99) for a, b in zip(plain, runs, strict=True))
@@ -79,6 +81,7 @@ def _measure(
     report.figure(f"bare POST {at}", statistics.median(one.per_second for one in plain), "requests/s")
     report.figure(f"POST /runs {at}", statistics.median(one.per_second for one in runs), "requests/s")
     report.figure(f"POST /runs {at}: p99", statistics.median(one.percentile(99) for one in runs) * 1000, "ms")
+    report.figure(f"POST /runs {at}: CPU time of a run", used / statuses.total() * 1000, "ms")
     report.goal(f"to the bare POST's rate {at}", ratio, at_least=LEAST[given.postgres].get(clients, 0.0))
     report.goal(f"p99, to the bare POST's {at}", tails, at_most=MOST_P99.get(clients, float("inf")))
     report.goal(f"answers other than 201 {at}", statuses.total() - statuses[201], at_most=0)
