@@ -15,7 +15,7 @@ from typing import Any
 
 from service.api.state import State
 from service.app import create_app
-from service.flow import guard, notify, prices
+from service.flow import compare, guard, notify, prices
 from service.migrate import migrate
 from service.store.db import Database
 from tests import published
@@ -67,6 +67,7 @@ class Populated:
         self.api = Api(self.app, self.world)
         self.lot = random.Random(7)
         self.runs: dict[str, str] = {}
+        self.sweep = ""
 
     def do(self, method: str, path: str, body: Any = None, as_: str = "admin") -> Any:
         """A call of the API that must be right."""
@@ -154,6 +155,38 @@ def finish(made: Populated, name: str, *, publishes: bool) -> None:
     notify.run_once(made.world.gate)
 
 
+def by_itself(made: Populated) -> None:
+    """A sweep that has ended, a schedule and a trigger. What points evaluate to is spelt by their arguments."""
+    prices.run_once(made.world.gate)
+    evals = "\n".join(f"{{'eval_loss': {whole}.{{{{lora.r}}}}{{{{warmup_steps}}}}, 'step': {step}}}"
+                      for step, whole in ((100, 2), (200, 1), (300, 1)))  # fmt: skip
+    run = {
+        "recipe": sft(steps=300, eval={"steps": 100}),
+        "flavor": "l4x1",
+        "timeout": "1h",
+        "output_repo": "acme/ranks-{{point}}",
+        "env": {"SANDBOX_RUN_SECONDS": "1200", "SANDBOX_LOG": evals, "SANDBOX_GPU_GIB": "15.6"},
+    }
+    grid = {"lora.r": [8, 16, 32], "warmup_steps": [10, 50, 90]}
+    body = {"name": "rank and warm-up", "run": run, "grid": grid, "max_cost_usd": 4, "early_stopping": {"factor": 3}}
+    made.sweep = made.do("POST", "/sweeps", {**body, "max_parallel": 3}, "ada@acme.com")["id"]
+    pushed: set[str] = set()
+    while not (sweep := made.do("GET", f"/sweeps/{made.sweep}"))["is_terminal"]:
+        for point in sweep["points"]:
+            if point["state"] == "running" and point["output_repo"] not in pushed:
+                pushed.add(point["output_repo"])
+                made.publish(point["output_repo"].partition("/")[2])
+        made.clock.turn(minutes=1)
+        made.world.pass_all()
+        compare.run_once(made.world.gate)
+    template = {"recipe": sft(SMALL), "flavor": "l4x1", "timeout": "1h", "output_repo": "acme/nightly-{{date}}"}
+    when = {"cron": "30 2 * * 1-5", "time_zone": "Europe/Berlin"}
+    made.do("POST", "/schedules", {"name": "nightly", "run": template, **when}, "ci@acme.com")
+    watched = {"name": "new support chats", "repo_type": "dataset", "repo": "acme/support-chats"}
+    body = {**watched, "run": {**template, "output_repo": "acme/support-{{timestamp}}"}}
+    made.do("POST", "/triggers", body, "grace@acme.com")
+
+
 def present(made: Populated) -> None:
     """What is seen now: trainings on their way, runs that wait for this and that, one that was repaired."""
     prices.run_once(made.world.gate)
@@ -195,6 +228,7 @@ def populated(folder: Path) -> Iterator[Populated]:
     try:
         people(made)
         past(made)
+        by_itself(made)
         clock.now = now - timedelta(minutes=25)
         present(made)
         yield made

@@ -45,6 +45,7 @@ def pictures(made: Populated) -> dict[str, tuple[str, dict[str, object]]]:
         "queue-phone": ("/", {"viewport": PHONE}),
         "run": (f"/ui/runs/{runs['sql-agent-v4']}", {}),
         "failed-run": (f"/ui/runs/{runs['smollm3-sft']}", {}),
+        "sweep": (f"/ui/automation/sweeps/{made.sweep}", {}),
         "money": ("/ui/money", {}),
         "new-run": ("/ui/new", {}),
         "admin": ("/ui/admin", {}),

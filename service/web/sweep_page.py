@@ -26,7 +26,7 @@ async def sweep_page(sweep_id: str, visit: Looking) -> Response:
         "sweep.html",
         sweep=sweep,
         headline=headline(sweep),
-        rungs=[rung_in_words(one, len(sweep["points"])) for one in sweep["rungs"]],
+        rungs=[rung_in_words(one, sweep) for one in sweep["rungs"]],
         may_cancel=may_change(visit, sweep) and not sweep["is_terminal"] and sweep["cancelled_at"] is None,
     )
 
@@ -54,10 +54,10 @@ def _best(sweep: Mapping[str, Any]) -> str:
     return f"Point {best['number']} is the best{so_far}, with a loss of {number(best['eval_loss'])}."
 
 
-def rung_in_words(rung: Mapping[str, Any], points: int) -> str:
+def rung_in_words(rung: Mapping[str, Any], sweep: Mapping[str, Any]) -> str:
     """Who goes on from a comparison, and how many have come to it."""
     count, most, reached = rung["evaluations"], rung["goes_on"], rung["reached"]
     after = "the first evaluation" if count == 1 else f"{count} evaluations"
     best = "the best goes on" if most == 1 else f"the best {most} go on"
-    came = f"all {points} have come" if reached == points else f"{reached or 'none'} of {points} came so far"
-    return f"After {after} {best}: {came}."
+    so_far = "" if sweep["is_terminal"] else " so far"
+    return f"After {after} {best}: {reached or 'none'} of {len(sweep['points'])} came to it{so_far}."

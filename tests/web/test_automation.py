@@ -103,12 +103,12 @@ def test_a_sweep_has_a_page_with_its_points_side_by_side(api: Api) -> None:
     path, lead = f"{PAGE}/sweeps/{made['id']}", Visitor(api)
     told = lead.text(path)
     assert "0 of 2 points are under way, 2 wait. No point has succeeded and told a loss so far." in told
-    assert "After the first evaluation the best goes on: none of 2 came so far." in told
+    assert "After the first evaluation the best goes on: none of 2 came to it so far." in told
     ended = until(api, made)
     html = lead.html(path)
     told = words(html)
     assert "Point 2 is the best, with a loss of 1.25." in told
-    assert "the best goes on: all 2 have come." in told
+    assert "the best goes on: 2 of 2 came to it." in told
     assert "Cancel" not in told
     worse, better = (words(row(html, f"point-{number}")) for number in (1, 2))
     assert worse.startswith("point 1 l1 3, l2 2.5, l3 2.25 cancelled point 1: after its first evaluation its loss 3")
@@ -179,4 +179,5 @@ def test_words_of_a_sweep() -> None:
     ending = {**going, "cancelled_at": "2026-11-30T12:00:00Z", "cancelled_by": "alice"}
     assert headline(ending) == "It is being cancelled, by alice."
     rung = {"evaluations": 3, "goes_on": 2, "reached": 5}
-    assert rung_in_words(rung, 9) == "After 3 evaluations the best 2 go on: 5 of 9 came so far."
+    sweep = {"points": [{}] * 9, "is_terminal": False}
+    assert rung_in_words(rung, sweep) == "After 3 evaluations the best 2 go on: 5 of 9 came to it so far."
