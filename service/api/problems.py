@@ -124,17 +124,16 @@ async def _database_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | ValidationError)
-    errors, kind = validation_faults(error), fault_kind(error)
-    field, rule, remedy = errors[0].field, errors[0].rule, errors[0].remedy
-    return problem(
-        kind.status,
-        kind.code,
-        kind.title,
-        f"{field or 'the body'} {rule}" if rule.startswith(VERBS) else f"{field}: {rule}" if field else rule,
-        field=field or None,
-        remedy=remedy,
-        errors=[one.model_dump() for one in errors],
-    )
+    return answer(as_invalid(error))
+
+
+def as_invalid(error: RequestValidationError | ValidationError) -> Invalid:
+    """The first of what is wrong, with all of it in `errors`."""
+    errors = validation_faults(error)
+    field, rule = errors[0].field, errors[0].rule
+    told = f"{field or 'the body'} {rule}" if rule.startswith(VERBS) else f"{field}: {rule}" if field else rule
+    every = [one.model_dump() for one in errors]
+    return fault_kind(error)(told, field=field or None, remedy=errors[0].remedy, errors=every)
 
 
 def validation_faults(error: RequestValidationError | ValidationError) -> list[FieldError]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from service.api import template
+from service.api.problems import as_invalid
 from service.api.state import State
 from service.api.sweep_schemas import SweepCreate
 from service.domain.errors import Invalid
@@ -33,9 +35,10 @@ def make_points(session: Session, origin: Origin, sweep: Sweep, body: SweepCreat
         try:
             run = template.made(session, origin, _occasion(origin, number, values), app)
             _refuse_alike(run, number, taken)
-        except Invalid as error:
-            _tell_place(error, body, number, values)
-            raise
+        except (Invalid, ValidationError) as error:
+            refused = error if isinstance(error, Invalid) else as_invalid(error)
+            _tell_place(refused, body, number, values)
+            raise refused from None
         if sweep.factor is not None:
             _refuse_unevaluated(run)
         session.add(SweepPoint(sweep=sweep.id, number=number, run_id=run["id"], parameters=values))

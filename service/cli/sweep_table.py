@@ -39,7 +39,7 @@ def best_of(found: Sweep) -> str | None:
     """The best point so far, None where none has succeeded with a loss."""
     best = found.best
     return (
-        None if best is None else f"point {best.number}, eval loss {loss(best.eval_loss)}: {_values(best.parameters)}"
+        None if best is None else f"point {best.number}, eval loss {loss(best.eval_loss)}: {values_of(best.parameters)}"
     )
 
 
@@ -74,7 +74,7 @@ def _row(point: SweepPoint, is_wide: bool) -> list[str]:
         loss(point.eval_loss),
         dollars(point.charged_usd),
         point.run_id if is_wide else point.run_id[-ENDING:],
-        plain(_values(point.parameters)),
+        plain(values_of(point.parameters)),
     ]
 
 
@@ -91,5 +91,6 @@ def _rungs(found: SweepTable) -> str | None:
     return ", ".join(told) or None
 
 
-def _values(parameters: dict[str, Any]) -> str:
+def values_of(parameters: dict[str, Any]) -> str:
+    """The arguments of a point."""
     return " ".join(f"{name}={value}" for name, value in parameters.items())

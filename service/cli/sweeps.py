@@ -12,7 +12,7 @@ from service.cli import exits
 from service.cli.origins import FileArgument, NameArgument, fields_of, id_of
 from service.cli.service_call import JsonOption, TeamOption, connect, long_wait
 from service.cli.show import ceiling, dollars, plain, print_json, print_list, print_table
-from service.cli.sweep_table import line_of, points_of, print_sweep, whole_of
+from service.cli.sweep_table import line_of, points_of, print_sweep, values_of, whole_of
 
 if TYPE_CHECKING:
     from service.client.origin_records import SweepTable
@@ -47,8 +47,15 @@ def sweeps(
 @app.command()
 def make(file: FileArgument, team: TeamOption = None, as_json: JsonOption = False) -> None:
     """Make one: `name`, `grid` or `points`, `max_cost_usd`, and `run`, a body of POST /runs."""
+    from service.client import Problem
+
     with connect() as client:
-        found = client.sweeps.create(**fields_of(file, team, "name", "run", "max_cost_usd"))
+        try:
+            found = client.sweeps.create(**fields_of(file, team, "name", "run", "max_cost_usd"))
+        except Problem as problem:
+            if (point := problem.raw.get("point")) is not None:
+                typer.echo(f"Point {point['number']}, {values_of(point['parameters'])}:", err=True)
+            raise
     if as_json:
         print_json(found.raw)
         return

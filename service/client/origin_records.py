@@ -136,6 +136,7 @@ class Sweep(Record):
     name: str
     state: str
     is_terminal: bool
+    message: str
     team: str
     owner: str
     run: dict[str, Any]

@@ -332,3 +332,12 @@ def test_members_change_their_own_and_leads_all(api: Api) -> None:
     assert api("PATCH", f"/sweeps/{made['id']}", json={"max_parallel": 1}).status_code == 403
     assert api("POST", f"/sweeps/{made['id']}/cancel").status_code == 403
     assert api("PATCH", f"/sweeps/{made['id']}", as_="lead", json={"max_parallel": 1}).status_code == 200
+
+
+def test_a_value_of_the_wrong_form_is_told_with_its_point(api: Api) -> None:
+    run = {**RUN, "timeout": "{{minutes}}m", "env": {}}
+    body = {"name": "minutes", "run": run, "points": [{"minutes": 5}, {"minutes": 0.5}], "max_cost_usd": 1}
+    answer = api("POST", "/sweeps", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "run.timeout")
+    assert answer.json()["point"] == {"number": 2, "parameters": {"minutes": 0.5}}
+    assert runs(api) == []

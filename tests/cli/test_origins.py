@@ -55,14 +55,27 @@ def test_a_sweep_is_made_followed_and_shown(tunegate: Command, here: Path) -> No
     tunegate("sweeps", "cancel", sweep_id, code=3)
 
 
-def test_a_cancelled_sweep_is_no_success(tunegate: Command, here: Path) -> None:
+def interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_cancelled_sweep_is_no_success(tunegate: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     body = SWEEP.replace("print(", "__import__('time').sleep(600); print(").replace("0.01", "0.0015")
     sweep_id = tunegate("sweeps", "make", "-", stdin=body).split()[0]
     assert "Each at its most they would cost $0.002004: what does not fit waits." in tunegate.err
+    with monkeypatch.context() as patched:
+        patched.setattr("service.cli.sweeps.time.sleep", interrupt)
+        tunegate("sweeps", "show", "-f", sweep_id, code=130)
+    assert tunegate.err.startswith(f"{sweep_id} goes on: ")
     assert sweep_id in tunegate("sweeps", "cancel", "rates"), "of two of the name the one that goes on"
     sweep = tunegate.json("sweeps", "show", "--follow", "rates", code=1)
     assert (sweep["id"], sweep["state"]) == (sweep_id, "cancelled")
     assert "cancelled" in tunegate.err, "what its points did, beside the document"
+
+
+def test_a_point_that_is_refused_is_named(tunegate: Command) -> None:
+    tunegate("sweeps", "make", "-", stdin=SWEEP.replace("timeout: 5m", "timeout: '{{lr}}m'"), code=3)
+    assert tunegate.err.startswith("Point 2, lr=0.5:\ninvalid: run.timeout: ")
 
 
 def test_a_schedule_by_its_name(tunegate: Command, here: Path) -> None:
