@@ -14,7 +14,10 @@ class Slot(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return "the organisation" if self.kind == "organisation" else f"{self.kind} {self.name}"
+        """As it is called in a sentence; what makes runs is called by its id alone."""
+        if self.kind == "organisation":
+            return "the organisation"
+        return self.name if self.kind == "origin" else f"{self.kind} {self.name}"
 
 
 class TakesSlots(Protocol):

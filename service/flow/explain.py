@@ -121,8 +121,10 @@ def _may_be(session: Session, run: Run, now: datetime, changes: Mapping[str, Any
 
 def _turn(decision: Decision, is_open: bool) -> Check:
     """Whether an earlier run must go first, or takes what there is: `is_open` where all gates before are."""
-    if not isinstance(decision, Wait) or not is_open:
+    if not isinstance(decision, Wait):
         return Check("turn", True, message="nobody has to go first")
+    if not is_open:
+        return Check("turn", True, message="who goes first counts once the gates above are open")
     if not decision.lacks_money and not decision.lacks_slots:
         return Check("turn", False, decision.reason, decision.message)
     return Check("turn", False, decision.reason, f"once those in front have started: {decision.message}")
