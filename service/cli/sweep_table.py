@@ -24,6 +24,7 @@ def print_sweep(found: SweepTable) -> None:
     print_facts([
         ("sweep", f"{found.id}, {plain(found.name)}"),
         ("state", f"{state(found.state)}, {points_of(found)}"),
+        ("what", plain(found.message)),
         ("team", f"{plain(found.team)}, runs of {plain(found.owner)}"),
         ("trains", plain(trains(found.run))),
         ("rungs", _rungs(found)),

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 BEGINNING = "swp_"
 LOOK_SECONDS = 2.0
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="The same key and request: the same sweep, however often it is sent."),
+]
 
 app = typer.Typer(help="A grid of runs within one cap: list, make, show, cancel.", invoke_without_command=True)
 
@@ -45,13 +49,14 @@ def sweeps(
 
 
 @app.command()
-def make(file: FileArgument, team: TeamOption = None, as_json: JsonOption = False) -> None:
+def make(file: FileArgument, team: TeamOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """Make one: `name`, `grid` or `points`, `max_cost_usd`, and `run`, a body of POST /runs."""
     from service.client import Problem
 
+    fields = fields_of(file, team, "name", "run", "max_cost_usd")
     with connect() as client:
         try:
-            found = client.sweeps.create(**fields_of(file, team, "name", "run", "max_cost_usd"))
+            found = client.sweeps.create(idempotency_key=key, **fields)
         except Problem as problem:
             if (point := problem.raw.get("point")) is not None:
                 typer.echo(f"Point {point['number']}, {values_of(point['parameters'])}:", err=True)

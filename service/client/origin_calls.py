@@ -1,13 +1,14 @@
 """The calls about what makes runs by itself (schedules, triggers, sweeps), each described once for both clients.
 
-`run` is the template: a body of POST /runs. What makes one is not sent again after a lost answer: whoever does so
-learns by the refusal of its name whether it is there.
+`run` is the template: a body of POST /runs. A sweep is made under an idempotency key, as a run is. A schedule or
+trigger is not sent again after a lost answer: whoever does so learns by the refusal of its name whether it is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from service.client.call import Call, given, nothing, path
 from service.client.origin_records import NewTrigger, Schedule, Sweep, SweepTable, Trigger
@@ -111,10 +112,15 @@ def sweep(sweep_id: str) -> Call[SweepTable]:
     return Call("GET", path("sweeps", sweep_id), SweepTable.of)
 
 
-def create_sweep(*, name: str, run: Mapping[str, Any], max_cost_usd: float, **fields: Any) -> Call[SweepTable]:
-    """POST /sweeps; `fields`: `grid` or `points`, `max_parallel`, `early_stopping`, `team`."""
+def create_sweep(
+    *, name: str, run: Mapping[str, Any], max_cost_usd: float, idempotency_key: str | None = None, **fields: Any
+) -> Call[SweepTable]:
+    """POST /sweeps; the same sweep for the same key and body. `fields`: `grid` or `points`, `max_parallel`,
+    `early_stopping`, `team`."""
     body = given(name=name, run=run, max_cost_usd=max_cost_usd, **fields)
-    return Call("POST", "/sweeps", SweepTable.of, body=body, repeats=False)
+    return Call(
+        "POST", "/sweeps", SweepTable.of, body=body, headers={"idempotency-key": idempotency_key or str(uuid4())}
+    )
 
 
 def change_sweep(sweep_id: str, **fields: Any) -> Call[SweepTable]:

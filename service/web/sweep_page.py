@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from service.web.automation import may_change
 from service.web.origin_words import PATH
 from service.web.pages import Looking
-from service.web.wording import number
+from service.web.wording import sentence
 
 router = APIRouter(include_in_schema=False)
 ACTIVE = ("submitting", "starting", "running")
@@ -32,26 +32,14 @@ async def sweep_page(sweep_id: str, visit: Looking) -> Response:
 
 
 def headline(sweep: Mapping[str, Any]) -> str:
-    """The one sentence that the page opens with."""
-    best = _best(sweep)
-    if sweep["state"] == "cancelled":
-        return f"Cancelled by {sweep['cancelled_by']}. {best}"
-    if sweep["is_terminal"]:
-        return best
+    """What the page opens with: how far it is, and which point is the best."""
+    told = sentence(sweep["message"])
     if sweep["cancelled_at"] is not None:
-        return f"It is being cancelled, by {sweep['cancelled_by']}."
-    states = sweep["states"]
-    active = sum(states.get(one, 0) for one in ACTIVE)
-    begun = f"{active} of {sum(states.values())} points {'is' if active == 1 else 'are'} under way"
-    waits = f", {states['queued']} {'waits' if states['queued'] == 1 else 'wait'}" if "queued" in states else ""
-    return f"{begun}{waits}. {best}"
-
-
-def _best(sweep: Mapping[str, Any]) -> str:
-    best, so_far = sweep["best"], "" if sweep["is_terminal"] else " so far"
-    if best is None:
-        return f"No point has succeeded and told a loss{so_far}."
-    return f"Point {best['number']} is the best{so_far}, with a loss of {number(best['eval_loss'])}."
+        return f"{'Cancelled' if sweep['is_terminal'] else 'Being cancelled'} by {sweep['cancelled_by']}. {told}"
+    if sweep["is_terminal"]:
+        return told
+    active = sum(sweep["states"].get(one, 0) for one in ACTIVE)
+    return f"{told} Under way: {active}, waiting: {sweep['states'].get('queued', 0)}."
 
 
 def rung_in_words(rung: Mapping[str, Any], sweep: Mapping[str, Any]) -> str:

@@ -32,9 +32,10 @@ TRIGGER = {"name": "new chats", "repo_type": "dataset", "repo": "acme/tiny-chat-
 
 def test_a_sweep_is_made_followed_and_shown(tunegate: Command, here: Path) -> None:
     (here / "sweep.yaml").write_text(SWEEP)
-    sweep_id, told = tunegate("sweeps", "make", "sweep.yaml").split(maxsplit=1)
+    sweep_id, told = tunegate("sweeps", "make", "sweep.yaml", "--idempotency-key", "once").split(maxsplit=1)
     assert told == "2 points  $0.01 at most together\n"
     assert "they would cost" not in tunegate.err
+    assert tunegate("sweeps", "make", "sweep.yaml", "--idempotency-key", "once").split()[0] == sweep_id
     tunegate("sweeps", "make", "sweep.yaml", code=3)
     assert sweep_id in tunegate.err, "the name is taken while it goes on"
     out = tunegate("sweeps", "show", "-f", "rates")
@@ -42,6 +43,7 @@ def test_a_sweep_is_made_followed_and_shown(tunegate: Command, here: Path) -> No
     assert re.search(r"^1 +succeeded +5 +2\.5 +0\.000167 +run_\w+ +lr=2\.5 *$", out, re.M)
     assert re.search(r"^2 +succeeded, best +5 +0\.5 +0\.000167 +run_\w+ +lr=0\.5 *$", out, re.M)
     assert re.search(r"^state +ended, 2 succeeded *$", out, re.M)
+    assert re.search(r"^what +2 of 2 points have ended; the best is point 2, with a loss of 0\.5 *$", out, re.M)
     assert re.search(r"^charged +\$0\.000334 of \$0\.01", out, re.M)
     assert re.search(r"^best +point 2, eval loss 0\.5: lr=0\.5 *$", out, re.M)
     assert "a script {{lr}}, on cpu-basic" in out

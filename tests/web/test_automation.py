@@ -102,12 +102,12 @@ def test_a_sweep_has_a_page_with_its_points_side_by_side(api: Api) -> None:
     made = make_sweep(api, points=[WORSE, BETTER], early_stopping={"factor": 2})
     path, lead = f"{PAGE}/sweeps/{made['id']}", Visitor(api)
     told = lead.text(path)
-    assert "0 of 2 points are under way, 2 wait. No point has succeeded and told a loss so far." in told
+    assert "0 of 2 points have ended; none of them has said an eval_loss. Under way: 0, waiting: 2." in told
     assert "After the first evaluation the best goes on: none of 2 came to it so far." in told
     ended = until(api, made)
     html = lead.html(path)
     told = words(html)
-    assert "Point 2 is the best, with a loss of 1.25." in told
+    assert "2 of 2 points have ended; the best is point 2, with a loss of 1.25." in told
     assert "the best goes on: 2 of 2 came to it." in told
     assert "Cancel" not in told
     worse, better = (words(row(html, f"point-{number}")) for number in (1, 2))
@@ -131,7 +131,7 @@ def test_a_sweep_is_cancelled_by_its_button(api: Api) -> None:
     told = lead.text(path)
     assert "Its runs are asked to end." in told
     until(api, made)
-    assert "Cancelled by lead. No point has succeeded and told a loss." in lead.text(path)
+    assert "Cancelled by lead. 2 of 2 points have ended; none of them has said an eval_loss" in lead.text(path)
 
 
 def test_only_leads_and_whose_it_is_have_buttons(api: Api) -> None:
@@ -172,12 +172,11 @@ def test_ids_in_sentences_lead_to_what_has_them() -> None:
 
 
 def test_words_of_a_sweep() -> None:
-    going = {"best": None, "is_terminal": False, "state": "running", "cancelled_at": None, "cancelled_by": None}
-    assert headline({**going, "states": {"running": 1, "queued": 1, "cancelled": 1}}).startswith(
-        "1 of 3 points is under way, 1 waits. "
-    )
+    going = {"message": "1 of 3 points have ended", "is_terminal": False, "cancelled_at": None, "cancelled_by": None}
+    told = headline({**going, "states": {"running": 1, "queued": 1, "cancelled": 1}})
+    assert told == "1 of 3 points have ended. Under way: 1, waiting: 1."
     ending = {**going, "cancelled_at": "2026-11-30T12:00:00Z", "cancelled_by": "alice"}
-    assert headline(ending) == "It is being cancelled, by alice."
+    assert headline(ending) == "Being cancelled by alice. 1 of 3 points have ended."
     rung = {"evaluations": 3, "goes_on": 2, "reached": 5}
     sweep = {"points": [{}] * 9, "is_terminal": False}
     assert rung_in_words(rung, sweep) == "After 3 evaluations the best 2 go on: 5 of 9 came to it so far."
