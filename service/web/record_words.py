@@ -10,7 +10,7 @@ from service.web.wording import usd, words
 # What money went to that made no run succeed, in words.
 WASTED = {
     "timed_out": ("timed out", "its timeout ended the job before it was done"),
-    "cancelled": ("cancelled", "somebody stopped it when it had cost something already"),
+    "cancelled": ("cancelled", "it was stopped when it had cost something already"),
     "output_missing": ("no model came of it", "the job ended well, and its model is not on the Hub"),
     "stray": ("a second job of a run", "it was started outside the gate, under a run's name"),
 }
