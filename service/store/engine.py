@@ -18,7 +18,8 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None keeps Python's driver from beginning and committing by itself.
     settings = {"isolation_level": None, "check_same_thread": False, "timeout": 30}
-    engine = create_engine(url, connect_args=settings, hide_parameters=True)
+    # As many stay open as steps look at once: to open one takes longer than most of what it is asked.
+    engine = create_engine(url, connect_args=settings, hide_parameters=True, pool_size=16)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
