@@ -635,6 +635,7 @@ def upgrade() -> None:
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_outcome", sa.String(), nullable=True),
         sa.Column("last_message", sa.String(), nullable=True),

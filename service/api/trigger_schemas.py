@@ -78,6 +78,7 @@ class TriggerObject(Wire):
     paused_at: datetime | None
     paused_by: str | None
     looks_at: datetime | None = Field(description="When the repository is read next; null: nothing was told of it")
+    trouble: str | None = Field(description="Why it could not be read, or is not to be yet: it is tried again")
     last: LastLook | None
     created_at: datetime
 

@@ -195,5 +195,6 @@ def _json(session: Session, app: State, origin: Origin, trigger: Trigger) -> dic
         "overlap": trigger.overlap,
         "hook": f"{(app.gate.public_url or '').rstrip('/')}/hooks/hub/{origin.id}",
         "looks_at": iso_or_none(trigger.due_at),
+        "trouble": trigger.trouble,
         "last": last,
     }

@@ -70,6 +70,7 @@ class Trigger(Record):
     paused_at: datetime | None
     paused_by: str | None
     looks_at: datetime | None
+    trouble: str | None
     last: LastLook | None
     created_at: datetime
 

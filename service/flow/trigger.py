@@ -69,12 +69,12 @@ def turn(session: Session, trigger_id: str, seen: Seen, gate: Gate, now: datetim
     if seen.revision is None and trigger.tries < MOST_TRIES:
         trigger.tries += 1
         trigger.due_at = now + hub_backoff(trigger.tries)
-        trigger.last_message = seen.problem
+        trigger.trouble = seen.problem
         session.add(trigger)
         return None
     if (writer := triggers.writes_still(session, trigger)) is not None:  # whose commit it is, its end will tell
         trigger.due_at = now + timedelta(seconds=trigger.debounce_seconds)
-        trigger.last_message = f"{writer.id} is publishing to {trigger.repo}: it is looked at again after that"
+        trigger.trouble = f"{writer.id} is publishing to {trigger.repo}: it is looked at again after that"
         session.add(trigger)
         return None
     came = _judge(session, origin, trigger, seen, gate, now)
@@ -82,7 +82,7 @@ def turn(session: Session, trigger_id: str, seen: Seen, gate: Gate, now: datetim
     trigger.last_revision = seen.revision
     trigger.last_run_id = came.run_id or trigger.last_run_id
     trigger.seen_revision = seen.revision or trigger.seen_revision
-    trigger.due_at = trigger.told_at = None
+    trigger.due_at = trigger.told_at = trigger.trouble = None
     trigger.tries = 0
     session.add(trigger)
     if came.run_id is None:

@@ -130,6 +130,10 @@ def test_many_hints_are_one_look_and_none_is_put_off_for_ever(world: World) -> N
 def test_a_hub_that_does_not_answer_is_asked_again_and_given_up(world: World) -> None:
     make(world, repo="acme/nowhere")
     hint(world)
+    world.clock.turn(hours=1)
+    step.run_once(world.gate)
+    assert "acme/nowhere could not be read" in (trigger(world).trouble or "")
+    assert trigger(world).last_outcome is None
     for _ in range(20):
         world.clock.turn(hours=1)
         step.run_once(world.gate)
@@ -137,6 +141,7 @@ def test_a_hub_that_does_not_answer_is_asked_again_and_given_up(world: World) ->
     [(event, message)] = told(world)
     assert event == "trigger.refused"
     assert "acme/nowhere could not be read" in message
+    assert trigger(world).trouble is None
 
 
 def test_a_runs_own_commit_starts_none(world: World) -> None:
@@ -153,7 +158,7 @@ def test_a_runs_own_commit_starts_none(world: World) -> None:
     published = push(world, b"b", "model", repo)  # by the job
     hint(world)
     assert look(world) == 0, "as long as it publishes, it is waited for"
-    assert run.id in (trigger(world).last_message or "")
+    assert run.id in (trigger(world).trouble or "")
     world.until_end(run.id)
 
     def note(session: Session) -> None:  # what `settle` finds on the Hub

@@ -72,7 +72,9 @@ class Trigger(SQLModel, table=True):
     seen_revision: str | None = None
     told_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     due_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    # how often it could not be read since, and why it is read again later
     tries: int = 0
+    trouble: str | None = None
     last_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_outcome: str | None = None
     last_message: str | None = None
