@@ -8,7 +8,7 @@ from sqlmodel import AutoString, SQLModel
 
 from migrations.append_only import add_to_draft
 from service.store import tables  # noqa: F401 - registers every table
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, for_postgresql
 
 
 def render(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -22,6 +22,7 @@ def render(kind: str, item: object, _context: object) -> str | Literal[False]:
 
 def run(connection: Connection) -> None:
     """Migrate over one connection. SQLite cannot alter most of a table: batch mode copies it."""
+    for_postgresql(SQLModel.metadata)
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,

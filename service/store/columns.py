@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
@@ -16,6 +16,24 @@ SQLModel.metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+# Where an index keeps its condition for PostgreSQL.
+POSTGRESQL_WHERE = "postgresql_where"
+
+
+def index_where(where: str, name: str, *columns: str, postgresql: str | None = None, unique: bool = False) -> Index:
+    """An index of the rows of which `where` is true, on both databases; `postgresql` where that says it otherwise.
+    SQLAlchemy loads its whole PostgreSQL for a condition of PostgreSQL's: migrations give it, with `for_postgresql`."""
+    info = {POSTGRESQL_WHERE: text(postgresql or where)}
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), info=info)
+
+
+def for_postgresql(metadata: MetaData) -> None:
+    """Give partial indexes their condition on PostgreSQL."""
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        if POSTGRESQL_WHERE in index.info:
+            index.dialect_options["postgresql"]["where"] = index.info[POSTGRESQL_WHERE]
 
 
 class UtcDateTime(TypeDecorator[datetime]):

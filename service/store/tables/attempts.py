@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, text
+from sqlalchemy import JSON, BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, index_where
 
 
 class Attempt(SQLModel, table=True):
@@ -17,19 +17,8 @@ class Attempt(SQLModel, table=True):
         Index("ix_attempt_flavor_admitted_at", "flavor", "admitted_at"),
         Index("ix_attempt_finished_at", "finished_at"),
         # the few whose log is still kept
-        Index(
-            "ix_attempt_logged",
-            "finished_at",
-            "log_bytes",
-            sqlite_where=text("log_bytes > 0"),
-            postgresql_where=text("log_bytes > 0"),
-        ),
-        Index(
-            "ix_attempt_measured",
-            "finished_at",
-            sqlite_where=text("metric_points > 0"),
-            postgresql_where=text("metric_points > 0"),
-        ),
+        index_where("log_bytes > 0", "ix_attempt_logged", "finished_at", "log_bytes"),
+        index_where("metric_points > 0", "ix_attempt_measured", "finished_at"),
     )
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     attempt: int = Field(primary_key=True)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, index_where
 
 
 class UploadedFile(SQLModel, table=True):
@@ -17,18 +17,8 @@ class UploadedFile(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('arriving', 'uploaded', 'processed', 'error')", "state_known"),
         Index("ix_uploaded_file_team_id", "team", "id"),
-        Index(
-            "ix_uploaded_file_expires_at",
-            "expires_at",
-            sqlite_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
-            postgresql_where=text("expires_at IS NOT NULL AND deleted_at IS NULL"),
-        ),
-        Index(
-            "ix_uploaded_file_due_at",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
+        index_where("expires_at IS NOT NULL AND deleted_at IS NULL", "ix_uploaded_file_expires_at", "expires_at"),
+        index_where("due_at IS NOT NULL", "ix_uploaded_file_due_at", "due_at"),
     )
     id: str = Field(primary_key=True)
     team: str = Field(foreign_key="team.name")

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, index_where
 
 
 class Event(SQLModel, table=True):
@@ -17,12 +17,7 @@ class Event(SQLModel, table=True):
         UniqueConstraint("subject", "sequence"),
         Index("ix_event_team", "team", "position"),  # a team's feed
         # The notifier asks for the few events that have no position yet.
-        Index(
-            "ix_event_unstamped",
-            "id",
-            sqlite_where=text("position IS NULL"),
-            postgresql_where=text("position IS NULL"),
-        ),
+        index_where("position IS NULL", "ix_event_unstamped", "id"),
     )
     id: str = Field(primary_key=True)
     position: int | None = Field(default=None, sa_type=BigInteger, unique=True)
@@ -40,14 +35,7 @@ class Endpoint(SQLModel, table=True):
     only."""
 
     __tablename__ = "endpoint"
-    __table_args__ = (
-        Index(
-            "ix_endpoint_run_id",
-            "run_id",
-            sqlite_where=text("run_id IS NOT NULL"),
-            postgresql_where=text("run_id IS NOT NULL"),
-        ),
-    )
+    __table_args__ = (index_where("run_id IS NOT NULL", "ix_endpoint_run_id", "run_id"),)
     id: str = Field(primary_key=True)
     team: str | None = Field(default=None, foreign_key="team.name", index=True)
     run_id: str | None = Field(default=None, foreign_key="run.id")
@@ -77,14 +65,7 @@ class Delivery(SQLModel, table=True):
         UniqueConstraint("endpoint_id", "event_id"),
         CheckConstraint("state IN ('pending', 'delivered', 'failed')", "state_known"),
         # what is to be sent next, endpoint by endpoint
-        Index(
-            "ix_delivery_pending",
-            "endpoint_id",
-            "next_try_at",
-            "id",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
-        ),
+        index_where("state = 'pending'", "ix_delivery_pending", "endpoint_id", "next_try_at", "id"),
         # whether an earlier one of the same subject is still to come, and the log by state
         Index("ix_delivery_of_subject", "endpoint_id", "state", "subject", "sequence"),
         Index("ix_delivery_created_at", "created_at"),

@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, text
+from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
 
-from service.store.columns import UtcDateTime
-
-_IS_THERE = text("ended_at IS NULL")
+from service.store.columns import UtcDateTime, index_where
 
 
 class Origin(SQLModel, table=True):
@@ -16,9 +14,7 @@ class Origin(SQLModel, table=True):
     taken away, as its runs do."""
 
     __tablename__ = "origin"
-    __table_args__ = (
-        Index("ix_origin_team_name", "team", "name", unique=True, sqlite_where=_IS_THERE, postgresql_where=_IS_THERE),
-    )
+    __table_args__ = (index_where("ended_at IS NULL", "ix_origin_team_name", "team", "name", unique=True),)
     id: str = Field(primary_key=True)
     kind: str
     team: str = Field(foreign_key="team.name", index=True)

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from service.domain.stray import Action, Kind
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, index_where
 
 
 class Stray(SQLModel, table=True):
@@ -16,12 +16,7 @@ class Stray(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in Kind) + ")", "kind_known"),
         CheckConstraint("action IN (" + ", ".join(f"'{action}'" for action in Action) + ")", "action_known"),
-        Index(
-            "ix_stray_open",
-            "namespace",
-            sqlite_where=text("ended_at IS NULL"),
-            postgresql_where=text("ended_at IS NULL"),
-        ),
+        index_where("ended_at IS NULL", "ix_stray_open", "namespace"),
     )
     id: str = Field(primary_key=True)
     namespace: str

@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, text
+from sqlalchemy import JSON
 from sqlmodel import Field, SQLModel
 
-from service.store.columns import UtcDateTime
-
-_GOES_ON = text("ended_at IS NULL")
+from service.store.columns import UtcDateTime, index_where
 
 
 class Sweep(SQLModel, table=True):
@@ -16,7 +14,7 @@ class Sweep(SQLModel, table=True):
     are of its halving, None where all points are trained to their ends."""
 
     __tablename__ = "sweep"
-    __table_args__ = (Index("ix_sweep_goes_on", "id", sqlite_where=_GOES_ON, postgresql_where=_GOES_ON),)
+    __table_args__ = (index_where("ended_at IS NULL", "ix_sweep_goes_on", "id"),)
     id: str = Field(primary_key=True, foreign_key="origin.id")
     budget: str = Field(foreign_key="budget.id")
     factor: int | None = None

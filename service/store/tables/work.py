@@ -12,14 +12,13 @@ from sqlalchemy import (
     Computed,
     Index,
     LargeBinary,
-    text,
 )
 from sqlmodel import Field, SQLModel
 
 from service.domain.guards import Guards, Policy
 from service.domain.place import Place
 from service.domain.run import RunState
-from service.store.columns import UtcDateTime
+from service.store.columns import UtcDateTime, index_where
 
 # A queued run that only the board decides about. The database keeps it: what has become of a run cannot be forgotten.
 READY = (
@@ -30,8 +29,7 @@ READY = (
 
 def _index_of_some(column: str, *by: str) -> Index:
     """An index of the few runs that have a value here; by other columns where they are asked for otherwise."""
-    has_value = text(f"{column} IS NOT NULL")
-    return Index(f"ix_run_{column}", *(by or [column]), sqlite_where=has_value, postgresql_where=has_value)
+    return index_where(f"{column} IS NOT NULL", f"ix_run_{column}", *(by or [column]))
 
 
 class Lane(SQLModel, table=True):
@@ -66,24 +64,10 @@ class Run(SQLModel, table=True):
         # the shortest of a lane: where money is short, if any of it fits, that one does
         Index("ix_run_shortest", "lane", "is_ready", "timeout_seconds", "rank", "id"),
         # all that monitoring counts, of runs that have not ended
-        Index(
-            "ix_run_open",
-            "state",
-            "team",
-            "reason",
-            "created_at",
-            sqlite_where=text("finished_at IS NULL"),
-            postgresql_where=text("finished_at IS NULL"),
-        ),
+        index_where("finished_at IS NULL", "ix_run_open", "state", "team", "reason", "created_at"),
         # a team's ready runs in their order, with what each adds to its share
-        Index(
-            "ix_run_turn",
-            "team",
-            "rank",
-            "id",
-            "ceiling_micro_usd",
-            sqlite_where=text("is_ready IS 1"),
-            postgresql_where=text("is_ready IS true"),
+        index_where(
+            "is_ready IS 1", "ix_run_turn", "team", "rank", "id", "ceiling_micro_usd", postgresql="is_ready IS true"
         ),
         # runs of a state, newest first
         Index("ix_run_state_id", "state", "id"),
@@ -93,11 +77,8 @@ class Run(SQLModel, table=True):
         _index_of_some("bucket", "id"),
         _index_of_some("origin", "origin", "id"),
         _index_of_some("parked"),
-        Index(
-            "ix_run_to_cancel",
-            "cancel_requested_at",
-            sqlite_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
-            postgresql_where=text("cancel_requested_at IS NOT NULL AND finished_at IS NULL"),
+        index_where(
+            "cancel_requested_at IS NOT NULL AND finished_at IS NULL", "ix_run_to_cancel", "cancel_requested_at"
         ),
         # not partial: SQLite takes an index of some states only where the query has the state as a literal
         Index("ix_run_to_check", "state", "checked_at", "rank", "id"),
@@ -236,14 +217,7 @@ class Dependency(SQLModel, table=True):
     """A run that starts after another one has succeeded. `ended_as`: how that one ended, written with its end."""
 
     __tablename__ = "dependency"
-    __table_args__ = (
-        Index(
-            "ix_dependency_ended",
-            "after_run_id",
-            sqlite_where=text("ended_as IS NOT NULL AND NOT is_settled"),
-            postgresql_where=text("ended_as IS NOT NULL AND NOT is_settled"),
-        ),
-    )
+    __table_args__ = (index_where("ended_as IS NOT NULL AND NOT is_settled", "ix_dependency_ended", "after_run_id"),)
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     after_run_id: str = Field(primary_key=True, foreign_key="run.id", index=True)
     ended_as: str | None = None
