@@ -34,11 +34,12 @@ def test_an_empty_queue_teaches_the_first_run(browse: Browse, look: dict[str, st
 
 def test_a_run_appears_by_itself_trains_and_leaves(browse: Browse, service: Service) -> None:
     page = browse("lead")
-    run_id = submit(service, env={"SANDBOX_RUN_SECONDS": "4", "SANDBOX_LOG": LOG}, output_repo="acme/tiny-live")
+    # longer than the five seconds after which a page looks for steps and losses, which are no events
+    run_id = submit(service, env={"SANDBOX_RUN_SECONDS": "9", "SANDBOX_LOG": LOG}, output_repo="acme/tiny-live")
     row = page.locator(f"#row-{run_id}")
     expect(row).to_contain_text("tiny-live")
     expect(row.locator(".state")).to_have_text("running")
-    expect(row).to_contain_text("of 200, loss")
+    expect(row).to_contain_text("of 200, loss", timeout=8_000)
     expect(row).to_have_count(0, timeout=15_000)
     accessible(page)
 
