@@ -23,6 +23,8 @@ BATCH = 2_000
 PRICE = 25_000
 # Runs of one lane differ in length.
 MINUTES = range(30, 90)
+# of every run that is running
+RUNNING_MINUTES = 60
 LIMIT = 1_000_000_000
 _BEGUN = {"state": "running", "reason": None, "message": "training", "attempt": 1, "sequence": 3}
 # Makes a job of its labels; its id.
@@ -210,9 +212,9 @@ def _attempt(number: int, now: datetime, job_id: str) -> dict[str, Any]:
         "attempt": 1,
         "submission": f"sub_{number:026}",
         "flavor": "a10g-large",
-        "timeout_seconds": MINUTES * 60,
+        "timeout_seconds": RUNNING_MINUTES * 60,
         "price_per_minute_micro_usd": PRICE,
-        "ceiling_micro_usd": PRICE * (MINUTES + 1),
+        "ceiling_micro_usd": PRICE * (RUNNING_MINUTES + 1),
         "admitted_at": now,
         "called_at": now,
         "call_deadline": now,
@@ -239,6 +241,6 @@ def _reserved(attempt: dict[str, Any], now: datetime) -> dict[str, Any]:
         "kind": "reserve",
         "amount_micro_usd": attempt["ceiling_micro_usd"],
         "price_per_minute_micro_usd": PRICE,
-        "minutes": MINUTES + 1,
+        "minutes": RUNNING_MINUTES + 1,
         "at": now,
     }

@@ -1,7 +1,7 @@
 """What watching many jobs asks of Hugging Face: `python -m benchmarks.hub_calls [--postgres] [--jobs 10000]`.
 
 So many runs have a running job each, in a service that has been up: their rows are inserted, and the jobs are put into
-the sandbox, which tells a PRO account's limit of calls in every answer. For a part of a window the service polls them;
+the sandbox, which tells a PRO account's limit of calls in every answer. For a whole window the service polls them;
 meanwhile some jobs end, and runs are submitted and cancelled. Measured is how many calls of each kind that took, what
 they would come to in a whole window, and how long a submission and a cancel had to wait.
 """
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hub_calls", description=__doc__)
     parser.add_argument("--postgres", action="store_true", help="on a throw-away PostgreSQL instead of SQLite")
     parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--seconds", type=float, default=WINDOW_SECONDS, help="a whole window if left out")
     given = parser.parse_args()
     report = Report("hub_calls", f"python -m benchmarks.hub_calls{' --postgres' if given.postgres else ''}")
     settings = {"TUNEGATE_MAX_CONCURRENT_RUNS": "100000", "TUNEGATE_POLL_SECONDS": "5"}
