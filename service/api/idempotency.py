@@ -49,9 +49,7 @@ async def carried_out(
     """201 with the run that a work of `enqueue`'s kind has written, 200 where its key did that before. `event` and
     what is `told` go to the log."""
     run, is_replay = await written(app, caller, work, event, **told)
-    if is_replay:
-        return _replayed_response(run)
-    return JSONResponse(run, 201, headers={"Location": f"/runs/{run['id']}"})
+    return replayed(run) if is_replay else created(run)
 
 
 async def written(
@@ -74,9 +72,14 @@ async def written(
     return run, is_replay
 
 
-def _replayed_response(run: dict[str, Any]) -> JSONResponse:
-    """200 with the run that the key made."""
-    return JSONResponse(run, 200, headers={"Idempotent-Replayed": "true", "Location": f"/runs/{run['id']}"})
+def created(made: dict[str, Any], part: str = "runs") -> JSONResponse:
+    """201 with what was made, and its address."""
+    return JSONResponse(made, 201, headers={"Location": f"/{part}/{made['id']}"})
+
+
+def replayed(made: dict[str, Any], part: str = "runs") -> JSONResponse:
+    """200 with what the key made before."""
+    return JSONResponse(made, 200, headers={"Idempotent-Replayed": "true", "Location": f"/{part}/{made['id']}"})
 
 
 IdempotencyKey = Annotated[
@@ -151,7 +154,7 @@ def _is_key(key: str | None) -> bool:
 
 async def _replayed(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Replayed)
-    return _replayed_response(error.run)
+    return replayed(error.run)
 
 
 SubmitterOf = Annotated[Submitter, Depends(submitter)]

@@ -60,11 +60,10 @@ def _tell_place(error: Invalid, body: SweepCreate, number: int, values: Values) 
     """What is wrong with an argument's value is wrong where the caller gave it."""
     recipe = body.run.get("recipe")
     places = {f"run.recipe.{place_in(recipe, name)}": name for name in values} if isinstance(recipe, dict) else {}
-    for one in (told := error.extra.get("errors", [])):
-        one["field"] = _at(body, number, places[one["field"]]) if one["field"] in places else one["field"]
-    if error.field in places:
-        error.field = _at(body, number, places[error.field])
-    error.field = told[0]["field"] if told else error.field
+    given = {field: _at(body, number, name) for field, name in places.items()}
+    error.field = given.get(error.field or "", error.field)
+    for one in error.extra.get("errors", []):
+        one["field"] = given.get(one["field"], one["field"])
     error.extra["point"] = {"number": number, "parameters": values}
 
 

@@ -42,7 +42,7 @@ def table(session: Session, origin: Origin, sweep: Sweep) -> dict[str, Any]:
 
 
 def _told(session: Session, origin: Origin, sweep: Sweep, pairs: list[Pair]) -> dict[str, Any]:
-    halving, purse, best = halving_of(sweep), sweeps.purse(session, sweep), best_of(pairs)
+    halving, money, best = halving_of(sweep), sweeps.balance(session, sweep), best_of(pairs)
     over = "ended" if sweep.cancelled_at is None else "cancelled"
     return {
         **template.shown(origin),
@@ -52,10 +52,10 @@ def _told(session: Session, origin: Origin, sweep: Sweep, pairs: list[Pair]) -> 
         "max_parallel": origin.max_concurrent_runs,
         "early_stopping": None if halving is None else {"factor": halving.factor, "first_evaluation": halving.first},
         "cost": {
-            "max_cost_usd": to_usd(purse.limit),
-            "reserved_usd": to_usd(purse.reserved),
-            "charged_usd": to_usd(purse.charged),
-            "remaining_usd": to_usd(purse.remaining),
+            "max_cost_usd": to_usd(money.limit),
+            "reserved_usd": to_usd(money.reserved),
+            "charged_usd": to_usd(money.charged),
+            "remaining_usd": to_usd(money.remaining),
         },
         "budget": session.get_one(Budget, sweep.budget).name,
         "states": states_of(pairs),

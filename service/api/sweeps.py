@@ -14,7 +14,7 @@ from service.api import audited, template
 from service.api.auth import Caller, Member, Viewer
 from service.api.contract import Routes
 from service.api.idempotency import IdempotencyKey as IdempotencyKeyHeader
-from service.api.idempotency import keyed
+from service.api.idempotency import created, keyed, replayed
 from service.api.pages import After, Limit, Page, decode, page_json, page_of
 from service.api.problems import responses
 from service.api.state import App, State
@@ -51,10 +51,7 @@ def create_sweep(
     who = keyed(request, app, Submitter(caller.team_or(body.team), caller.name), idempotency_key, said)
     work = partial(_create, body=body, caller=caller, app=app, now=app.now(), who=who)
     made, is_replay = audited.write(app, caller, work, wakes=("prepare", "preflight"))
-    headers = {"Location": f"/sweeps/{made['id']}"}
-    if is_replay:
-        return JSONResponse(made, 200, headers={**headers, "Idempotent-Replayed": "true"})
-    return JSONResponse(made, 201, headers=headers)
+    return replayed(made, "sweeps") if is_replay else created(made, "sweeps")
 
 
 @router.get("/sweeps", response_model=Page[SweepObject], summary="List sweeps", responses=responses(422))
@@ -82,7 +79,6 @@ def read_sweep(sweep_id: str, caller: Viewer, app: App) -> Response:
 def patch_sweep(sweep_id: str, body: SweepPatch, caller: Member, app: App) -> Response:
     """Its cap, how many of its runs are active at once (null: as the limits let), its name. A cap that would not reach
     a point that waits is refused. Members change their own sweeps, leads all of their team's."""
-
     work = partial(_patch, sweep_id=sweep_id, body=body, caller=caller, now=app.now())
     return JSONResponse(audited.write(app, caller, work, wakes=("admit",)))
 
@@ -107,19 +103,18 @@ def cancel_sweep(sweep_id: str, caller: Member, app: App) -> Response:
 
 
 def _create(
-    session: Session, body: SweepCreate, caller: Caller, app: State, now: datetime, who: Submitter | None = None
+    session: Session, body: SweepCreate, caller: Caller, app: State, now: datetime, who: Submitter
 ) -> tuple[dict[str, Any], bool]:
     """The sweep, and whether it is the one of an earlier request under the same key."""
-    key = None if who is None else who.idempotency_key
-    team = caller.team_or(body.team)
-    teams.lock(session, team)  # a request that comes twice at once is looked at one after the other
-    if who is not None and key is not None and (found := idempotency.find(session, team, key)) is not None:
+    key = who.idempotency_key
+    teams.lock(session, who.team)  # a request that comes twice at once is looked at one after the other
+    if key is not None and (found := idempotency.find(session, who.team, key)) is not None:
         audit.leave_out(session)
         return _replayed(session, found, who), True
     refuse_unplaced(body)
     origin = template.create(session, KIND, "swp", body, caller, now)
-    if who is not None and key is not None:
-        idempotency.claim(session, team, key, who.body_hmac, origin.id, now)
+    if key is not None:
+        idempotency.claim(session, who.team, key, who.body_hmac, origin.id, now)
     origin.max_concurrent_runs = body.max_parallel
     budget = _grant(session, origin, to_micro_usd(body.max_cost_usd), caller, now)
     sweep = Sweep(id=origin.id, budget=budget.id)
@@ -156,7 +151,7 @@ def _patch(session: Session, sweep_id: str, body: SweepPatch, caller: Caller, no
 
 def _refuse_ending(session: Session, sweep: Sweep, limit: int) -> None:
     """Raise Invalid for a cap that would not reach a point that waits: it would be ended for good."""
-    spent, need = sweeps.purse(session, sweep).charged, sweeps.dearest_waiting(session, sweep.id)
+    spent, need = sweeps.balance(session, sweep).charged, sweeps.dearest_waiting(session, sweep.id)
     if limit < spent + need and need:
         raise Invalid(
             f"{dollars(spent)} are spent, and a point that waits may cost {dollars(need)}",

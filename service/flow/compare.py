@@ -22,7 +22,7 @@ from service.domain.money import dollars, to_usd
 from service.domain.run import TERMINAL, Reason, RunState
 from service.flow.each import each
 from service.flow.gate import Gate
-from service.store import cancels, organisation, origins, sweeps, topics
+from service.store import cancels, organisation, origins, sweeps
 from service.store.sweeps import Pair
 from service.store.tables import MetricPoint, Origin, Run, Sweep, SweepPoint
 
@@ -112,10 +112,10 @@ def _why(one: Beaten) -> str:
 
 
 def _stop_unpaid(session: Session, origin: Origin, sweep: Sweep, pairs: Sequence[Pair], now: datetime) -> None:
-    money = sweeps.purse(session, sweep)
+    money = sweeps.balance(session, sweep)
     for point, row in pairs:
         need = row.ceiling_micro_usd or 0
-        if row.state == RunState.QUEUED and _goes_on(row) and need > money.reach:
+        if row.state == RunState.QUEUED and _goes_on(row) and need > sweeps.reach(money):
             why = (
                 f"point {point.number}: it may cost {dollars(need)}, and of the sweep's {dollars(money.limit)} "
                 f"{dollars(money.charged)} are spent"
@@ -130,8 +130,7 @@ def _goes_on(row: Row[Any]) -> bool:
 
 def _stop(session: Session, run_id: str, reason: Reason, why: str, now: datetime) -> None:
     is_its = (col(Run.id) == run_id) | (col(Run.parent) == run_id)
-    if cancels.request(session, is_its, "a rule", now, reason, why):
-        topics.tell(session, *topics.has_work("cancel"))
+    cancels.request(session, is_its, "a rule", now, reason, why)
 
 
 def best_of(pairs: Sequence[Pair]) -> Pair | None:
@@ -150,7 +149,7 @@ def _end(session: Session, origin: Origin, sweep: Sweep, pairs: Sequence[Pair], 
     told = {
         "state": "ended" if sweep.cancelled_at is None else "cancelled",
         "states": states_of(pairs),
-        "charged_usd": to_usd(sweeps.purse(session, sweep).charged),
+        "charged_usd": to_usd(sweeps.balance(session, sweep).charged),
         "best": None if found is None else best_json(*found),
     }
     origins.tell(session, origin, "sweep.ended", now, **told)

@@ -36,10 +36,8 @@ def get(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Kin
 
 def lock(session: Session, kind: type[Kind], origin_id: str) -> tuple[Origin, Kind] | None:
     """The same, held until the transaction ends."""
-    origin = session.get(Origin, origin_id, with_for_update=True, populate_existing=True)
-    row = session.get(kind, origin_id, populate_existing=True)
-    is_there = origin is not None and (origin.ended_at is None or kind is Sweep)
-    return (origin, row) if origin is not None and is_there and row is not None else None
+    session.get(Origin, origin_id, with_for_update=True)
+    return session.exec(_there(kind).where(Origin.id == origin_id).execution_options(populate_existing=True)).first()
 
 
 def every(session: Session, kind: type[Kind], team: str | None = None) -> list[tuple[Origin, Kind]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +10,9 @@ from sqlalchemy import ColumnElement, Row, and_, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from service.domain.budget import Balance
 from service.domain.run import RunState
-from service.store import budgets, cancels, topics
+from service.store import budgets, cancels, standings, topics
 from service.store.run_money import NO_MONEY, RunMoney, money_of
 from service.store.tables import Budget, BudgetWindow, LedgerEntry, MetricPoint, Origin, Run, Sweep, SweepPoint
 
@@ -33,25 +33,6 @@ _SHOWN = (
 
 # A point, and how its run stands.
 Pair = tuple[SweepPoint, Row[Any]]
-
-
-@dataclass(frozen=True)
-class Purse:
-    """A sweep's money in micro-dollars."""
-
-    limit: int
-    reserved: int
-    charged: int
-
-    @property
-    def remaining(self) -> int:
-        """What may still be reserved."""
-        return self.limit - self.reserved - self.charged
-
-    @property
-    def reach(self) -> int:
-        """What one run may need at the most, ever: what is reserved comes back, what is charged does not."""
-        return self.limit - self.charged
 
 
 def going_on(session: Session) -> list[str]:
@@ -82,26 +63,19 @@ def evaluations(session: Session, sweep_id: str) -> dict[str, list[MetricPoint]]
 def has_news(session: Session, sweep_id: str) -> bool:
     """Whether a pass would find anything: an evaluation, an end, a run that the money does not reach any more."""
     of_it = col(SweepPoint.sweep) == sweep_id
-    of_run = col(Run.id) == SweepPoint.run_id
     new = select(MetricPoint.run_id).join(SweepPoint, _is_new()).where(of_it)
     ended = (
         select(SweepPoint.run_id)
-        .join(Run, of_run)
+        .join(Run, col(Run.id) == SweepPoint.run_id)
         .where(of_it, ~col(SweepPoint.is_over), col(Run.finished_at).is_not(None))
     )
-    reach = purse(session, session.get_one(Sweep, sweep_id)).reach
-    unpaid = (
-        select(SweepPoint.run_id)
-        .join(Run, of_run)
-        .where(
-            of_it,
-            col(Run.state) == RunState.QUEUED.value,
-            col(Run.cancel_requested_at).is_(None),
-            col(Run.ceiling_micro_usd) > reach,
-        )
-    )
-    finds = any(session.exec(query.limit(1)).first() is not None for query in (new, ended, unpaid))
-    return finds or not is_any_open(session, sweep_id)
+    finds = any(session.exec(query.limit(1)).first() is not None for query in (new, ended))
+    return finds or not is_any_open(session, sweep_id) or _is_any_unpaid(session, sweep_id)
+
+
+def _is_any_unpaid(session: Session, sweep_id: str) -> bool:
+    left = reach(balance(session, session.get_one(Sweep, sweep_id)))
+    return dearest_waiting(session, sweep_id) > max(0, left)  # below nothing after an overrun, where none waits
 
 
 def is_any_open(session: Session, sweep_id: str) -> bool:
@@ -110,18 +84,15 @@ def is_any_open(session: Session, sweep_id: str) -> bool:
     return session.exec(open_runs.limit(1)).first() is not None
 
 
-def purse(session: Session, sweep: Sweep) -> Purse:
-    """How its money stands. A budget for good has one window."""
-    limit, reserved, charged = session.execute(
-        select_columns(
-            Budget.limit_micro_usd + func.coalesce(BudgetWindow.granted_micro_usd, 0),
-            func.coalesce(BudgetWindow.reserved_micro_usd, 0),
-            func.coalesce(BudgetWindow.charged_micro_usd, 0),
-        )
-        .join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id, isouter=True)
-        .where(col(Budget.id) == sweep.budget)
-    ).one()
-    return Purse(limit, reserved, charged)
+def balance(session: Session, sweep: Sweep) -> Balance:
+    """How its money stands, also once its budget binds nothing any more. A budget for good has one window."""
+    its = select(Budget, BudgetWindow).join(BudgetWindow, col(BudgetWindow.budget_id) == Budget.id)
+    return standings.balance(session, *session.exec(its.where(Budget.id == sweep.budget)).one())
+
+
+def reach(money: Balance) -> int:
+    """What one run may need at the most, ever: what is reserved comes back, what is charged does not."""
+    return money.limit - money.charged
 
 
 def dearest_waiting(session: Session, sweep_id: str) -> int:
@@ -166,9 +137,7 @@ def end(session: Session, origin: Origin, sweep: Sweep, now: datetime) -> None:
     origin.ended_at = sweep.ended_at = now
     session.add(origin)
     session.add(sweep)
-    budget = session.get_one(Budget, sweep.budget)
-    if budget.ended_at is None:
-        budgets.end(session, budget, "a rule", now)
+    budgets.end(session, session.get_one(Budget, sweep.budget), "a rule", now)
 
 
 def _is_new() -> ColumnElement[bool]:

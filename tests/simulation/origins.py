@@ -15,6 +15,7 @@ from service.api.state import State
 from service.api.sweep_schemas import SweepCreate, SweepPatch
 from service.domain.access import Role
 from service.domain.errors import ServiceError
+from service.flow.enqueue import Submitter
 from tests.simulation.leads import ADMIN
 from tests.simulation.process import NAMESPACE
 from tests.simulation.trace import demand
@@ -54,7 +55,9 @@ class Origins:
         body = SweepCreate.model_validate({"name": f"swept {self._count()}", **fields})
         made = self._make(
             f"sweep for {team}/{user}: {len(body.asked())} points for {body.max_cost_usd} $, {body.early_stopping}",
-            lambda session: sweeps._create(session, body, _member(team, user), self._app(), self._now())[0],
+            lambda session: sweeps._create(
+                session, body, _member(team, user), self._app(), self._now(), Submitter(team, user)
+            )[0],
         )
         if made is not None:
             self.swept[made["id"]] = len(body.asked())
