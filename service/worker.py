@@ -21,6 +21,7 @@ from service.flow import (
     cancel,
     card,
     compare,
+    ended,
     files,
     guard,
     hold,
@@ -85,6 +86,7 @@ def steps(poll_seconds: float, sweep_seconds: float) -> tuple[Step, ...]:
         Step("admit", admit.run_once, 5, wakes=("submit", "hold", "notify"), repeats_from=1),
         Step("submit", submit.run_once, 5, wakes=("admit", "hold", "notify"), repeats_from=2),
         Step("watch", watch.run_once, poll_seconds, wakes=("admit", "cancel", "hold", "notify", "logs", "card")),
+        Step("ended", ended.run_once, 60, wakes=("admit", "hold", "notify", "logs", "card")),
         Step("card", card.run_once, 15, calm_seconds=0.1),
         Step("logs", logs.run_once, poll_seconds, wakes=("guard",)),
         Step("guard", guard.run_once, 15, wakes=("cancel", "notify")),
@@ -180,6 +182,8 @@ class Worker:
         self._threads: dict[str, StepThread] = {}
         for step in steps(poll_seconds, sweep_seconds):
             self._threads[step.name] = StepThread(step, gate, leader, self._threads, passed)
+        if gate.followers is not None:
+            gate.followers.on_end = self._threads["ended"].wake
         self._alarm = BackgroundScheduler(timezone="UTC")
         self._turning = threading.Lock()
 

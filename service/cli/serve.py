@@ -94,8 +94,8 @@ def step(
     name: Annotated[
         str,
         typer.Argument(
-            help="prices, recover, sweep, cancel, hold, files, prepare, preflight, admit, submit, watch, card, logs, "
-            "guard, measure, saving, schedule, trigger, compare, tidy, retain, tokens, billing, archive or notify"
+            help="prices, recover, sweep, cancel, hold, files, prepare, preflight, admit, submit, watch, ended, card, "
+            "logs, guard, measure, saving, schedule, trigger, compare, tidy, retain, tokens, billing, archive or notify"
         ),
     ],
 ) -> None:

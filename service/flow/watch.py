@@ -62,21 +62,26 @@ def _watch_one(gate: Gate, run: Run, attempt: Attempt, listed: Job | None, asked
     try:
         if listed is not None and not listed.phase.is_final and not _is_late(run, listed, asked_at):
             return observe(gate, run, attempt, listed, asked_at)
-        assert attempt.hub_job_id is not None, "an active run has its job"
-        hub = gate.hub_of(run.credentials)
-        if not hub.governor.may_poll(gate.clock()):
-            return False  # it is settled when there are calls again: the rest is for submissions and cancels
-        asked_at, tick = gate.clock(), gate.monotonic()
-        job = hub.get_job(run.namespace, attempt.hub_job_id)
-        if job is not None and not job.phase.is_final:
-            return observe(gate, run, attempt, job, asked_at)
-        if job is None and _may_be_shown_yet(gate, attempt, tick):
-            return False
-        gate.unseen_since.pop(attempt.submission, None)
-        return settle_one(gate, run, attempt, job)
+        return look(gate, run, attempt)
     except HubFault as error:
         log.warning("watch_failed", run_id=run.id, problem=error.message)
         return False
+
+
+def look(gate: Gate, run: Run, attempt: Attempt) -> bool:
+    """Ask for one job by its id, and settle its run if it has ended; whether the run moved. Raises HubFault."""
+    assert attempt.hub_job_id is not None, "an active run has its job"
+    hub = gate.hub_of(run.credentials)
+    if not hub.governor.may_poll(gate.clock()):
+        return False  # it is settled when there are calls again: the rest is for submissions and cancels
+    asked_at, tick = gate.clock(), gate.monotonic()
+    job = hub.get_job(run.namespace, attempt.hub_job_id)
+    if job is not None and not job.phase.is_final:
+        return observe(gate, run, attempt, job, asked_at)
+    if job is None and _may_be_shown_yet(gate, attempt, tick):
+        return False
+    gate.unseen_since.pop(attempt.submission, None)
+    return settle_one(gate, run, attempt, job)
 
 
 def _may_be_shown_yet(gate: Gate, attempt: Attempt, tick: float) -> bool:

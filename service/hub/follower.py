@@ -1,11 +1,14 @@
 """Follows the logs of running jobs: one connection and one thread per job, up to a cap. What is new is fetched from
-here by whoever stores it; nothing here writes, and what is lost with it is read again.
+here by whoever stores it; nothing here writes, and what is lost with it is read again. A log that comes to its end
+tells first that its job may have ended.
 """
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx2
@@ -51,12 +54,13 @@ class Start:
 
 class Follower(threading.Thread):
     """One job's log, over as many connections as it takes: each line once. Each connection asks anew by which streams,
-    since tokens may be replaced."""
+    since tokens may be replaced. `ended` hears of each stream that Hugging Face ended."""
 
-    def __init__(self, streams_of: StreamsOf, job: JobLog, start: Start) -> None:
+    def __init__(self, streams_of: StreamsOf, job: JobLog, start: Start, ended: Callable[[JobLog], None]) -> None:
         super().__init__(name=f"log-{job.job_id}", daemon=True)
         self._streams_of = streams_of
         self._job = job
+        self._ended = ended
         self._known, self._last, self._kept = start.known, start.last, start.kept
         self._lock = threading.Lock()
         self._fresh: list[LogLine] = []
@@ -93,11 +97,13 @@ class Follower(threading.Thread):
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
             known = self._known
-            self._read()
+            if self._read():
+                self._ended(self._job)
             pause = FIRST_PAUSE if self._known > known else min(2 * pause, LONGEST_PAUSE)
             self._stopping.wait(pause)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """One connection; whether the stream ended by itself, as it does with its job."""
         resume = Resume(self._known, self._last, self._kept)
         try:
             streams = self._streams_of(self._job)
@@ -105,10 +111,14 @@ class Follower(threading.Thread):
                 self._take(resume.new([line]))
                 self._has_room.wait()
                 if self._stopping.is_set():
-                    return
+                    return False
         except (httpx2.HTTPError, HubFault) as error:
             log.debug("log_stream_broke", hub_job_id=self._job.job_id, problem=type(error).__name__)
+            is_over = False
+        else:
+            is_over = True
         self._take(resume.at_end())
+        return is_over
 
     def _take(self, lines: Sequence[LogLine]) -> None:
         if not lines:
@@ -123,12 +133,15 @@ class Follower(threading.Thread):
 
 
 class Followers:
-    """The followers of one process, at most `most` of them."""
+    """The followers of one process, at most `most` of them. `on_end` is called, in a thread of theirs, when there is
+    something for `ended`."""
 
     def __init__(self, streams_of: StreamsOf, most: int) -> None:
         self._streams_of = streams_of
         self._most = most
         self._by_job: dict[JobLog, Follower] = {}
+        self._over: queue.SimpleQueue[JobLog] = queue.SimpleQueue()
+        self.on_end: Callable[[], None] = lambda: None
 
     def follow(self, wanted: Iterable[JobLog], start: Callable[[JobLog], Start | None]) -> None:
         """Follow these and no others; those that came first if there are too many. `start` says where one begins, or
@@ -139,7 +152,7 @@ class Followers:
         for job in wanted:
             if job in self._by_job or len(self._by_job) >= self._most or (begins := start(job)) is None:
                 continue
-            self._by_job[job] = Follower(self._streams_of, job, begins)
+            self._by_job[job] = Follower(self._streams_of, job, begins, self._end)
             self._by_job[job].start()
 
     def has(self, job: JobLog) -> bool:
@@ -161,6 +174,14 @@ class Followers:
         if lines and (follower := self._by_job.get(job)) is not None:
             follower.put_back(lines)
 
+    def ended(self) -> set[JobLog]:
+        """The jobs whose streams have ended since this was last asked."""
+        found = set()
+        with suppress(queue.Empty):
+            while True:
+                found.add(self._over.get_nowait())
+        return found
+
     def leave(self, job: JobLog) -> None:
         """Follow a job no more. Where what was fetched could not be stored, it is begun anew from what is stored."""
         if (follower := self._by_job.pop(job, None)) is not None:
@@ -170,3 +191,7 @@ class Followers:
         """Leave all."""
         for job in list(self._by_job):
             self.leave(job)
+
+    def _end(self, job: JobLog) -> None:
+        self._over.put(job)
+        self.on_end()

@@ -97,6 +97,14 @@ def logged(session: Session) -> list[Logged]:
     return [Logged(*row) for row in rows]
 
 
+def of_jobs(session: Session, job_ids: Collection[str]) -> list[tuple[Run, Attempt]]:
+    """The running runs that have these jobs, with their attempts."""
+    run_ids: list[str] = []
+    for ids in batches(job_ids):
+        run_ids += session.exec(select(Attempt.run_id).where(col(Attempt.hub_job_id).in_(ids)))
+    return [(run, attempt) for run, attempt in with_attempts(session, run_ids) if attempt.hub_job_id in job_ids]
+
+
 def with_attempts(session: Session, run_ids: Collection[str]) -> list[tuple[Run, Attempt]]:
     """Those of these runs that have a job, with the attempt under way, longest admitted first."""
     found: list[tuple[Run, Attempt]] = []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import httpx2
 import pytest
 from sqlmodel import Session
 
-from service.flow import logs
+from service.flow import ended, logs, watch
+from service.hub import follower
 from service.store import logs as store
 from service.store import runs
 from service.store.logs import Wanted
@@ -84,3 +88,29 @@ def test_two_readers_of_one_log_store_it_once(world: World) -> None:
 
     world.db.write(finish)
     assert kept(world, run_id) == before == ["one", "two"]
+
+
+def test_a_job_whose_log_has_ended_is_looked_at_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(follower, "LONGEST_PAUSE", 0.01)
+    followers = follower.Followers(lambda job: world.gate.hub_of(job.credentials).streams, 5)
+    has_ended = threading.Event()
+    followers.on_end = has_ended.set
+    world.gate = replace(world.gate, followers=followers)
+    run_id = world.enqueue(seconds=20, log="one\ntwo")
+    assert ended.run_once(world.gate) == 0
+    world.pass_all()
+    assert has_ended.wait(10)  # this server holds no stream open: it ends, and its job goes on
+    assert ended.run_once(world.gate) == 0
+    assert world.run(run_id).state == "running"
+    lists = world.wire.count("GET", "/api/jobs/acme")
+    world.clock.turn(seconds=25)
+    has_ended.clear()
+    assert has_ended.wait(10)
+    assert ended.run_once(world.gate) == 1
+    assert (world.run(run_id).state, world.wire.count("GET", "/api/jobs/acme")) == ("succeeded", lists)
+    assert kept(world, run_id) == ["one", "two"]
+    followers.stop()
+    looks = world.wire.count("GET", f"/{world.attempt(run_id).hub_job_id}")
+    assert (ended.run_once(world.gate), watch.run_once(world.gate)) == (0, 0)
+    assert world.wire.count("GET", f"/{world.attempt(run_id).hub_job_id}") == looks
