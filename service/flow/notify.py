@@ -13,7 +13,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,15 +26,17 @@ from service.flow.gate import Gate
 from service.flow.send import Disabled, Tried, record, send, tell, tell_of_disabled
 from service.store import deliveries, events
 from service.store.tables import Delivery, Endpoint, Event
+from service.store.topics import EVERYTHING, Topics, has_work
 
 MOST_UNDER_WAY = 200
 # What fails may take so much of that, one letter at a time; what does not, several each while there is plenty of room.
 MOST_FAILING = 100
 MOST_PER_ENDPOINT = 5
-# While letters are under way nobody's bell is heard: what is new is looked for so often, by one look into an index.
-LOOK_AGAIN_SECONDS = 0.02
 # By the clock something becomes due while others are waited for; nobody minds a second.
 DUE_BY_TIME_SECONDS = 1
+
+# What is told where there may be letters to send.
+WORK = EVERYTHING | set(has_work("notify"))
 
 Row = tuple[Delivery, Endpoint, Event]
 
@@ -55,14 +58,27 @@ def run_once(gate: Gate) -> int:
 
 async def _send(gate: Gate, rows: list[Row]) -> int:
     """While a slow endpoint takes its ten seconds, what becomes due for others is sent beside it."""
+    bell, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def hear(topics: Topics) -> None:
+        if topics & WORK:
+            with suppress(RuntimeError):  # the loop is over: so is the pass, and the next one looks
+                loop.call_soon_threadsafe(bell.set)
+
+    with gate.db.news.hearing(hear):
+        return await _send_until_none_is_due(gate, rows, bell)
+
+
+async def _send_until_none_is_due(gate: Gate, rows: list[Row], bell: asyncio.Event) -> int:
     tried, looked_at = 0, time.monotonic()
     under_way: dict[asyncio.Task[Outcome], Row] = {}
     while rows or under_way:
         for row in rows:
             _, endpoint, event = row
             under_way[asyncio.create_task(send(gate, endpoint, event))] = row
-        done, _ = await asyncio.wait(under_way, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        answered = [Answered(under_way.pop(task), task.result()) for task in done]
+        await _first(under_way, bell)
+        bell.clear()
+        answered = [Answered(under_way.pop(task), task.result()) for task in list(under_way) if task.done()]
         tried += len(answered)
         is_news = await asyncio.to_thread(_write_down, gate, answered)
         rows = []
@@ -70,6 +86,13 @@ async def _send(gate: Gate, rows: list[Row]) -> int:
         if is_due and not gate.stopping.is_set():  # what is under way at a stop is written down, and nothing more begun
             rows, looked_at = await asyncio.to_thread(_due, gate, list(under_way.values())), time.monotonic()
     return tried
+
+
+async def _first(under_way: Collection[asyncio.Task[Outcome]], bell: asyncio.Event) -> None:
+    """Wait for an answer, for news, or for the time when something may have become due."""
+    ringing = asyncio.create_task(bell.wait())
+    await asyncio.wait([*under_way, ringing], timeout=DUE_BY_TIME_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    ringing.cancel()
 
 
 def _write_down(gate: Gate, answered: Sequence[Answered]) -> bool:

@@ -10,7 +10,8 @@ import selectors
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
@@ -46,7 +47,16 @@ class News:
 
     def hear(self, hearer: Hearer) -> None:
         """Have it called with the topics of each group that is committed."""
-        self._hearers.append(hearer)
+        self._hearers = [*self._hearers, hearer]  # another thread may be telling those that were there
+
+    @contextmanager
+    def hearing(self, hearer: Hearer) -> Iterator[None]:
+        """Have it called so for a while."""
+        self.hear(hearer)
+        try:
+            yield
+        finally:
+            self._hearers = [one for one in self._hearers if one is not hearer]
 
     def spread(self, topics: Topics) -> None:
         """Tell this process."""
