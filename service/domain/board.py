@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -118,13 +118,12 @@ class Board:
     weights: Mapping[str, float]
     used: Counter[Slot] = field(default_factory=Counter)
     _writers: dict[str, str] = field(default_factory=dict)
-    _by_owner: dict[tuple[str | None, str | None, str | None], list[str]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    _by_owner: dict[OwnerKey, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for purse in self.purses.values():
-            self._by_owner[purse.team, purse.user, purse.origin].append(purse.id)
+            owner = purse.team, purse.user, purse.origin
+            self._by_owner[owner] = (*self._by_owner.get(owner, ()), purse.id)
         for active in self.actives.values():
             self._take(active)
 
@@ -133,7 +132,7 @@ class Board:
         other = copy(self)
         other.purses, other.actives = dict(self.purses), dict(self.actives)
         other.usage, other.used, other._writers = dict(self.usage), Counter(self.used), dict(self._writers)
-        other._by_owner = defaultdict(list, {owner: list(ids) for owner, ids in self._by_owner.items()})
+        other._by_owner = dict(self._by_owner)
         return other
 
     def is_full(self) -> bool:
@@ -210,8 +209,9 @@ class Board:
                 fresh = replace(purse, id=f"{purse.id}+", balance=Balance(purse.next_limit, 0, 0), ends_at=ends_at)
                 del self.purses[purse.id]
                 self.purses[fresh.id] = fresh
-                ids = self._by_owner[purse.team, purse.user, purse.origin]
-                ids[ids.index(purse.id)] = fresh.id
+                owner = purse.team, purse.user, purse.origin
+                ids = self._by_owner[owner]
+                self._by_owner[owner] = tuple(fresh.id if one == purse.id else one for one in ids)
 
     def _take(self, active: Active) -> None:
         for slot in slots_of(active):

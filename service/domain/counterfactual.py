@@ -47,6 +47,9 @@ def outcome(run: Candidate, queues: Queues, board: Board) -> Decision:
         [*(one for one in queues.get(run.team, ()) if one.id != run.id), run], key=lambda one: (one.rank, one.id)
     )
     tried = board.copy()
+    if mine[0].id == run.id:  # its turn is its team's first: who comes after that team changes nothing for it
+        turn = board.share(run.team), run.team
+        queues = {team: queue for team, queue in queues.items() if (board.share(team), team) <= turn}
     for candidate, decision in plan({**queues, run.team: mine}, tried):
         if candidate.id == run.id:
             return decision

@@ -6,7 +6,7 @@ The board is read as `admit` reads it, and every answer is made by the same rule
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session
 
 from service.domain.admission import Admit, Decision, Wait
-from service.domain.board import UNSEEN_SCHEDULING, Board, Candidate
+from service.domain.board import UNSEEN_SCHEDULING, Board, Candidate, LaneKey
 from service.domain.counterfactual import Help, outcome, what_would_help
 from service.domain.forecast import earliest_starts
 from service.domain.gates import Check, checks
@@ -27,8 +27,8 @@ from service.store import board, flavors, heads, queue
 from service.store.heads import Waiting
 from service.store.tables import Run
 
-# How many queued runs the look ahead takes in, over all lanes.
-MOST_SEEN = 1000
+# How many queued runs the look ahead takes in, over all lanes and of one.
+MOST_SEEN, MOST_OF_LANE = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,10 @@ class View:
 
 def look(session: Session, most_active: int, now: datetime) -> View:
     """Read the board and the heads of the queues."""
-    lanes = max(1, heads.lanes_in_use(session))
-    depth = max(1, min(50, MOST_SEEN // lanes))
-    read: dict[tuple[str, ...], list[Waiting]] = defaultdict(list)
-    for one in chain.from_iterable(heads.heads(session, depth + 1).values()):
-        read[one.candidate.lane].append(one)
+    read = _by_lane(heads.heads(session, 1))
+    depth = min(MOST_OF_LANE, MOST_SEEN // max(1, len(read)))
+    if depth > 1:
+        read = _by_lane(heads.heads(session, depth))
     # Of the first of each lane every pass says anew why it waits.
     firsts = [found[0] for found in read.values()]
     troubles = {one.candidate.namespace: one.message or "" for one in firsts if one.reason == Reason.BACKING_OFF}
@@ -82,8 +81,16 @@ def look(session: Session, most_active: int, now: datetime) -> View:
             queues[one.candidate.team].append(one.candidate)
     for queue_of_team in queues.values():
         queue_of_team.sort(key=lambda run: (run.rank, run.id))
-    cut = [{one.candidate.id for one in found} for found in read.values() if len(found) > depth]
+    longer = heads.longer_than(session, max(1, depth))
+    cut = [{one.candidate.id for one in found} for lane, found in read.items() if lane in longer]
     return View(board.read(session, most_active, now), dict(queues), cut, troubles)
+
+
+def _by_lane(found: Mapping[str, Sequence[Waiting]]) -> dict[LaneKey, list[Waiting]]:
+    lanes: dict[LaneKey, list[Waiting]] = defaultdict(list)
+    for one in chain.from_iterable(found.values()):
+        lanes[one.candidate.lane].append(one)
+    return lanes
 
 
 def earliest(view: View, wanted: Collection[str], is_open: bool) -> dict[str, datetime]:

@@ -68,11 +68,6 @@ class Waiting:
         return Place(self.credentials, self.candidate.namespace)
 
 
-def lanes_in_use(session: Session) -> int:
-    """How many lanes have a ready run."""
-    return session.exec(select(func.count()).select_from(Lane).where(_has_ready_run())).one()
-
-
 def _has_ready_run() -> ColumnElement[bool]:
     return select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).correlate(Lane).exists()
 
@@ -86,6 +81,14 @@ def queued_places(session: Session) -> list[Place]:
 def heads(session: Session, depth: int) -> dict[str, list[Waiting]]:
     """The first ready runs of every lane of the teams that are not paused, by team and in the order of their rank."""
     return _by_team(session.execute(_heads_query(_BY_RANK, depth, _dialect(session))))
+
+
+def longer_than(session: Session, most: int) -> set[LaneKey]:
+    """The lanes that have more ready runs than so many: a look into an index for each, where reading one run more of
+    each would take as long as all the rest of `heads`."""
+    further = select(Run.id).where(Run.lane == Lane.name, col(Run.is_ready).is_(True)).order_by(*_BY_RANK)
+    is_longer = further.limit(1).offset(most).correlate(Lane).exists()
+    return {tuple(row) for row in session.execute(select_columns(*_OF_LANE.values()).where(is_longer))}
 
 
 def shortest(session: Session) -> dict[LaneKey, Candidate]:

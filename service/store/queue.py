@@ -105,7 +105,11 @@ def positions(session: Session, team: str, run_ids: Collection[str], now: dateti
             if len(found) == len(run_ids):
                 break
         ahead += ceiling
-    for other, starts in _turns_of(session, owners, max((turn for _, turn in turns), default=-math.inf)):
+    if not turns:
+        return {}
+    # whoever is the first of its team has hardly more than the first of other teams before it
+    few = min(AT_FIRST, max(found.values()))
+    for other, starts in _turns_of(session, owners, max(turn for _, turn in turns), few):
         for run_id, turn in turns:
             found[run_id] += starts.before(turn, is_tie_first=other < team)
     return found
@@ -159,14 +163,16 @@ class _Summed:
         return self.count if not self.total else min(self.count, math.ceil(ahead * self.count / self.total))
 
 
-def _turns_of(session: Session, owners: Mapping[str, _Owner], last: float) -> Iterator[tuple[str, _Known | _Summed]]:
-    """The turns of other teams' ready runs, up to the last that is asked about."""
+def _turns_of(
+    session: Session, owners: Mapping[str, _Owner], last: float, few: int
+) -> Iterator[tuple[str, _Known | _Summed]]:
+    """The turns of other teams' ready runs, up to the last that is asked about; first so few of each are looked at."""
     far = set()
-    for team, some in _next(session, AT_FIRST, 0).items():
+    for team, some in _next(session, few, 0).items():
         if team not in owners:
             continue
         ceilings = [ceiling for _, ceiling in some]
-        if len(some) < AT_FIRST or owners[team].turn(sum(ceilings)) > last:
+        if len(some) < few or owners[team].turn(sum(ceilings)) > last:
             yield team, _Known(owners[team], ceilings)
         else:
             far.add(team)
