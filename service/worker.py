@@ -48,6 +48,8 @@ from service.store.topics import EVERYTHING, Topics, steps_of
 
 log = structlog.get_logger()
 OFTEN_SECONDS = 30
+# Before the first passes: the API answers first, as all of them at once take the interpreter for a moment.
+BEGIN_SECONDS = 0.2
 
 # At a stop: so long for what is under way. What takes longer is the next leader's.
 PASSES_SECONDS = 4.0
@@ -116,7 +118,7 @@ class StepThread:
     thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, with a first pass at once."""
+        """Begin, with a first pass in a moment."""
         self.thread = threading.Thread(target=self._run, name=f"step-{self.step.name}", daemon=True)
         self.thread.start()
         self.bell.set()
@@ -137,6 +139,7 @@ class StepThread:
         return self.thread is None or not self.thread.is_alive()
 
     def _run(self) -> None:
+        self.stopping.wait(BEGIN_SECONDS)
         while True:
             self.bell.wait()
             self.stopping.wait(self.step.calm_seconds)
@@ -188,7 +191,7 @@ class Worker:
         self._turning = threading.Lock()
 
     def start(self) -> None:
-        """Let every step run by itself, with a first pass at once; not after a stop."""
+        """Let every step run by itself, with a first pass in a moment; not after a stop."""
         with self._turning:
             if not self.gate.stopping.is_set():
                 self._start()

@@ -17,6 +17,8 @@ SQLModel.metadata = MetaData(
     }
 )
 
+# Rows are not validated by pydantic, so it need not build what would.
+SQLModel.model_config["defer_build"] = True
 
 # Where an index keeps its condition for PostgreSQL.
 POSTGRESQL_WHERE = "postgresql_where"
