@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -51,8 +50,8 @@ log = structlog.get_logger()
 OFTEN_SECONDS = 30
 # Before the first passes: the API answers first, as all of them at once take the interpreter for a moment.
 BEGIN_SECONDS = 0.2
-# Between the alarms of one step and the next: rung at once, their passes would take the interpreter from one another.
-APART = timedelta(milliseconds=50)
+# By so much of its interval an alarm is early or late: together, passes would take the interpreter from one another.
+JITTER = 0.05
 
 # At a stop: so long for what is under way. What takes longer is the next leader's.
 PASSES_SECONDS = 4.0
@@ -200,11 +199,9 @@ class Worker:
                 self._start()
 
     def _start(self) -> None:
-        begins = datetime.now(UTC)
         for name, thread in self._threads.items():
             seconds = thread.step.interval_seconds
-            self._alarm.add_job(thread.wake, "interval", seconds=seconds, start_date=begins, id=name)
-            begins += APART
+            self._alarm.add_job(thread.wake, "interval", seconds=seconds, jitter=seconds * JITTER, id=name)
         self._alarm.start()
         for thread in self._threads.values():
             thread.start()
