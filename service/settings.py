@@ -78,7 +78,11 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         180, gt=0, description="How often the namespace's live jobs are compared with the runs, beside at start."
     )
-    poll_seconds: float = Field(5, gt=0, description="How often the states of active jobs are read.")
+    poll_seconds: float = Field(
+        5,
+        gt=0,
+        description="How often the states of active jobs are read. The end of a followed log tells of its job at once.",
+    )
     max_concurrent_runs: int = Field(20, ge=0, description="Active runs of the whole service.")
     webhook_allowed_targets: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts, addresses or CIDRs that webhooks may reach although private, and over plain http."

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from service.domain.place import Place
 from service.flow import watch
 from service.flow.each import beside
 from service.flow.gate import Gate
@@ -25,7 +26,12 @@ def run_once(gate: Gate) -> int:
         return 0
     with gate.db.read() as session:
         found = jobs.of_jobs(session, {job.job_id for job in over})
-    works = [(run.id, partial(_look, gate, run, attempt)) for run, attempt in found]
+    # as for `watch`: a restored backup may name a job that a later one has followed
+    works = [
+        (run.id, partial(_look, gate, run, attempt))
+        for run, attempt in found
+        if gate.start.lets(Place(run.credentials, run.namespace))
+    ]
     return sum(map(bool, beside("ended", gate.width, works)))
 
 
